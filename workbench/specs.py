@@ -1,0 +1,54 @@
+"""The frozen form that every part of a study file shares."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Spec(BaseModel):
+    """A part of a study file: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+
+def duration(value: object) -> object:
+    """Read a duration with its unit, such as `7d`, `36h`, `90m` or `2w`.
+
+    >>> duration("36h")
+    datetime.timedelta(days=1, seconds=43200)
+    """
+    if value is None or isinstance(value, timedelta):
+        read = value
+    elif match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*", str(value)):
+        read = timedelta(**{UNITS[match[2]]: float(match[1])})
+    else:
+        msg = f"{value!r} is no duration; write a number and a unit, such as 7d, 36h, 90m or 2w"
+        raise ValueError(msg)
+    if read is not None and read <= timedelta(0):
+        msg = f"{value} is no time at all; a duration must be longer than zero"
+        raise ValueError(msg)
+    return read
+
+
+def text(value: object) -> object:
+    """Refuse what YAML reads as a number or a truth value where a name is meant."""
+    if isinstance(value, bool | int | float):
+        msg = f'{value!r} is read as a {type(value).__name__}; put it in quotes: "{value}"'
+        raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError into its own error
+    return value
+
+
+def names(value: Any) -> Any:
+    """Let one name stand for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Name = Annotated[str, BeforeValidator(text), StringConstraints(strip_whitespace=True, min_length=1)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(names)]
