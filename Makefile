@@ -1,0 +1,77 @@
+# Every target starts from a clean clone with python3 (3.11 or newer, with venv) and make.
+PYTHON ?= python3
+STUDY ?= studies/guided-import/study.yaml
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+SUM = $(shell cat $(1) 2>/dev/null | cksum | tr " " "-")
+READY := $(VENV)/ready-$(call SUM,requirements.lock pyproject.toml)
+SPARK := $(VENV)/spark-$(call SUM,requirements-spark.lock)
+BENCH := $(VENV)/bench-$(call SUM,requirements-bench.lock)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links $(ARGS)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup report test lab lint check bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
+
+setup: $(READY) ## make .venv with all that the other targets need (they call this themselves)
+
+report: $(READY) ## publish the report of the bundled study (another one: STUDY=path/to/study.yaml)
+	@$(BIN)/workbench report $(STUDY) $(ARGS)
+
+test: $(READY) ## run every test
+	$(BIN)/python -m pytest --nbval-lax --cov --cov-report=term $(ARGS)
+
+lab: $(READY) ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/tour.ipynb $(ARGS)
+
+lint: $(READY) ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+check: $(READY) $(SPARK) lint test ## run all that CI runs: style, types, every test, Spark's too
+
+bench: $(READY) $(BENCH) ## time the flow query against its peers
+	$(BIN)/python benchmarks/flow.py $(ARGS)
+
+lock: ## pin the newest versions that pyproject.toml allows: ARGS=--upgrade
+	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && \
+	  .venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+	$(COMPILE) pyproject.toml --extra lab --group test --output-file requirements.lock
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'])" \
+	  | $(COMPILE) - --constraints requirements.lock --output-file requirements-spark.lock
+	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
+
+clean: ## remove all that the other targets made
+	rm -rf .venv .venv-lock build dist reports .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY):
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "$(PYTHON) is too old; name a Python of 3.11 or newer: make PYTHON=python3.11"; exit 1; }
+	@echo "Setting up $(VENV) (once; takes a few minutes)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/ready-*
+	@touch $@
+
+$(SPARK): | $(READY)
+	@echo "Adding Spark to $(VENV) (once)" >&2
+	@$(INSTALL) --require-hashes --no-build-isolation -r requirements-spark.lock
+	@rm -f $(VENV)/spark-*
+	@touch $@
+
+$(BENCH): | $(READY)
+	@echo "Adding the peers to $(VENV) (once)" >&2
+	@$(INSTALL) --require-hashes -r requirements-bench.lock
+	@rm -f $(VENV)/bench-*
+	@touch $@
