@@ -66,7 +66,7 @@ $(READY):
 
 $(SPARK): | $(READY)
 	@echo "Adding Spark to $(VENV) (once)" >&2
-	@$(INSTALL) --require-hashes --no-build-isolation -r requirements-spark.lock
+	@$(INSTALL) --require-hashes -r requirements-spark.lock
 	@rm -f $(VENV)/spark-*
 	@touch $@
 
