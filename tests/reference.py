@@ -1,0 +1,264 @@
+"""docs/flow-semantics.md in plain Python: slow, obvious, and sharing no code with the engine.
+
+A log is a list of rows, dicts with `customer`, `event`, `at` (microseconds) and further columns.
+The customers table, if there is one, is a list of dicts with `customer`. Every function reads the
+specification top to bottom; the numbers in brackets are its paragraphs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, nan, sqrt
+from statistics import NormalDist, median
+from typing import Any
+
+Row = dict[str, Any]
+MISSING = "(missing)"
+NOTHING = "(nothing)"
+HOUR = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step, or the trigger as the first one: its name and the events that count for it."""
+
+    name: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The flow to follow: its trigger, its steps in order, its window in microseconds."""
+
+    trigger: tuple[str, ...]
+    steps: tuple[Stage, ...]
+    window: int | None
+
+    @property
+    def events(self) -> set[str]:
+        return {*self.trigger, *(event for step in self.steps for event in step.events)}
+
+
+@dataclass(frozen=True)
+class Period:
+    """An iteration; its end is not part of it."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass
+class Entrant:
+    """One customer in one iteration: the time of the trigger and of each step, None if not reached.
+
+    `rows` are all of the customer's rows that count.
+    """
+
+    customer: Any
+    period: Period
+    times: list[int | None]
+    cohort: dict[str, str]
+    crossover: bool
+    rows: list[Row]
+
+    @property
+    def start(self) -> int:
+        assert self.times[0] is not None
+        return self.times[0]
+
+    def closed(self, plan: Plan, as_of: int) -> bool:
+        """Say whether the window is over by `as_of` [6]."""
+        return plan.window is None or self.start + plan.window <= as_of
+
+
+def distinct(rows: Sequence[Row]) -> list[Row]:
+    """Leave out exact duplicates: rows that are equal in every column [4]."""
+    kept: dict[tuple[tuple[str, Any], ...], Row] = {}
+    for row in rows:
+        kept.setdefault(tuple(sorted(row.items())), row)
+    return list(kept.values())
+
+
+def default_as_of(rows: Sequence[Row]) -> int:
+    """Take the newest row, whatever its name [6]."""
+    return max(row["at"] for row in rows)
+
+
+def entrants(
+    rows: Sequence[Row],
+    plan: Plan,
+    periods: Sequence[Period],
+    groupings: Mapping[str, str],
+    as_of: int,
+    customers: Sequence[Row] | None = None,
+) -> list[Entrant]:
+    """Follow everybody who entered, in every iteration [1]."""
+    seen = [row for row in distinct(rows) if row["at"] <= as_of]  # [6]
+    by_customer: dict[Any, list[Row]] = {}
+    for row in seen:
+        by_customer.setdefault(row["customer"], []).append(row)
+    found = []
+    for customer, own in by_customer.items():
+        for period in periods:
+            entrant = _follow(customer, own, plan, period, groupings, customers)
+            if entrant is not None:
+                found.append(entrant)
+    return found
+
+
+def _follow(
+    customer: Any,
+    own: list[Row],
+    plan: Plan,
+    period: Period,
+    groupings: Mapping[str, str],
+    customers: Sequence[Row] | None,
+) -> Entrant | None:
+    inside = [row for row in own if period.start <= row["at"] < period.end]
+    trigger = _earliest(inside, plan.trigger)  # [1]
+    if trigger is None:
+        return None
+    start = trigger["at"]
+    used = [trigger]
+    times: list[int | None] = [start]
+    for step in plan.steps:
+        ahead = [
+            row
+            for row in own
+            if row["at"] >= used[-1]["at"]  # [2, 3, 5]
+            and (plan.window is None or row["at"] <= start + plan.window)
+            and all(row is not taken for taken in used)  # [4]
+        ]
+        taken = _earliest(ahead, step.events)
+        if taken is None:
+            break
+        used.append(taken)
+        times.append(taken["at"])
+    times += [None] * (1 + len(plan.steps) - len(times))
+    cohort, crossover = {}, False
+    for column, kind in groupings.items():
+        if customers is not None and any(column in row for row in customers):
+            all_values = values = _values(customers, column, customer)
+        else:
+            triggers = [row for row in inside if row["at"] == start and row["event"] in plan.trigger]
+            values = _values(triggers, column)
+            later = [row for row in inside if row["at"] >= start and row["event"] in plan.events]
+            all_values = _values(later, column)
+        cohort[column] = min(values, default=MISSING)  # [1]
+        if kind == "experiment" and len(all_values) > 1:  # [9]
+            crossover = True
+    return Entrant(customer, period, times, cohort, crossover, own)
+
+
+def _earliest(rows: Sequence[Row], names: Sequence[str]) -> Row | None:
+    """Give the first row of these names; among rows of one time, the name listed first [4]."""
+    those = [row for row in rows if row["event"] in names]
+    return min(those, key=lambda row: (row["at"], names.index(row["event"])), default=None)
+
+
+def _values(rows: Sequence[Row], column: str, customer: Any = None) -> set[str]:
+    """Give the different values of a column as text; nulls are none."""
+    return {
+        str(row[column])
+        for row in rows
+        if row[column] is not None and (customer is None or row["customer"] == customer)
+    }
+
+
+def metrics(
+    everyone: Sequence[Entrant],
+    plan: Plan,
+    periods: Sequence[Period],
+    by: Sequence[str],
+    as_of: int,
+) -> list[Row]:
+    """Count each step of each iteration and cohort [7, 8]; crossovers are left out [9]."""
+    table = []
+    for period in periods:
+        here = [each for each in everyone if each.period == period and not each.crossover]
+        for cohort in sorted({tuple(each.cohort[column] for column in by) for each in here}):
+            members = [
+                each for each in here if tuple(each.cohort[column] for column in by) == cohort
+            ]
+            closed = [each for each in members if each.closed(plan, as_of)]
+            for place, step in enumerate(plan.steps, start=1):
+                entered = [each for each in members if each.times[place - 1] is not None]
+                aligned = [each for each in entered if each.times[place] is not None]
+                others = [each for each in entered if each.times[place] is None]
+                deviated = [each for each in others if each.closed(plan, as_of)]
+                pending = [each for each in others if not each.closed(plan, as_of)]
+                converted = [each for each in closed if each.times[place] is not None]
+                before = [each for each in closed if each.times[place - 1] is not None]
+                low, high = _wilson(len(converted), len(closed))
+                hours = [(each.times[place] - each.start) / HOUR for each in aligned]
+                table.append(
+                    {
+                        "iteration": period.name,
+                        **dict(zip(by, cohort, strict=True)),
+                        "step": step.name,
+                        "entered": len(entered),
+                        "aligned": len(aligned),
+                        "deviated": len(deviated),
+                        "pending": len(pending),
+                        "converted": len(converted),
+                        "closed": len(closed),
+                        "rate": len(converted) / len(closed) if closed else nan,
+                        "low": low,
+                        "high": high,
+                        "step_rate": len(converted) / len(before) if before else nan,
+                        "median_hours": median(hours) if hours else nan,
+                    }
+                )
+    return table
+
+
+def _wilson(converted: int, total: int, confidence_level: float = 0.95) -> tuple[float, float]:
+    """Wilson (1927), solved for the rate."""
+    if total == 0:
+        return nan, nan
+    z = NormalDist().inv_cdf(0.5 + confidence_level / 2)
+    rate = converted / total
+    middle = (rate + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * sqrt(rate * (1 - rate) / total + z * z / (4 * total * total))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def deviations(
+    everyone: Sequence[Entrant], plan: Plan, periods: Sequence[Period], step: str, as_of: int
+) -> dict[tuple[str, str], int]:
+    """Count, per iteration, the next event of those who deviated at a step [10]."""
+    place = 1 + [each.name for each in plan.steps].index(step)
+    found: Counter[tuple[str, str]] = Counter()
+    for period in periods:
+        for each in everyone:
+            last = each.times[place - 1]
+            deviated = each.times[place] is None and each.closed(plan, as_of)
+            if each.period != period or each.crossover or last is None or not deviated:
+                continue
+            later = [row for row in each.rows if row["at"] > last]
+            first = min(later, key=lambda row: (row["at"], row["event"]), default=None)
+            found[period.name, NOTHING if first is None else first["event"]] += 1
+    return dict(found)
+
+
+def crossovers(everyone: Sequence[Entrant]) -> dict[str, int]:
+    """Count crossovers per iteration [9]."""
+    return dict(Counter(each.period.name for each in everyone if each.crossover))
+
+
+def duplicates(rows: Sequence[Row]) -> int:
+    """Count the rows that repeat another one exactly [4]."""
+    return len(rows) - len(distinct(rows))
+
+
+def same(left: Row, right: Row) -> bool:
+    """Compare two rows of metrics: undefined equals undefined, numbers to nine decimals."""
+    return left.keys() == right.keys() and all(
+        (isnan(value) and isnan(right[name])) or abs(value - right[name]) < 1e-9
+        if isinstance(value, float)
+        else value == right[name]
+        for name, value in left.items()
+    )
