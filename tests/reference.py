@@ -91,8 +91,9 @@ def entrants(
     rows: Sequence[Row],
     plan: Plan,
     periods: Sequence[Period],
-    groupings: Mapping[str, str],
+    *,
     as_of: int,
+    groupings: Mapping[str, str] | None = None,
     customers: Sequence[Row] | None = None,
 ) -> list[Entrant]:
     """Follow everybody who entered, in every iteration [1]."""
@@ -103,7 +104,9 @@ def entrants(
     found = []
     for customer, own in by_customer.items():
         for period in periods:
-            entrant = _follow(customer, own, plan, period, groupings, customers)
+            entrant = _follow(
+                customer, own, plan, period, groupings=groupings or {}, customers=customers
+            )
             if entrant is not None:
                 found.append(entrant)
     return found
@@ -114,6 +117,7 @@ def _follow(
     own: list[Row],
     plan: Plan,
     period: Period,
+    *,
     groupings: Mapping[str, str],
     customers: Sequence[Row] | None,
 ) -> Entrant | None:
@@ -143,7 +147,9 @@ def _follow(
         if customers is not None and any(column in row for row in customers):
             all_values = values = _values(customers, column, customer)
         else:
-            triggers = [row for row in inside if row["at"] == start and row["event"] in plan.trigger]
+            triggers = [
+                row for row in inside if row["at"] == start and row["event"] in plan.trigger
+            ]
             values = _values(triggers, column)
             later = [row for row in inside if row["at"] >= start and row["event"] in plan.events]
             all_values = _values(later, column)
