@@ -1,0 +1,177 @@
+"""Event logs: any table in, checked, as a lazy frame on the engine that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import narwhals as nw
+from pydantic import field_validator
+
+from workbench.engines import AT, EPOCH, FILE, Frame, collect, instants, lazy
+from workbench.errors import DataError, unknown_name
+from workbench.specs import Name, Spec
+
+
+class EventsSource(Spec):
+    """Where a study's events are, and which column is what."""
+
+    source: Name
+    customer: Name
+    event: Name
+    time: Name
+    timezone: Name = "UTC"
+    where: Mapping[str, str | int | bool] = {}
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            msg = f"unknown time zone {name!r}; write it as UTC or Europe/Amsterdam"
+            raise ValueError(msg) from None
+        return name
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a log holds: its event names with their counts, its rows, its range in time."""
+
+    names: Mapping[str, int]
+    rows: int
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """An event log as a lazy frame: one row an event, with customer, event name and time.
+
+    `table` is a DuckDB relation, a pandas, Polars or PyArrow table, a Polars LazyFrame or a Spark
+    DataFrame; the work stays with its engine (pandas and PyArrow tables are read by DuckDB).
+    `time` holds moments, or times without a zone, which are `timezone`'s; whole numbers are
+    microseconds since 1970 in UTC. Rows that differ from `where` are left out.
+
+    Raises DataError for a missing column, a time that cannot be read, a null customer or time.
+
+    >>> import pandas as pd
+    >>> log = EventLog(
+    ...     pd.DataFrame({"who": [1, 1], "what": ["a", "b"], "at": ["2026-01-05", "2026-01-06"]}),
+    ...     customer="who", event="what", time="at",
+    ... )
+    >>> log.newest.isoformat(), dict(log.facts.names)
+    ('2026-01-06T00:00:00+00:00', {'a': 1, 'b': 1})
+    """
+
+    table: Any = field(repr=False)
+    customer: str = "customer"
+    event: str = "event"
+    time: str = "time"
+    timezone: str = "UTC"
+    where: Mapping[str, str | int | bool] = field(default_factory=dict)
+    name: str = "the log"
+
+    @cached_property
+    def source(self) -> Frame:
+        """Every column as it came, filtered by `where`, on its engine."""
+        frame = lazy(self.table)
+        columns = frame.collect_schema().names()
+        for role in (self.customer, self.event, self.time, *self.where):
+            if role not in columns:
+                raise DataError(f"{self.name}: {unknown_name('column', role, columns)}")
+        for column, value in self.where.items():
+            frame = frame.filter(nw.col(column) == nw.lit(value))
+        return frame
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The table's own column names."""
+        return tuple(self.source.collect_schema().names())
+
+    def rows(self, *columns: str) -> Frame:
+        """Give `customer`, `event` and `at` (microseconds since 1970, UTC), with more `columns`."""
+        return self._timed.select(
+            nw.col(self.customer).alias("customer"),
+            nw.col(self.event).alias("event"),
+            nw.col(AT).alias("at"),
+            *(nw.col(column).alias(f"by {column}") for column in columns),
+        )
+
+    def units(self, events: Sequence[str], until: int) -> Frame:
+        """Give `customer`, `event`, `at`, and `spare`: how many distinct rows are alike in these."""
+        rows = self._timed.filter(nw.col(self.event).is_in(events), nw.col(AT) <= until)
+        columns = [column for column in self.columns if column != FILE]
+        alike = [nw.col(self.customer).alias("customer"), nw.col(self.event).alias("event")]
+        return (
+            rows.unique([*columns, AT])
+            .group_by(*alike, nw.col(AT).alias("at"))
+            .agg(nw.len().alias("spare"))
+        )
+
+    @cached_property
+    def _timed(self) -> Frame:
+        return instants(self.source, self.time, self.timezone, self.name)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Count rows, names and nulls in one pass; raise DataError for what nothing could use."""
+        table = collect(
+            self.rows()
+            .group_by("event")
+            .agg(
+                nw.len().alias("rows"),
+                nw.col("customer").is_null().sum().alias(self.customer),
+                nw.col("at").is_null().sum().alias(self.time),
+                nw.col("at").min().alias("oldest"),
+                nw.col("at").max().alias("newest"),
+            )
+        )
+        rows = sum(int(row["rows"]) for row in table)
+        if not rows:
+            where = f" where {dict(self.where)}" if self.where else ""
+            msg = f"{self.name} has no rows{where}; an empty log has nobody to learn from"
+            raise DataError(msg)
+        for column in (self.customer, self.time):
+            if missing := sum(int(row[column]) for row in table):
+                msg = (
+                    f"{self.name}: {missing} of {rows} rows have no {column}; "
+                    "fill it in, or leave those rows out"
+                )
+                raise DataError(msg)
+        return Facts(
+            names={
+                str(row["event"]): int(row["rows"])
+                for row in sorted(table, key=lambda row: str(row["event"]))
+                if row["event"] is not None
+            },
+            rows=rows,
+            oldest=min(int(row["oldest"]) for row in table),
+            newest=max(int(row["newest"]) for row in table),
+        )
+
+    @property
+    def newest(self) -> datetime:
+        """The newest event's time: what `as_of` defaults to."""
+        return from_instant(self.facts.newest)
+
+    def require(self, names: Sequence[str], place: str) -> None:
+        """Raise DataError, with the nearest names that do occur, when none of `names` occurs."""
+        if not any(name in self.facts.names for name in names):
+            said = unknown_name("event", " or ".join(names), self.facts.names)
+            msg = f"{self.name}: the {place} never occurs: {said}"
+            raise DataError(msg)
+
+
+def to_instant(moment: datetime) -> int:
+    """Give a moment as microseconds since 1970 in UTC."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_instant(instant: int) -> datetime:
+    """Give microseconds since 1970 as a moment in UTC."""
+    return EPOCH + timedelta(microseconds=instant)
