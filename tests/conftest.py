@@ -1,0 +1,39 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Keep what a test starts from reading the settings of the person who runs it."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Give the folder that holds the project."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def bundled(root: Path) -> Path:
+    """Give the study file of the bundled study."""
+    return root / "studies" / "guided-import" / "study.yaml"
+
+
+@pytest.fixture(scope="session")
+def real_data(root: Path) -> Path:
+    """Give the folder of real data, or skip on a machine that has none."""
+    folder = Path(os.environ.get("WORKBENCH_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; name its folder in WORKBENCH_DATA")
+    return folder

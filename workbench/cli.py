@@ -1,0 +1,250 @@
+"""The command line: `workbench check|metrics|test|report|init`.
+
+Data on stdout, all else on stderr. Exit code 0 is success; 1 is a check that found errors; 2 is
+bad input, with one sentence that says what is wrong, where, and the way out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.errors import StudyError, WorkbenchError, unknown_name
+from workbench.terminal import Format, as_json, show, tell, working, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from workbench.study import Study
+
+ROW = ["hypothesis", "verdict", "control", "treatment", "estimate", "low", "high", "pvalue", "test"]
+VERDICT = ["hypothesis", "verdict", "sentence"]
+UsageError = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="workbench",
+    help="Learning metrics and honest verdicts: from an event log to a published report.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, a study.yaml.")]
+AsOf = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", help="Look at the data as it was then; otherwise at its newest event."
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How data is written to stdout.")]
+IterationName = Annotated[
+    str, typer.Option(metavar="NAME", help="The iteration; otherwise the newest with a hypothesis.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(arguments, prog_name="workbench", standalone_mode=False)
+        sys.stdout.flush()
+    except WorkbenchError as error:
+        tell(f"workbench: {error}")
+        code = 2
+    except UsageError as error:
+        tell(f"workbench: {_usage(error)}")
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        tell("workbench: stopped; nothing was published")
+        code = 130
+    except BrokenPipeError:
+        # Whoever read the data has seen enough; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code or 0)
+
+
+@app.callback(invoke_without_command=True)
+def _workbench(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        write(f"workbench {installed('workbench')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command(epilog="Example: workbench check studies/guided-import/study.yaml")
+def check(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
+    """Say what is wrong with a study.
+
+    Each problem comes with its count and an example.
+
+    The exit code is 1 if a problem is an error, 0 if there are only warnings and notes.
+    """
+    with working("Checking"):
+        report = _load(study).check()
+    _show(report.table, form)
+    errors = sum(problem.level == "error" for problem in report.problems)
+    if errors:
+        tell(f"workbench: {study} has {errors} error{'s' if errors > 1 else ''}; mend the data")
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog='Example: workbench metrics study.yaml --iteration "2026.1" --by variant --format csv'
+)
+def metrics(
+    study: StudyPath,
+    iteration: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An iteration, again for more; otherwise all of them."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A grouping to split by; again for more."),
+    ] = None,
+    as_of: AsOf = "",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Count customers, step by step.
+
+    Entered, aligned, deviated and pending, per iteration, cohort and step, and the rates.
+    """
+    with working("Counting"):
+        frame = _load(study).learning_metrics(
+            iteration=iteration or None, by=by or [], as_of=as_of or None
+        )
+    _show(frame, form)
+
+
+@app.command("test", epilog='Example: workbench test study.yaml --iteration "2026.1" --format json')
+def evaluate(
+    study: StudyPath,
+    iteration: IterationName = "",
+    as_of: AsOf = "",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Test the hypotheses of an iteration.
+
+    The verdict of each in a sentence, and its numbers.
+    """
+    with working("Testing"):
+        loaded = _load(study)
+        name = iteration or _newest(loaded, as_of)
+        rows = [each.row() for each in loaded.evaluate(iteration=name, as_of=as_of or None)]
+    if form is not Format.TABLE:
+        show(rows, list(rows[0]) if rows else VERDICT, form)
+        return
+    _say(rows)
+    if rows:
+        write("")
+        show(rows, [name for name in ROW if name in rows[0]], form)
+    else:
+        tell(f"{study}: no hypothesis is about iteration '{name}'")
+
+
+@app.command(epilog='Example: workbench report study.yaml --iteration "2026.1" --output reports')
+def report(
+    study: StudyPath,
+    iteration: IterationName = "",
+    template: Annotated[
+        str, typer.Option(metavar="NAME", help="A template of the workbench, or an .ipynb file.")
+    ] = "hypothesis_report",
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder; otherwise 'reports' beside the study file."),
+    ] = None,
+    as_of: AsOf = "",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Publish the report of an iteration.
+
+    A page, the notebook behind it, and result.json. Says where the report lies, and each verdict in a sentence.
+    """
+    name = iteration or _newest(_load(study), as_of)
+    if not iteration:
+        tell(f"Iteration {name}, the newest with a hypothesis; --iteration NAME takes another")
+    from workbench.reports import publish
+
+    with working(f"Report of iteration {name}") as progress:
+        published = publish(
+            study, iteration=name, template=template, output=output, as_of=as_of, progress=progress
+        )
+    rows = [asdict(each) for each in published.verdicts]
+    if form is Format.JSON:
+        files = {name: str(getattr(published, name)) for name in ("html", "notebook", "result")}
+        write(as_json({**files, "verdicts": rows}))
+    elif form is Format.CSV:
+        show(rows, VERDICT, form)
+    else:
+        write(str(published.html))
+        _say(rows)
+
+
+@app.command(epilog="Example: workbench init my-study, then: workbench report my-study/study.yaml")
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder that is empty, or not there yet.")
+    ],
+) -> None:
+    """Write a new study that runs as it is.
+
+    Its data is simulated; change the file and the data to yours.
+    """
+    from workbench.starter import start
+
+    with working("Simulating customers"):
+        path = start(folder)
+    write(str(path))
+    tell(f"Next: workbench report {path}")
+
+
+def _load(path: Path) -> Study:
+    from workbench.study import Study
+
+    return Study.load(path)
+
+
+def _newest(study: Study, as_of: str) -> str:
+    """Name the newest iteration with a hypothesis, or else the newest, that has begun by then."""
+    iterations = sorted(study.spec.iterations, key=lambda each: str(each.start))
+    begun = [each.name for each in iterations if not as_of or str(each.start) <= as_of]
+    tested = {each.iteration for each in study.spec.hypotheses}
+    if not begun:
+        raise StudyError(f"no iteration has begun by {as_of}; give a later --as-of, or none")
+    return next((name for name in reversed(begun) if name in tested), begun[-1])
+
+
+def _show(frame: pd.DataFrame, form: Format) -> None:
+    rows: list[Mapping[str, Any]] = [
+        dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)
+    ]
+    show(rows, [str(name) for name in frame.columns], form)
+
+
+def _say(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    for row in verdicts:
+        write(f"{row['hypothesis']}: {row['verdict']}. {row['sentence']}")
+
+
+def _usage(error: Any) -> str:
+    """Put an error of usage in one sentence, with the way out."""
+    command = error.ctx.command_path if error.ctx else "workbench"
+    said = error.format_message().rstrip(".").replace("Value error, ", "")
+    if "No such command" in said and error.ctx:
+        name = said.split("'")[1]
+        said = unknown_name("command", name, error.ctx.command.list_commands(error.ctx))
+    return f"{said[:1].lower()}{said[1:]}; see {command} --help"

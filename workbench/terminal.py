@@ -1,0 +1,171 @@
+"""Results on a terminal, in a pipe or in a file: a table, JSON or CSV; progress for a person.
+
+Data goes to stdout and everything else to stderr. Nothing is cut: a column is as wide as its
+longest cell in a pipe, and folds on a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Row = Mapping[str, Any]
+
+UNDEFINED = "n/a"
+
+
+class Format(StrEnum):
+    """How data leaves the command line."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def show(rows: Sequence[Row], columns: Sequence[str], form: Format) -> None:
+    """Write rows to stdout: one line a row, with the columns in this order."""
+    if form is Format.JSON:
+        write(as_json([{name: row.get(name) for name in columns} for row in rows]))
+    elif form is Format.CSV:
+        write(as_csv(rows, columns))
+    elif sys.stdout.isatty():
+        _draw(rows, columns)
+    else:
+        write(as_text(rows, columns))
+
+
+def write(text: str) -> None:
+    """Write a line of data to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def tell(text: str) -> None:
+    """Write a line to the person at the terminal, never into the data."""
+    sys.stderr.write(f"{text}\n")
+
+
+def as_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """Align rows under their columns, numbers to the right, as wide as they are.
+
+    >>> print(as_text([{"step": "mapped", "rate": 0.5, "closed": 8}], ["step", "rate", "closed"]))
+    step      rate  closed
+    mapped  0.5000       8
+    """
+    cells = [list(columns), *([_written(row.get(name), name) for name in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numeric = [_numeric(rows, name) for name in columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in cells
+    )
+
+
+def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """Write rows as CSV with all their digits; what is undefined is an empty cell.
+
+    >>> print(as_csv([{"step": "mapped, by hand", "rate": float("nan")}], ["step", "rate"]))
+    step,rate
+    "mapped, by hand",
+    """
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        values = [plain(row.get(name)) for name in columns]
+        writer.writerow(
+            json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+            for value in values
+        )
+    return out.getvalue().rstrip("\n")
+
+
+def as_json(value: object) -> str:
+    """Write JSON with all digits; what is undefined is null.
+
+    >>> print(as_json({"rate": float("nan")}))
+    {
+      "rate": null
+    }
+    """
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: object) -> Any:
+    """Turn a value into what JSON knows: NaN and missing times become None.
+
+    >>> plain({"rate": float("nan"), "counts": (1, 2)})
+    {'rate': None, 'counts': [1, 2]}
+    """
+    if hasattr(value, "items"):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or value != value or (isinstance(value, float) and math.isinf(value)):  # noqa: PLR0124 - NaN and NaT differ from themselves
+        return None
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+@contextmanager
+def working(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a person at the terminal that work goes on, and how much of it is done.
+
+    Gives a function that takes the parts done and the parts in all.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, parts: bar.update(task, completed=done, total=parts)
+
+
+def _draw(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        right = _numeric(rows, name)
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for row in rows:
+        table.add_row(*(Text(_written(row.get(name), name)) for name in columns))
+    Console().print(table)
+
+
+def _numeric(rows: Sequence[Row], name: str) -> bool:
+    values = [value for row in rows if (value := plain(row.get(name))) is not None]
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _written(value: object, name: str) -> str:
+    value = plain(value)
+    if value is None:
+        return UNDEFINED
+    if isinstance(value, float):
+        return f"{value:.1f}" if "hours" in name else f"{value:.4f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_written(each, key)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(_written(each, name) for each in value)
+    return " ".join(str(value).split())
