@@ -7,8 +7,10 @@ bad input, with one sentence that says what is wrong, where, and the way out.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -204,12 +206,34 @@ def init(
 
     Its data is simulated; change the file and the data to yours.
     """
-    from workbench.starter import start
+    from workbench.simulate import write_study
 
-    with working("Simulating customers"):
-        path = start(folder)
+    with working("Simulating customers"), _new_folder(folder) as half:
+        name = write_study(half).name
+    path = folder / name
     write(str(path))
     tell(f"Next: workbench report {path}")
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to write to that becomes `folder` at the end, or goes without a trace."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError(f"{folder} is there and not empty; name a folder that is new or empty")
+    half = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}")
+    try:
+        half.parent.mkdir(parents=True, exist_ok=True)
+        half.mkdir()
+        yield half
+        if folder.is_dir():
+            folder.rmdir()
+        half.rename(folder)
+    except OSError as error:
+        raise StudyError(
+            f"{folder} cannot be written ({error.strerror}); name a folder of your own"
+        ) from None
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
 
 
 def _load(path: Path) -> Study:
