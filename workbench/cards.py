@@ -1,0 +1,132 @@
+"""What a reader of a report sees first: its cover, and a card for each verdict."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from workbench import formats
+from workbench.displays import Badge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workbench.hypothesis import Evaluation
+
+    from workbench.proportions import Comparison, Counts
+
+NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The title of a report, and what it reports on."""
+
+    title: str
+    facts: tuple[str, ...]
+    note: str = ""
+
+    def __repr__(self) -> str:
+        """Write the title, and the facts under it."""
+        lines = [self.title, " · ".join(self.facts)]
+        return "\n".join([*lines, self.note] if self.note else lines)
+
+    def _repr_html_(self) -> str:
+        facts = "".join(f"<li>{html.escape(each)}</li>" for each in self.facts)
+        note = f'<p class="wb-note">{html.escape(self.note)}</p>' if self.note else ""
+        return (
+            f"<style>{stylesheet()}</style>"
+            f'<header class="wb-cover"><p class="wb-kicker">Hypothesis report</p>'
+            f"<h1>{html.escape(self.title)}</h1>"
+            f'<ul class="wb-facts">{facts}</ul>{note}</header>'
+        )
+
+
+@dataclass(frozen=True)
+class VerdictCards:
+    """A card for each evaluation: the claim, the verdict, its sentence and its numbers."""
+
+    evaluations: tuple[Evaluation, ...]
+
+    def __repr__(self) -> str:
+        """Write one sentence for each hypothesis."""
+        lines = [
+            f"{each.hypothesis.name}: {each.verdict}. {each.sentence}" for each in self.evaluations
+        ]
+        return "\n".join(lines) or NO_HYPOTHESIS
+
+    def _repr_html_(self) -> str:
+        if not self.evaluations:
+            return f'<p class="wb-empty">{NO_HYPOTHESIS}</p>'
+        return "".join(map(_card, self.evaluations))
+
+
+def verdicts(evaluations: Iterable[Evaluation]) -> VerdictCards:
+    """Show the verdict of each hypothesis, made to be read without help."""
+    return VerdictCards(tuple(evaluations))
+
+
+def stylesheet() -> str:
+    """The style of cards and tables, the same in a notebook and in a report."""
+    return resources.files("workbench").joinpath("html/displays.css").read_text("utf-8")
+
+
+def _card(evaluation: Evaluation) -> str:
+    hypothesis = evaluation.hypothesis
+    kind = html.escape(str(evaluation.verdict), quote=True)
+    warnings = "".join(
+        f"<li>{Badge(each.level).to_html()} {html.escape(each.sentence)}</li>"
+        for each in evaluation.checks
+        if each.level != "ok"
+    )
+    if warnings:
+        warnings = f'<ul class="wb-checks">{warnings}</ul>'
+    return (
+        f'<article class="wb-card wb-{kind}">'
+        f'<p class="wb-kicker">{html.escape(hypothesis.name)}, version {hypothesis.version}</p>'
+        f"<h3>{html.escape(hypothesis.statement)}</h3>"
+        f'<p class="wb-verdict">{Badge(str(evaluation.verdict)).to_html()}</p>'
+        f'<p class="wb-sentence">{html.escape(evaluation.sentence)}</p>'
+        f"{'' if evaluation.comparison is None else _numbers(evaluation, evaluation.comparison)}"
+        f"{warnings}"
+        "</article>"
+    )
+
+
+def _numbers(evaluation: Evaluation, found: Comparison) -> str:
+    hypothesis = evaluation.hypothesis
+    arms = _arm("Control", str(hypothesis.control), found.control) + _arm(
+        "Treatment", str(hypothesis.treatment), found.treatment
+    )
+    worth = hypothesis.minimum_effect
+    pairs = {
+        "Effect, treatment minus control": (
+            f"{formats.effect(found.estimate, found.low, found.high)} percentage points"
+        ),
+        "Interval": f"{100 * found.confidence_level:g}%, {found.interval}",
+        "p-value": f"{formats.pvalue(found.pvalue)}, {found.test}",
+        "Effect worth having": f"{formats.points(worth)} percentage points" if worth else "any",
+    }
+    facts = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in pairs.items()
+    )
+    reason = f'<p class="wb-note">{html.escape(found.reason)}</p>' if found.reason else ""
+    metric = html.escape(hypothesis.metric)
+    return (
+        f'<p class="wb-metric">Customers who reached <b>{metric}</b></p>'
+        f'<dl class="wb-arms">{arms}</dl><dl class="wb-facts-list">{facts}</dl>{reason}'
+    )
+
+
+def _arm(role: str, cohort: str, counts: Counts) -> str:
+    length = 100 * counts.rate if counts.total else 0.0
+    shown = formats.rate(counts.rate, counts.converted, counts.total)
+    return (
+        f'<div class="wb-arm wb-{role.lower()}"><dt>{role} <span>{html.escape(cohort)}</span></dt>'
+        f"<dd><b>{html.escape(shown)}</b>"
+        f'<span class="wb-bar" aria-hidden="true"><i style="width:{length:.2f}%"></i></span>'
+        "</dd></div>"
+    )

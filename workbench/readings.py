@@ -1,0 +1,246 @@
+"""One study read at one iteration: how a template begins and how it ends."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.study import Study
+
+from workbench import formats
+from workbench.cards import Cover
+from workbench.displays import Column, Table
+from workbench.errors import StudyError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from workbench.hypothesis import Evaluation
+
+RESULT = "application/vnd.workbench.result+json"
+BUNDLED = "studies/guided-import/study.yaml"
+PACKAGES = ("workbench", "numpy", "scipy", "pandas", "narwhals", "duckdb", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A study, and where a report reads it: the iteration, and the time as of which."""
+
+    study: Study
+    iteration: str
+    as_of: str | None = None
+
+    @property
+    def at(self) -> dict[str, Any]:
+        """The arguments that the verbs of a study take: `study.evaluate(**reading.at)`."""
+        return {"iteration": self.iteration, "as_of": self.as_of}
+
+    @property
+    def by(self) -> list[str]:
+        """The grouping column that tells the compared cohorts apart, if there is one."""
+        spec = self.study.spec
+        tested = [each for each in spec.hypotheses if each.iteration == self.iteration]
+        named = [column for each in tested for column in each.treatment.columns]
+        experiments = [column for column, kind in spec.groupings.items() if kind == "experiment"]
+        return [*named, *experiments][:1]
+
+    def effects(self) -> pd.DataFrame:
+        """The effects within the levels of each grouping, of every hypothesis tested here.
+
+        The columns are those of `study.effects`, with `hypothesis` and `minimum_effect` before.
+        """
+        import pandas as pd
+
+        tested = [each for each in self.study.spec.hypotheses if each.iteration == self.iteration]
+        frames = [
+            self.study.effects(hypothesis=each.name, **self.at).assign(
+                hypothesis=each.name, minimum_effect=each.minimum_effect
+            )
+            for each in tested
+        ]
+        found = [each for each in frames if len(each)]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+    def finish(
+        self, *, evaluations: Iterable[Evaluation], metrics: pd.DataFrame, quality: pd.DataFrame
+    ) -> Result:
+        """End a report: its method and versions for a reader, all of its numbers for a machine.
+
+        This is the mark by which `reports.publish` knows that a report is whole, so it belongs
+        into the last cell of a template.
+        """
+        found = tuple(evaluations)
+        spec = self.study.spec
+        content = {
+            "study": {"name": spec.name, "title": spec.title},
+            "iteration": self.iteration,
+            "as_of": _seen(self, found),
+            "evaluations": [
+                {**each.row(), "sentence": each.sentence, "verdict": str(each.verdict)}
+                for each in found
+            ],
+            "learning_metrics": metrics.to_dict("records"),
+            "quality": quality.to_dict("records"),
+            "versions": versions(),
+        }
+        return Result(plain(content), _methods(found))
+
+    def cover(self) -> Cover:
+        """The title of the report and what it reports on."""
+        spec = self.study.spec
+        here = next(each for each in spec.iterations if each.name == self.iteration)
+        facts = (f"Iteration {here.name}", *_period(here.start, here.end), *_as_of(self.as_of))
+        return Cover(spec.title, facts)
+
+    def __repr__(self) -> str:
+        """Write the cover of the report."""
+        return repr(self.cover())
+
+    def _repr_html_(self) -> str:
+        return self.cover()._repr_html_()
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a report: its method for a reader, and its numbers as plain values."""
+
+    content: dict[str, Any]
+    methods: Table
+
+    def __repr__(self) -> str:
+        """Write the methods."""
+        return repr(self.methods)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {
+            RESULT: self.content,
+            "text/html": self.methods._repr_html_(),
+            "text/plain": repr(self),
+        }
+
+
+def begin(*, study: str | Path = "", iteration: object, as_of: object = "") -> Reading:
+    """Open the study of a template; what papermill's command line made of its values is undone.
+
+    `-p iteration 2026.1` arrives as a number. It is taken for the iteration of that name, unless
+    two iterations look alike as numbers (2026.1 and 2026.10). An empty `study` is the one that
+    comes with the workbench, an empty `as_of` the newest event.
+    """
+    opened = Study.load(study or bundled_study())
+    names = [each.name for each in opened.spec.iterations]
+    return Reading(opened, chosen_iteration(iteration, names), str(as_of) or None)
+
+
+def bundled_study() -> Path:
+    """Find the study that comes with the workbench."""
+    path = Path(__file__).resolve().parent.parent / BUNDLED
+    if not path.is_file():
+        raise StudyError("no study was named; give the path to a study.yaml")
+    return path
+
+
+def chosen_iteration(iteration: object, names: Iterable[str]) -> str:
+    """Give the name of the iteration that is meant.
+
+    >>> chosen_iteration(2026.2, ["2026.1", "2026.2"])
+    '2026.2'
+    >>> chosen_iteration(2026.1, ["2026.1", "2026.10"])
+    Traceback (most recent call last):
+    workbench.errors.StudyError: iteration 2026.1 arrived as a number, which may mean '2026.1' \
+or '2026.10'; hand it over as text: papermill -r iteration NAME
+    """
+    names = list(names)
+    if isinstance(iteration, int | float):
+        alike = [name for name in names if _number(name) == iteration]
+        if len(alike) > 1:
+            meant = " or ".join(f"'{name}'" for name in alike)
+            raise StudyError(
+                f"iteration {iteration} arrived as a number, which may mean {meant}; "
+                "hand it over as text: papermill -r iteration NAME"
+            )
+        iteration = alike[0] if alike else iteration
+    if iteration not in names:
+        raise StudyError(unknown_name("iteration", iteration, names))
+    return str(iteration)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def plain(value: object) -> Any:
+    """Turn a value into what JSON can hold; what is undefined becomes null.
+
+    >>> plain({"rate": float("nan"), "window": timedelta(days=7), "at": (date(2026, 1, 5),)})
+    {'rate': None, 'window': 604800.0, 'at': ['2026-01-05']}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, date | datetime):
+        return None if value != value else value.isoformat()
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    item = getattr(value, "item", None)
+    return plain(item()) if callable(item) else str(value)
+
+
+def _methods(evaluations: Iterable[Evaluation]) -> Table:
+    rows = [
+        (
+            each.hypothesis.name,
+            formats.UNDEFINED if each.comparison is None else each.comparison.test,
+            formats.UNDEFINED if each.comparison is None else each.comparison.interval,
+            each.hypothesis.alternative,
+            f"{each.hypothesis.alpha:g}",
+        )
+        for each in evaluations
+    ]
+    columns = tuple(map(Column, ("hypothesis", "test", "interval", "alternative", "alpha")))
+    note = "Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + "."
+    return Table("Methods", columns, tuple(rows), note, f"No hypothesis was tested. {note}")
+
+
+def _seen(reading: Reading, evaluations: tuple[Evaluation, ...]) -> object:
+    return evaluations[0].as_of if evaluations else reading.as_of
+
+
+def _as_of(as_of: str | None) -> tuple[str, ...]:
+    return () if as_of is None else (f"As seen at {as_of}",)
+
+
+def _period(start: date | None, end: date | None) -> tuple[str, ...]:
+    """Name the first and the last day; an iteration's end is not part of it."""
+    if start is None or end is None:
+        return ()
+    if not isinstance(end, datetime):
+        end -= timedelta(days=1)
+    return (f"{_day(start)} to {_day(end)}",)
+
+
+def _day(day: date) -> str:
+    written = f"{day.day} {day:%B %Y}"
+    return (
+        f"{written}, {day:%H:%M}" if isinstance(day, datetime) and day.time() != time() else written
+    )
+
+
+def _number(name: str) -> float | None:
+    try:
+        return float(name)
+    except ValueError:
+        return None

@@ -1,0 +1,248 @@
+"""Publish a report: run a template strictly, then put all of its files in place at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from workbench.study import Study
+
+from workbench.errors import ReportError
+from workbench.iterations import moment
+from workbench.kernels import Progress, run
+from workbench.parameters import find_template
+from workbench.readings import RESULT, chosen_iteration
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from nbformat import NotebookNode
+
+
+@dataclass(frozen=True)
+class PublishedVerdict:
+    """The verdict of one hypothesis, as the report gives it."""
+
+    hypothesis: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a report lies: the page, the executed notebook and their machine-readable twin."""
+
+    html: Path
+    notebook: Path
+    result: Path
+    verdicts: tuple[PublishedVerdict, ...]
+
+
+def publish(
+    study_path: str | Path,
+    *,
+    iteration: str,
+    template: str | Path = "hypothesis_report",
+    output: str | Path | None = None,
+    as_of: str = "",
+    parameters: Mapping[str, object] | None = None,
+    cell_timeout: timedelta | None = None,
+    progress: Progress | None = None,
+) -> Published:
+    """Run a template on a study and publish what it shows.
+
+    Args:
+        study_path: The study file.
+        iteration: The name of the iteration to report on.
+        template: The name of a template that comes with the workbench, or a path to your own.
+        output: The folder for the report; `reports/ITERATION` beside the study file if not given.
+        as_of: The time as of which customers are aligned, deviated or pending; empty for the
+            newest event.
+        parameters: Values for further parameters of the template.
+        cell_timeout: The longest that one cell may take.
+        progress: Called with the number of code cells done, and of all.
+
+    Everything that can be known to be wrong is said before a kernel starts. The files appear
+    together once every cell ran and the last one ended the report (`readings.Reading.finish`);
+    what was published before stays until then, whatever happens.
+
+    Raises:
+        StudyError: The study or the iteration is wrong.
+        ReportError: The template or a parameter is wrong, the folder cannot be written, or the
+            template failed: then the half-run notebook lies there as `NAME.failed.ipynb`.
+    """
+    chosen = find_template(template)
+    given = {"study": str(study_path), "iteration": iteration}
+    given |= {"as_of": as_of} if as_of else {}
+    values = chosen.values({**given, **(parameters or {})})
+    study = Study.load(study_path)
+    chosen_iteration(iteration, [each.name for each in study.spec.iterations])
+    _check_as_of(as_of)
+    folder = Path(output) if output else study.folder / "reports" / safe_name(iteration)
+    _check_writable(folder)
+    warm = Thread(target=_import_exporter, daemon=True)
+    warm.start()
+    ran = run(chosen.notebook, values, cell_timeout=cell_timeout, progress=progress)
+    warm.join()
+    if ran.notebook is not None:
+        _forget_folders(ran.notebook)
+    if ran.failure is not None or ran.notebook is None:
+        raise ReportError(
+            _said(chosen.name, str(ran.failure), _set_aside(ran.notebook, folder, chosen.name))
+        )
+    content = result_of(ran.notebook)
+    if content is None:
+        said = "its last cell: it left no result; end the template with `reading.finish(...)`"
+        raise ReportError(_said(chosen.name, said, _set_aside(ran.notebook, folder, chosen.name)))
+    return _place(folder, chosen.name, ran.notebook, content)
+
+
+def result_of(notebook: NotebookNode) -> dict[str, Any] | None:
+    """Give the result that the last code cell of an executed notebook holds, if it does."""
+    last = next((each for each in reversed(notebook.cells) if each.cell_type == "code"), None)
+    if last is None:
+        return None
+    found = [output.data[RESULT] for output in last.outputs if RESULT in output.get("data", {})]
+    return found[-1] if found else None
+
+
+def safe_name(name: str) -> str:
+    """Make a name one part of a path, still to be recognized.
+
+    A name that had to be changed ends in a few letters of its hash, so that no two names meet.
+
+    >>> safe_name("2026.1"), safe_name("Q1/2026: pilot")
+    ('2026.1', 'Q1-2026-pilot-ba0ee9')
+    """
+    safe = re.sub(r"[^\w.+-]+", "-", name).strip("-. ")[:80]
+    if safe == name:
+        return name
+    return f"{safe}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def _check_as_of(as_of: str) -> None:
+    if not as_of:
+        return
+    try:
+        moment(as_of)
+    except ValueError as error:
+        raise ReportError(f"as_of: {error}") from None
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder, and try to write there."""
+    trial = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        said = f"cannot write into {folder}: {error.strerror}; name another folder for the report"
+        raise ReportError(said) from None
+
+
+def _import_exporter() -> None:
+    """Load what makes the page, while the kernel is at work."""
+    import bs4  # noqa: F401 - only to have it loaded
+    import nbconvert.exporters.html  # noqa: F401 - only to have it loaded
+
+
+def _forget_folders(notebook: NotebookNode) -> None:
+    """Leave out where papermill read and wrote: a report is read elsewhere."""
+    for name in ("input_path", "output_path"):
+        notebook.metadata.get("papermill", {}).pop(name, None)
+
+
+def _place(
+    folder: Path, name: str, notebook: NotebookNode, content: Mapping[str, Any]
+) -> Published:
+    """Write all files under names of their own, then put them in place, the page last."""
+    import nbformat
+
+    from workbench.pages import page
+
+    study, iteration = content["study"]["title"], content["iteration"]
+    texts = {
+        folder / f"{name}.ipynb": nbformat.writes(notebook) + "\n",
+        folder / f"{name}.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        folder / f"{name}.html": page(notebook, title=f"{study}: iteration {iteration}"),
+    }
+    with _cleaned_up() as written:
+        for target, text in texts.items():
+            written[target] = _write_beside(target, text)
+        with _alone_in(folder):
+            for target, source in written.items():
+                os.replace(source, target)
+            _failed(folder, name).unlink(missing_ok=True)
+    ipynb, result, html = texts
+    verdicts = tuple(
+        PublishedVerdict(each["hypothesis"], each["verdict"], each["sentence"])
+        for each in content["evaluations"]
+    )
+    return Published(html, ipynb, result, verdicts)
+
+
+def _set_aside(notebook: NotebookNode | None, folder: Path, name: str) -> str:
+    """Keep a half-run notebook under a name that says so."""
+    if notebook is None:
+        return ""
+    import nbformat
+
+    target = _failed(folder, name)
+    os.replace(_write_beside(target, nbformat.writes(notebook) + "\n"), target)
+    return f"the half-run notebook is {target}"
+
+
+def _failed(folder: Path, name: str) -> Path:
+    return folder / f"{name}.failed.ipynb"
+
+
+def _said(name: str, failure: str, aside: str) -> str:
+    first, _, rest = failure.partition("\n")
+    said = "; ".join(
+        filter(None, [f"template {name} failed in {first}", "no report was published", aside])
+    )
+    return f"{said}\n{rest}" if rest else said
+
+
+def _write_beside(target: Path, text: str) -> Path:
+    source = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    with source.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return source
+
+
+@contextmanager
+def _cleaned_up() -> Iterator[dict[Path, Path]]:
+    written: dict[Path, Path] = {}
+    try:
+        yield written
+    finally:
+        for source in written.values():
+            source.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep others who publish into the folder waiting, where the system knows how."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,291 @@
+"""Results as tables, in the words of the glossary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench import formats
+from workbench.displays import Badge, Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from workbench.hypothesis import Evaluation
+
+EXPLORATORY = (
+    "Exploratory: nobody planned these comparisons before the iteration, and among many of them "
+    "some stand out by chance. Take them as ideas for the next hypothesis."
+)
+NOT_RANDOMIZED = (
+    "Nothing was randomized between iterations: a change may come from anything else "
+    "that changed at the same time."
+)
+
+
+def verdicts(evaluations: Iterable[Evaluation]) -> Table:
+    """One row for each hypothesis: the verdict and the numbers that it stands on."""
+    rows = []
+    for each in evaluations:
+        found = each.comparison
+        rows.append(
+            (
+                each.hypothesis.name,
+                Badge(str(each.verdict)),
+                _arm(each, "control"),
+                _arm(each, "treatment"),
+                formats.UNDEFINED
+                if found is None
+                else formats.effect(found.estimate, found.low, found.high),
+                formats.UNDEFINED if found is None else formats.pvalue(found.pvalue),
+            )
+        )
+    columns = (
+        Column("hypothesis"),
+        Column("verdict"),
+        Column("control", numeric=True),
+        Column("treatment", numeric=True),
+        Column("effect (percentage points)", numeric=True),
+        Column("p-value", numeric=True),
+    )
+    empty = "No hypothesis of the study is tested in this iteration."
+    return Table("Verdict of each hypothesis", columns, tuple(rows), empty=empty)
+
+
+def changes(frame: pd.DataFrame) -> Table:
+    """Each step's rate beside the rate of the iteration before."""
+    records = _records(frame)
+    before = str(records[0]["previous_iteration"]) if records else "before"
+    rows = [
+        (
+            str(each["step"]),
+            formats.rate(
+                each["previous_rate"], each["previous_converted"], each["previous_closed"]
+            ),
+            formats.rate(each["rate"], each["converted"], each["closed"]),
+            formats.effect(each["estimate"], each["low"], each["high"]),
+        )
+        for each in records
+    ]
+    columns = (
+        Column("step"),
+        Column(f"rate in {before}", numeric=True),
+        Column("rate in this iteration", numeric=True),
+        Column("change (percentage points)", numeric=True),
+    )
+    empty = "This is the first iteration of the study: there is nothing to compare it with."
+    caption = f"Rate of each step, this iteration minus {before}"
+    return Table(caption, columns, tuple(rows), NOT_RANDOMIZED, empty)
+
+
+def quality(frame: pd.DataFrame) -> Table:
+    """What the data looked like before any number was taken from them."""
+    rows = [
+        (
+            str(each["check"]),
+            Badge(str(each["level"])),
+            _value(each["value"]),
+            str(each["sentence"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("check"),
+        Column("level"),
+        Column("value", numeric=True),
+        Column("what it means"),
+    )
+    return Table("Checks of the data", columns, tuple(rows), empty="No check was made.")
+
+
+def flow(frame: pd.DataFrame) -> Table:
+    """The learning metrics: entered, aligned, deviated and pending at each step."""
+    by = _by(frame)
+    names = ("entered", "aligned", "deviated", "pending")
+    rows = [
+        (
+            str(each["step"]),
+            *(str(each[column]) for column in by),
+            *(formats.count(each[name]) for name in names),
+            formats.hours(each["median_hours"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("step"),
+        *(Column(column) for column in by),
+        *(Column(name, numeric=True) for name in names),
+        Column("median time from the trigger", numeric=True),
+    )
+    note = "Entered = aligned + deviated + pending. Pending: the window was still open."
+    empty = "No customer met the trigger in this iteration."
+    return Table("Customer flow", columns, tuple(rows), note, empty)
+
+
+def rates(frame: pd.DataFrame) -> Table:
+    """Each step's rate over the customers who entered the flow, with its interval."""
+    by = _by(frame)
+    rows = [
+        (
+            str(each["step"]),
+            *(str(each[column]) for column in by),
+            formats.rate(each["rate"], each["converted"], each["closed"]),
+            formats.interval(each["low"], each["high"]),
+            formats.percent(each["step_rate"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("step"),
+        *(Column(column) for column in by),
+        Column("rate (aligned / entered the flow)", numeric=True),
+        Column("95% interval", numeric=True),
+        Column("step rate (description only)", numeric=True),
+    )
+    note = (
+        "Rates count customers whose window is over. The step rate is taken over those who "
+        "reached the step before; these groups differ, so it describes and does not compare."
+    )
+    empty = "No customer met the trigger in this iteration."
+    return Table("Rates of each cohort", columns, tuple(rows), note, empty)
+
+
+def effects(frame: pd.DataFrame) -> Table:
+    """The effect within each level of each grouping: exploratory."""
+    rows = [
+        (
+            str(each["level"]),
+            f"{each['grouping']} ({each['kind']})",
+            *((str(each["hypothesis"]),) if "hypothesis" in frame else ()),
+            f"{formats.count(each['control_converted'])}/{formats.count(each['control_closed'])}",
+            (f"{formats.count(each['treatment_converted'])}"
+            f"/{formats.count(each['treatment_closed'])}"),
+            formats.effect(each["estimate"], each["low"], each["high"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("level"),
+        Column("grouping"),
+        *((Column("hypothesis"),) if "hypothesis" in frame else ()),
+        Column("control", numeric=True),
+        Column("treatment", numeric=True),
+        Column("effect (percentage points)", numeric=True),
+    )
+    empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
+    caption = "Effect within each level (exploratory)"
+    return Table(caption, columns, tuple(rows), EXPLORATORY, empty)
+
+
+def deviations(frame: pd.DataFrame) -> Table:
+    """Where customers went who did not take the next step in time."""
+    by = [name for name in _by(frame) if name != "next_event"]
+    rows = [
+        (
+            str(each["step"]),
+            *(str(each[column]) for column in by),
+            str(each["next_event"]),
+            formats.count(each["customers"]),
+            formats.percent(each["share"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("step not taken"),
+        *(Column(column) for column in by),
+        Column("next event"),
+        Column("customers", numeric=True),
+        Column("share of the deviated", numeric=True),
+    )
+    empty = "Nobody deviated in this iteration, or what customers did next is not in the data."
+    return Table("Where the deviated went", columns, tuple(rows), empty=empty)
+
+
+def plan(frame: pd.DataFrame) -> Table:
+    """What this sample could detect, and what the next iteration needs."""
+    rows = [
+        (
+            str(each["hypothesis"]),
+            formats.percent(each["control_rate"]),
+            formats.count(each["customers_control"]),
+            formats.count(each["customers_treatment"]),
+            formats.points(each["detectable_effect"]),
+            formats.points(each["minimum_effect"]),
+            formats.count(each["customers_needed"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("hypothesis"),
+        Column("control rate", numeric=True),
+        Column("customers, control", numeric=True),
+        Column("customers, treatment", numeric=True),
+        Column("detectable effect (percentage points)", numeric=True),
+        Column("minimum effect (percentage points)", numeric=True),
+        Column("customers needed per cohort", numeric=True),
+    )
+    powers = sorted({formats.percent(each["power"]) for each in _records(frame)})
+    note = (
+        f"Detectable: the smallest effect that a sample of this size finds with a power of "
+        f"{', '.join(powers)}. Needed: for the next iteration to find the minimum effect."
+    )
+    empty = "There is no hypothesis to plan for."
+    return Table("Plan for the next iteration", columns, tuple(rows), note, empty)
+
+
+def problems(frame: pd.DataFrame) -> Table:
+    """What `study.check()` found in the data."""
+    rows = [
+        (
+            str(each["problem"]),
+            Badge(str(each["level"])),
+            formats.count(each["count"]),
+            _example(each["example"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("problem"),
+        Column("level"),
+        Column("rows", numeric=True),
+        Column("for example"),
+    )
+    empty = "The data hold no problem that the check knows of."
+    return Table("Problems of the data", columns, tuple(rows), empty=empty)
+
+
+def facts(caption: str, pairs: Mapping[str, object]) -> Table:
+    """Names and what they are: the methods, the versions."""
+    rows = tuple((name, str(value)) for name, value in pairs.items())
+    return Table(caption, (Column("what"), Column("how")), rows)
+
+
+def _arm(evaluation: Evaluation, name: str) -> str:
+    if evaluation.comparison is None:
+        return formats.UNDEFINED
+    counts = getattr(evaluation.comparison, name)
+    return formats.rate(counts.rate, counts.converted, counts.total)
+
+
+def _by(frame: pd.DataFrame) -> list[str]:
+    """Name the grouping columns: those between the iteration and the step."""
+    names = [str(name) for name in frame.columns]
+    if "iteration" not in names or "step" not in names:
+        return []
+    return names[names.index("iteration") + 1 : names.index("step")]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    number = float(value)  # type: ignore[arg-type]  # numbers of any kind out of a frame
+    return formats.count(number) if number == round(number) else formats.pvalue(number)
+
+
+def _example(example: object) -> str:
+    if not isinstance(example, Mapping):
+        return str(example)
+    return ", ".join(f"{name} = {value}" for name, value in example.items())
