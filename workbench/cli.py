@@ -22,6 +22,8 @@ from workbench.terminal import Format, as_json, show, tell, working, write
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.iterations import Iteration
     from workbench.study import Study
 
 ROW = ["hypothesis", "verdict", "control", "treatment", "estimate", "low", "high", "pvalue", "test"]
@@ -244,12 +246,22 @@ def _load(path: Path) -> Study:
 
 def _newest(study: Study, as_of: str) -> str:
     """Name the newest iteration with a hypothesis, or else the newest, that has begun by then."""
-    iterations = sorted(study.spec.iterations, key=lambda each: str(each.start))
-    begun = [each.name for each in iterations if not as_of or str(each.start) <= as_of]
-    tested = {each.iteration for each in study.spec.hypotheses}
+    begun = [each for each in study.spec.iterations if not as_of or _begun(each, as_of)]
     if not begun:
         raise StudyError(f"no iteration has begun by {as_of}; give a later --as-of, or none")
-    return next((name for name in reversed(begun) if name in tested), begun[-1])
+    begun.sort(key=lambda each: str(each.start or ""))
+    tested = {each.iteration for each in study.spec.hypotheses}
+    return next((each.name for each in reversed(begun) if each.name in tested), begun[-1].name)
+
+
+def _begun(iteration: Iteration, as_of: str) -> bool:
+    from workbench.iterations import moment
+
+    try:
+        day = moment(as_of)
+    except ValueError as error:
+        raise StudyError(f"--as-of: {error}") from None
+    return iteration.start is None or iteration.start.isoformat()[:10] <= day.isoformat()[:10]
 
 
 def _show(frame: pd.DataFrame, form: Format) -> None:

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from contextlib import contextmanager
+from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 UNDEFINED = "n/a"
+MISSING = {"NAType", "NaTType"}
 
 
 class Format(StrEnum):
@@ -115,9 +117,13 @@ def plain(value: object) -> Any:
         return [plain(each) for each in value]
     if hasattr(value, "item"):
         value = value.item()
-    if value is None or value != value or (isinstance(value, float) and math.isinf(value)):  # noqa: PLR0124 - NaN and NaT differ from themselves
+    if value is None or type(value).__name__ in MISSING:
         return None
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bool | int):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 @contextmanager

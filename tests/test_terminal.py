@@ -1,0 +1,95 @@
+"""Tables, JSON and CSV: what a pipe gets, and what a person sees."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.terminal import Format, as_csv, as_json, as_text, plain, show, working
+
+ROWS = [
+    {"step": "previewed", "closed": 1200, "rate": 0.123456789, "note": "a, b"},
+    {"step": "a step with a name that is longer than a terminal is wide " * 2, "closed": 7},
+]
+COLUMNS = ["step", "closed", "rate", "note"]
+
+
+def test_text_is_aligned_and_never_cut():
+    lines = as_text(ROWS, COLUMNS).splitlines()
+    assert len(lines) == 3
+    assert ROWS[1]["step"].strip() in lines[2]
+    assert lines[1].index("1200") + 4 == lines[2].index(" 7 ") + 2
+    assert "0.1235" in lines[1]
+    assert lines[2].endswith("n/a  n/a") or "n/a" in lines[2]
+
+
+def test_text_of_no_rows_is_the_heading():
+    assert as_text([], COLUMNS) == "step  closed  rate  note"
+
+
+def test_csv_keeps_all_digits_and_quotes():
+    read = list(csv.DictReader(io.StringIO(as_csv(ROWS, COLUMNS))))
+    assert read[0] == {"step": "previewed", "closed": "1200", "rate": "0.123456789", "note": "a, b"}
+    assert read[1]["rate"] == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None),
+        (float("inf"), None),
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (pd.NaT, None),
+        (pd.NA, None),
+        (Format.JSON, "json"),
+        (datetime(2026, 1, 5, tzinfo=UTC), "2026-01-05T00:00:00+00:00"),
+        ({"a": (1, np.nan)}, {"a": [1, None]}),
+    ],
+)
+def test_plain_is_what_json_knows(value, expected):
+    assert plain(value) == expected
+    json.loads(as_json(value))
+
+
+def test_pipe_gets_no_colours_and_no_boxes(capsys):
+    show(ROWS, COLUMNS, Format.TABLE)
+    assert capsys.readouterr().out == as_text(ROWS, COLUMNS) + "\n"
+
+
+def test_a_person_sees_a_table_with_every_word(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    show(ROWS, COLUMNS, Format.TABLE)
+    shown = capsys.readouterr().out
+    assert "─" in shown
+    assert "…" not in shown
+    assert shown.replace("\n", "").replace(" ", "").count("longerthan") >= 1
+
+
+def test_markup_in_data_stays_text(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show([{"step": "[red]mapped[/red]"}], ["step"], Format.TABLE)
+    assert "[red]mapped[/red]" in capsys.readouterr().out
+
+
+def test_work_is_silent_when_nobody_watches(capsys):
+    with working("Counting") as progress:
+        progress(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_work_shows_a_bar_on_stderr_to_a_person(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with working("Counting") as progress:
+        progress(1, 2)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Counting" in said.err
