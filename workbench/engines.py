@@ -82,7 +82,12 @@ def keep(frame: Frame) -> Frame:
     if frame.implementation.is_duckdb():
         native, name = frame.to_native(), f"workbench_stage_{next(_numbers)}"
         native.query("stage", f"create temp table {name} as from stage")
-        return nw.from_native(native.query("stage", f"from temp.{name}"))
+        # A relation cannot be asked for its connection; without it the kept stage still carries
+        # the text of all that led to it, which is parsed again at each later stage.
+        connection = getattr(native, "_con", None)
+        if connection is None:
+            return nw.from_native(native.query("stage", f"from temp.{name}"))
+        return nw.from_native(connection.table(f"temp.{name}"))
     if frame.implementation.is_pyspark():
         return nw.from_native(frame.to_native().persist())
     return frame.collect().lazy()

@@ -93,7 +93,7 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
     steps = paths.flow.names
     closed = paths.closed
     frame = paths.frame.filter(~nw.col("crossover")).with_columns(closed.alias("closed"))
-    groups = ["iteration", *(f"by {column}" for column in by)]
+    groups = ["span", *(f"by {column}" for column in by)]
     table = collect(
         frame.group_by(*groups).agg(
             nw.len().alias("aligned 0"),
@@ -103,7 +103,7 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
     )
     return [
         StepCounts(
-            iteration=row["iteration"],
+            iteration=paths.spans[row["span"]].name,
             cohort=tuple(row[group] for group in groups[1:]),
             step=step,
             entered=row[f"aligned {place}"],
