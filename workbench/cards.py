@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workbench.hypothesis import Evaluation
-
     from workbench.proportions import Comparison, Counts
 
 NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
@@ -81,13 +80,14 @@ def _card(evaluation: Evaluation) -> str:
         for each in evaluation.checks
         if each.level != "ok"
     )
+    name = html.escape(hypothesis.name)
     if warnings:
         warnings = f'<ul class="wb-checks">{warnings}</ul>'
     return (
         f'<article class="wb-card wb-{kind}">'
-        f'<p class="wb-kicker">{html.escape(hypothesis.name)}, version {hypothesis.version}</p>'
+        f'<p class="wb-verdict">{Badge(str(evaluation.verdict)).to_html()} '
+        f'<span class="wb-kicker">{name}, version {hypothesis.version}</span></p>'
         f"<h3>{html.escape(hypothesis.statement)}</h3>"
-        f'<p class="wb-verdict">{Badge(str(evaluation.verdict)).to_html()}</p>'
         f'<p class="wb-sentence">{html.escape(evaluation.sentence)}</p>'
         f"{'' if evaluation.comparison is None else _numbers(evaluation, evaluation.comparison)}"
         f"{warnings}"

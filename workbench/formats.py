@@ -117,4 +117,4 @@ def shortened(text: object, width: int) -> str:
 
 
 def _defined(number: float) -> bool:
-    return number is not None and math.isfinite(number)
+    return math.isfinite(number)

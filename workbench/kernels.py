@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -95,7 +96,9 @@ def run(
                 language="python",
                 progress_bar=False,
                 request_save_on_cell_execute=False,
-                execution_timeout=None if cell_timeout is None else cell_timeout.total_seconds(),
+                execution_timeout=None
+                if cell_timeout is None
+                else math.ceil(cell_timeout.total_seconds()),
                 kernel_manager_class=_kernel_manager(log),
                 on_notebook_start=keep,
                 on_cell_execute=started,
@@ -128,7 +131,7 @@ def _kernel_manager(log: IO[bytes]) -> type:
     class SamePython(AsyncKernelManager):
         kernel_spec = spec
 
-        async def start_kernel(self, **options: Any) -> None:
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
             await self._async_start_kernel(**{**options, "stdout": log, "stderr": log})
 
     return SamePython

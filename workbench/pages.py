@@ -29,7 +29,7 @@ def page(notebook: NotebookNode, *, title: str) -> str:
     config.HTMLExporter.exclude_anchor_links = True
     templates = resources.files("workbench").joinpath("html")
     with resources.as_file(templates) as folder:
-        exporter = HTMLExporter(
+        exporter = HTMLExporter(  # type: ignore[no-untyped-call]
             config=config,
             template_name="report",
             template_file="index.html.j2",

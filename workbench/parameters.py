@@ -89,11 +89,12 @@ def find_template(template: str | Path) -> Template:
     import nbformat
 
     try:
-        notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)
+        content = path.read_text("utf-8")
+        notebook = nbformat.reads(content, as_version=4)  # type: ignore[no-untyped-call]
     except OSError as error:
         said = f"template {path} cannot be read: {error.strerror}; give the path to an .ipynb file"
         raise ReportError(said) from None
-    except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+    except Exception:  # noqa: BLE001 - nbformat raises whatever its reading stumbles over
         raise ReportError(
             f"template {path} is not a notebook; save it again from JupyterLab"
         ) from None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart by colour-blind readers; shades and hatches for grey print.
 INK, QUIET, RULE = "#1a1d21", "#555b64", "#d5d9de"
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "aligned": {"facecolor": "#0072b2", "edgecolor": "#0072b2"},
     "deviated": {"facecolor": "#f3c876", "edgecolor": "#8a5a00", "hatch": "////"},
     "pending": {"facecolor": "white", "edgecolor": "#6b7280"},
@@ -34,7 +34,7 @@ WIDTH = 4.9
 LINE = 0.235
 LONGEST_NAME = 34
 WORDS = 9.0
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": WORDS,
@@ -46,8 +46,8 @@ STYLE = {
 }
 DRAWN_FONT = "'DejaVu Sans', sans-serif"
 READER_FONT = (
-    "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', "
-    "'Liberation Sans', Arial, sans-serif"
+    "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Noto Sans', "
+    "'Liberation Sans', 'Helvetica Neue', Arial, sans-serif"
 )
 
 
@@ -72,9 +72,7 @@ class Chart:
         drawn = target.getvalue()
         return drawn[drawn.index("<svg") :].replace(DRAWN_FONT, READER_FONT)
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         svg = {"image/svg+xml": self.svg(), "text/plain": self.alt}
         return svg, {"image/svg+xml": {"alt": self.alt}}
 
@@ -307,7 +305,7 @@ def _whisker(
     axes.plot([low, high], [y, y], color=colour, linewidth=1.8, clip_on=False)
     for end in (low, high):
         axes.plot([end, end], [y - 0.22, y + 0.22], color=colour, linewidth=1.2, clip_on=False)
-    look = {"marker": marker, "markersize": 6.5, "markeredgecolor": "white", "clip_on": False}
+    look: dict[str, Any] = {"marker": marker, "markersize": 6.5, "markeredgecolor": "white", "clip_on": False}
     axes.plot([middle], [y], color=colour, **look)
 
 

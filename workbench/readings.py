@@ -12,15 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.study import Study
-
 from workbench import formats
 from workbench.cards import Cover
 from workbench.displays import Column, Table
 from workbench.errors import StudyError, unknown_name
+from workbench.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from workbench.hypothesis import Evaluation
 
 RESULT = "application/vnd.workbench.result+json"
@@ -117,7 +117,7 @@ class Result:
         """Write the methods."""
         return repr(self.methods)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {
             RESULT: self.content,
             "text/html": self.methods._repr_html_(),
@@ -185,18 +185,24 @@ def plain(value: object) -> Any:
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(each) for each in value]
+    return _plain_value(value)
+
+
+def _plain_value(value: object) -> str | float | bool | None:
     if isinstance(value, Enum):
-        return plain(value.value)
+        value = value.value
+    item = getattr(value, "item", None)
+    if callable(item):
+        value = item()
     if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, date | datetime):
-        return None if value != value else value.isoformat()
-    if isinstance(value, str | bool | int) or value is None:
-        return value
+        value = value.total_seconds()
+    if value is None or value != value:  # noqa: PLR0124 - so are NaN and NaT
+        return None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    item = getattr(value, "item", None)
-    return plain(item()) if callable(item) else str(value)
+    if isinstance(value, str | bool | int):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _methods(evaluations: Iterable[Evaluation]) -> Table:

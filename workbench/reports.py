@@ -14,13 +14,12 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from workbench.study import Study
-
 from workbench.errors import ReportError
 from workbench.iterations import moment
 from workbench.kernels import Progress, run
 from workbench.parameters import find_template
 from workbench.readings import RESULT, chosen_iteration
+from workbench.study import Study
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -166,13 +165,11 @@ def _place(
     folder: Path, name: str, notebook: NotebookNode, content: Mapping[str, Any]
 ) -> Published:
     """Write all files under names of their own, then put them in place, the page last."""
-    import nbformat
-
     from workbench.pages import page
 
     study, iteration = content["study"]["title"], content["iteration"]
     texts = {
-        folder / f"{name}.ipynb": nbformat.writes(notebook) + "\n",
+        folder / f"{name}.ipynb": _text(notebook),
         folder / f"{name}.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         folder / f"{name}.html": page(notebook, title=f"{study}: iteration {iteration}"),
     }
@@ -181,7 +178,7 @@ def _place(
             written[target] = _write_beside(target, text)
         with _alone_in(folder):
             for target, source in written.items():
-                os.replace(source, target)
+                source.replace(target)
             _failed(folder, name).unlink(missing_ok=True)
     ipynb, result, html = texts
     verdicts = tuple(
@@ -195,10 +192,8 @@ def _set_aside(notebook: NotebookNode | None, folder: Path, name: str) -> str:
     """Keep a half-run notebook under a name that says so."""
     if notebook is None:
         return ""
-    import nbformat
-
     target = _failed(folder, name)
-    os.replace(_write_beside(target, nbformat.writes(notebook) + "\n"), target)
+    _write_beside(target, _text(notebook)).replace(target)
     return f"the half-run notebook is {target}"
 
 
@@ -212,6 +207,13 @@ def _said(name: str, failure: str, aside: str) -> str:
         filter(None, [f"template {name} failed in {first}", "no report was published", aside])
     )
     return f"{said}\n{rest}" if rest else said
+
+
+def _text(notebook: NotebookNode) -> str:
+    import nbformat
+
+    written: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    return f"{written}\n"
 
 
 def _write_beside(target: Path, text: str) -> Path:

@@ -10,6 +10,7 @@ from workbench.displays import Badge, Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from workbench.hypothesis import Evaluation
 
 EXPLORATORY = (
@@ -118,12 +119,14 @@ def flow(frame: pd.DataFrame) -> Table:
     )
     note = "Entered = aligned + deviated + pending. Pending: the window was still open."
     empty = "No customer met the trigger in this iteration."
-    return Table("Customer flow", columns, tuple(rows), note, empty)
+    return Table("Customers at each step", columns, tuple(rows), note, empty)
 
 
 def rates(frame: pd.DataFrame) -> Table:
     """Each step's rate over the customers who entered the flow, with its interval."""
     by = _by(frame)
+    records = _records(frame)
+    steps = list(dict.fromkeys(each["step"] for each in records))
     rows = [
         (
             str(each["step"]),
@@ -132,7 +135,7 @@ def rates(frame: pd.DataFrame) -> Table:
             formats.interval(each["low"], each["high"]),
             formats.percent(each["step_rate"]),
         )
-        for each in _records(frame)
+        for each in sorted(records, key=lambda record: steps.index(record["step"]))
     ]
     columns = (
         Column("step"),
@@ -157,8 +160,10 @@ def effects(frame: pd.DataFrame) -> Table:
             f"{each['grouping']} ({each['kind']})",
             *((str(each["hypothesis"]),) if "hypothesis" in frame else ()),
             f"{formats.count(each['control_converted'])}/{formats.count(each['control_closed'])}",
-            (f"{formats.count(each['treatment_converted'])}"
-            f"/{formats.count(each['treatment_closed'])}"),
+            (
+                f"{formats.count(each['treatment_converted'])}"
+                f"/{formats.count(each['treatment_closed'])}"
+            ),
             formats.effect(each["estimate"], each["low"], each["high"]),
         )
         for each in _records(frame)
@@ -197,7 +202,7 @@ def deviations(frame: pd.DataFrame) -> Table:
         Column("share of the deviated", numeric=True),
     )
     empty = "Nobody deviated in this iteration, or what customers did next is not in the data."
-    return Table("Where the deviated went", columns, tuple(rows), empty=empty)
+    return Table("Next event of the deviated", columns, tuple(rows), empty=empty)
 
 
 def plan(frame: pd.DataFrame) -> Table:
@@ -229,7 +234,7 @@ def plan(frame: pd.DataFrame) -> Table:
         f"{', '.join(powers)}. Needed: for the next iteration to find the minimum effect."
     )
     empty = "There is no hypothesis to plan for."
-    return Table("Plan for the next iteration", columns, tuple(rows), note, empty)
+    return Table("Sample size of each hypothesis", columns, tuple(rows), note, empty)
 
 
 def problems(frame: pd.DataFrame) -> Table:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import results
+
+from workbench import readings
+from workbench.errors import StudyError
+from workbench.iterations import Iteration
+from workbench.readings import RESULT, Reading, begin, chosen_iteration, plain
+
+NAMES = ["2026.1", "2026.10", "2026.2", "pilot"]
+
+
+class FakeStudy:
+    def __init__(self, *, hypotheses=(), groupings=None):
+        self.spec = SimpleNamespace(
+            name="guided-import",
+            title="Guided import",
+            iterations=[
+                Iteration(name="2026.1", start=date(2026, 1, 5), end=date(2026, 2, 2)),
+                Iteration(name="2026.2"),
+                Iteration(name="2026.3", start="2026-03-02T08:00", end="2026-03-09T08:00"),
+            ],
+            hypotheses=hypotheses,
+            groupings=groupings or {},
+        )
+
+    def effects(self, *, iteration, hypothesis, as_of):
+        assert (iteration, as_of) == ("2026.1", None)
+        frame = results.effects().drop(columns=["hypothesis", "minimum_effect"])
+        return frame if hypothesis != "empty" else frame.head(0)
+
+
+def reading(iteration="2026.1", **changes):
+    return Reading(FakeStudy(**changes), iteration)
+
+
+def test_an_iteration_is_chosen_by_name():
+    assert chosen_iteration("2026.10", NAMES) == "2026.10"
+
+
+def test_a_name_that_papermill_made_a_number_is_a_name_again():
+    assert chosen_iteration(2026.2, NAMES) == "2026.2"
+    assert chosen_iteration(7, ["7"]) == "7"
+
+
+def test_a_number_that_may_mean_two_iterations_is_refused():
+    with pytest.raises(StudyError, match=r"may mean '2026\.1' or '2026\.10'; hand it over as text"):
+        chosen_iteration(2026.1, NAMES)
+
+
+@pytest.mark.parametrize("wrong", ["pilto", 3.5, "", None])
+def test_an_unknown_iteration_is_refused(wrong):
+    with pytest.raises(StudyError, match="unknown iteration"):
+        chosen_iteration(wrong, NAMES)
+
+
+def test_begin_opens_the_study(monkeypatch):
+    opened = []
+
+    def load(path):
+        opened.append(path)
+        return FakeStudy()
+
+    monkeypatch.setattr(readings, "Study", SimpleNamespace(load=load))
+    assert begin(study="a.yaml", iteration=2026.1).at == {"iteration": "2026.1", "as_of": None}
+    assert begin(iteration="2026.1", as_of="2026-02-01").at["as_of"] == "2026-02-01"
+    assert opened == ["a.yaml", readings.bundled_study()]
+
+
+def test_the_cover_names_the_first_and_the_last_day():
+    assert repr(reading()) == (
+        "Guided import\nIteration 2026.1 · 5 January 2026 to 1 February 2026"
+    )
+    assert repr(reading("2026.2")) == "Guided import\nIteration 2026.2"
+    assert repr(reading("2026.3")).endswith("2 March 2026, 08:00 to 9 March 2026, 08:00")
+    assert "<h1>Guided import</h1>" in reading()._repr_html_()
+
+
+def test_cohorts_are_told_apart_by_what_the_hypotheses_compare():
+    groupings = {"company_size": "segment", "arm": "experiment", "variant": "experiment"}
+    tested = [results.FakeHypothesis(), results.FakeHypothesis(iteration="2026.2")]
+    assert reading(groupings=groupings, hypotheses=tested).by == ["variant"]
+    assert reading("2026.3", groupings=groupings, hypotheses=tested).by == ["arm"]
+    assert reading(groupings={"company_size": "segment"}).by == []
+
+
+def test_effects_of_all_hypotheses_are_one_table():
+    tested = [results.FakeHypothesis(name=name) for name in ("one", "two", "empty")]
+    frame = reading(hypotheses=tested).effects()
+    assert list(frame["hypothesis"].unique()) == ["one", "two"]
+    assert set(frame["minimum_effect"]) == {0.05}
+    assert reading().effects().empty
+
+
+def finished(*evaluations):
+    return reading().finish(
+        evaluations=evaluations, metrics=results.metrics(), quality=results.quality()
+    )
+
+
+def test_the_result_holds_the_numbers_for_a_machine():
+    data = finished(results.evaluation())._repr_mimebundle_()
+    content = data[RESULT]
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["study"] == {"name": "guided-import", "title": "Guided import"}
+    assert content["as_of"] == "2026-02-10T11:00:00+00:00"
+    assert content["evaluations"][0]["verdict"] == "supported"
+    assert content["evaluations"][0]["low"] is None
+    assert len(content["learning_metrics"]) == 6
+    assert len(content["quality"]) == 3
+    assert {"workbench", "python", "scipy"} <= set(content["versions"])
+    assert "score" in data["text/html"]
+
+
+def test_a_report_without_hypotheses_still_ends():
+    result = finished()
+    assert result.content["as_of"] is None
+    assert "No hypothesis was tested" in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (float("inf"), None),
+        (pd.NaT, None),
+        (pd.Timestamp("2026-01-05", tz="UTC"), "2026-01-05T00:00:00+00:00"),
+        (datetime(2026, 1, 5, tzinfo=UTC), "2026-01-05T00:00:00+00:00"),
+        (pd.Timedelta(days=1), 86400.0),
+        (("a", None), ["a", None]),
+        ({1: {"b": results.NAN}}, {"1": {"b": None}}),
+    ],
+)
+def test_every_value_becomes_plain(value, expected):
+    assert plain(value) == expected
