@@ -101,7 +101,9 @@ def test_version(workbench):
 
 
 def test_module_runs_as_the_command():
-    done = subprocess.run([sys.executable, "-m", "workbench", "--version"], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench", "--version"], capture_output=True, check=True
+    )
     assert done.stdout.startswith(b"workbench ")
 
 
