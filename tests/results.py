@@ -2,70 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from workbench.cohorts import Cohort
-from workbench.proportions import Comparison, Counts, compare
+from workbench.hypothesis import Check, Evaluation, Hypothesis, judge
+from workbench.proportions import Counts
 
 NAN = float("nan")
 SCRIPT = "<script>alert(1)</script>"
 DOLLARS = "$x_1$ *and* _more_"
 
 
-@dataclass(frozen=True)
-class FakeHypothesis:
-    name: str = "preview-helps"
-    version: int = 1
-    statement: str = "New customers who see a preview finish their first import more often."
-    metric: str = "imported"
-    iteration: str = "2026.1"
-    control: Cohort = field(default_factory=lambda: Cohort.model_validate({"variant": "blank"}))
-    treatment: Cohort = field(default_factory=lambda: Cohort.model_validate({"variant": "preview"}))
-    alternative: str = "greater"
-    minimum_effect: float = 0.05
-    alpha: float = 0.05
-    power: float = 0.8
+CLAIM = {
+    "name": "preview-helps",
+    "statement": "New customers who see a preview finish their first import more often.",
+    "metric": "imported",
+    "iteration": "2026.1",
+    "control": {"variant": "blank"},
+    "treatment": {"variant": "preview"},
+    "alternative": "greater",
+    "minimum_effect": 0.05,
+}
 
 
-@dataclass(frozen=True)
-class FakeCheck:
-    name: str
-    level: str
-    sentence: str
-    pvalue: float = NAN
+def hypothesis(**changes: Any) -> Hypothesis:
+    return Hypothesis.model_validate({**CLAIM, **changes})
 
 
-@dataclass(frozen=True)
-class FakeEvaluation:
-    verdict: str = "supported"
-    sentence: str = "Preview lifts imports by 20.0 percentage points."
-    hypothesis: FakeHypothesis = field(default_factory=FakeHypothesis)
-    comparison: Comparison | None = None
-    checks: tuple[FakeCheck, ...] = ()
-    as_of: datetime = datetime(2026, 2, 10, 11, tzinfo=UTC)
-    iteration: str = "2026.1"
-
-    def row(self) -> dict[str, Any]:
-        return {"hypothesis": self.hypothesis.name, "verdict": self.verdict, "low": NAN}
-
-
-def comparison() -> Comparison:
-    return compare(
-        control=Counts(48, 80),
-        treatment=Counts(56, 70),
-        alternative="greater",
-        confidence_level=0.9,
-        test="score",
-        interval="score",
+def evaluation(
+    verdict: str = "supported", *, checks: Sequence[Check] = (), **changes: Any
+) -> Evaluation:
+    """Give an evaluation with this verdict."""
+    counts = {
+        "supported": (Counts(48, 80), Counts(56, 70)),
+        "refuted": (Counts(48, 80), Counts(28, 70)),
+        "inconclusive": (Counts(5, 10), Counts(6, 10)),
+        "invalid": (Counts(48, 80), Counts(56, 70)),
+    }
+    if verdict == "invalid":
+        checks = (*checks, Check("sample ratio", "invalid", "The cohorts are not as planned."))
+    control, treatment = counts[verdict]
+    found = judge(
+        hypothesis(**changes),
+        control=control,
+        treatment=treatment,
+        checks=checks,
+        as_of=datetime(2026, 2, 10, 11, tzinfo=UTC),
     )
-
-
-def evaluation(verdict: str = "supported", **changes: Any) -> FakeEvaluation:
-    return FakeEvaluation(verdict, **{"comparison": comparison(), **changes})
+    assert found.verdict == verdict
+    return found
 
 
 def metrics(*cohorts: str, column: str = "variant") -> pd.DataFrame:
@@ -119,6 +107,7 @@ def effects() -> pd.DataFrame:
         {
             "hypothesis": "preview-helps",
             "minimum_effect": 0.05,
+            "alternative": "greater",
             "grouping": grouping,
             "kind": kind,
             "level": level,

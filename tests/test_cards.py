@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from bs4 import BeautifulSoup
-from results import DOLLARS, SCRIPT, FakeCheck, FakeHypothesis, evaluation
+from results import DOLLARS, SCRIPT, evaluation, hypothesis
 
 from workbench import cards
+from workbench.hypothesis import Check, judge
+from workbench.proportions import Counts
 
 
 def soup_of(*evaluations):
@@ -12,11 +15,28 @@ def soup_of(*evaluations):
 
 def test_the_verdict_comes_before_the_claim_the_sentence_and_the_numbers():
     words = soup_of(evaluation()).get_text(" ", strip=True)
-    order = ["supported", "New customers who", "Preview lifts", "60.0% (48/80)", "80.0% (56/70)"]
+    order = ["supported", "New customers who", "80.0% (56/70) of variant", "60.0% (48/80) "]
     places = [words.index(each) for each in order]
-    assert places == sorted(places)
-    assert "+20.0 [+" in words
-    assert "90%, score" in words
+    assert places == sorted(places[:3]) + places[3:]
+    assert "Effect, treatment minus control +20.0 [+" in words
+    assert "Interval 90%, exact" in words
+    assert "Effect worth having +5.0 percentage points" in words
+
+
+@pytest.mark.parametrize(
+    ("alternative", "minimum_effect", "words"),
+    [
+        ("less", 0.05, "Effect worth having −5.0 percentage points"),
+        ("two-sided", 0.05, "Effect worth having ±5.0 percentage points"),
+        ("two-sided", 0.0, "Effect worth having any"),
+    ],
+)
+def test_the_effect_worth_having_has_a_direction(alternative, minimum_effect, words):
+    changes = {"alternative": alternative, "minimum_effect": minimum_effect}
+    verdict = "refuted" if alternative == "less" else "supported"
+    found = judge(hypothesis(**changes), control=Counts(48, 80), treatment=Counts(56, 70))
+    assert found.verdict == verdict
+    assert words in soup_of(found).get_text(" ", strip=True)
 
 
 def test_every_verdict_has_a_card_of_its_kind():
@@ -24,28 +44,34 @@ def test_every_verdict_has_a_card_of_its_kind():
         assert soup_of(evaluation(verdict)).select_one(f"article.wb-{verdict} .wb-{verdict}")
 
 
-def test_checks_that_are_not_ok_are_shown():
-    checks = (FakeCheck("a", "ok", "Fine."), FakeCheck("b", "warn", f"3 saw {SCRIPT}."))
-    items = soup_of(evaluation(checks=checks)).select("li")
+def test_what_the_sentence_does_not_say_of_the_checks_is_listed():
+    checks = (Check("a", "ok", "Fine."), Check("b", "warn", f"3 saw {SCRIPT}."))
+    told = soup_of(evaluation(checks=checks))
+    assert told.get_text().count("3 saw") == 1
+    items = soup_of(evaluation("invalid", checks=checks)).select("li")
     assert [each.get_text(" ", strip=True) for each in items] == [f"! warn 3 saw {SCRIPT}."]
 
 
 def test_names_from_data_stay_text():
-    hypothesis = FakeHypothesis(name=SCRIPT, statement=DOLLARS, metric=SCRIPT)
-    soup = soup_of(evaluation(hypothesis=hypothesis, sentence=SCRIPT))
+    treatment = {"variant": SCRIPT}
+    found = evaluation(name=SCRIPT, statement=DOLLARS, metric=SCRIPT, treatment=treatment)
+    soup = soup_of(found)
     assert not soup.find_all("script")
     assert DOLLARS in soup.get_text()
+    assert soup.get_text().count(SCRIPT) == 5
 
 
-def test_a_verdict_without_comparison_is_a_sentence():
-    soup = soup_of(evaluation("invalid", comparison=None, sentence="The cohorts cannot be told."))
-    assert "The cohorts cannot be told." in soup.get_text()
-    assert not soup.select("dl")
+def test_a_broken_comparison_gives_counts_but_no_effect():
+    words = soup_of(evaluation("invalid")).get_text(" ", strip=True)
+    assert "The cohorts are not as planned." in words
+    assert "80.0% (56/70)" in words
+    assert "+20.0" not in words
+    assert "p-value" not in words
 
 
 def test_plain_text_is_one_sentence_each():
-    shown = cards.verdicts([evaluation(), evaluation("refuted", sentence="No.")])
-    assert repr(shown).splitlines()[1] == "preview-helps: refuted. No."
+    shown = cards.verdicts([evaluation(), evaluation("refuted")])
+    assert repr(shown).splitlines()[1].startswith("preview-helps: refuted. 40.0% (28/70)")
 
 
 def test_no_hypothesis_is_said():

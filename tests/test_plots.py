@@ -103,6 +103,12 @@ def test_an_effect_in_the_other_direction_is_marked_too():
     assert "worth having: −5.0" in words(next(iter(plots.effects_figures(frame))))
 
 
+def test_a_two_sided_hypothesis_has_two():
+    frame = results.effects().assign(alternative="two-sided")
+    shown = words(next(iter(plots.effects_figures(frame))))
+    assert {"worth having: +5.0", "worth having: −5.0"} <= set(shown)
+
+
 def test_a_cohort_that_nobody_entered_is_drawn():
     for chart in (*plots.flow_figures(results.nobody()), *plots.rates_figure(results.nobody())):
         assert chart.svg()

@@ -33,7 +33,7 @@ class FakeStudy:
 
     def effects(self, *, iteration, hypothesis, as_of):
         assert (iteration, as_of) == ("2026.1", None)
-        frame = results.effects().drop(columns=["hypothesis", "minimum_effect"])
+        frame = results.effects().drop(columns=["hypothesis", "minimum_effect", "alternative"])
         return frame if hypothesis != "empty" else frame.head(0)
 
 
@@ -70,7 +70,7 @@ def test_begin_opens_the_study(monkeypatch):
 
     monkeypatch.setattr(readings, "Study", SimpleNamespace(load=load))
     assert begin(study="a.yaml", iteration=2026.1).at == {"iteration": "2026.1", "as_of": None}
-    assert begin(iteration="2026.1", as_of="2026-02-01").at["as_of"] == "2026-02-01"
+    assert begin(iteration="2026.1", as_of="2026-02-01").as_of == "2026-02-01"
     assert opened == ["a.yaml", readings.bundled_study()]
 
 
@@ -85,17 +85,18 @@ def test_the_cover_names_the_first_and_the_last_day():
 
 def test_cohorts_are_told_apart_by_what_the_hypotheses_compare():
     groupings = {"company_size": "segment", "arm": "experiment", "variant": "experiment"}
-    tested = [results.FakeHypothesis(), results.FakeHypothesis(iteration="2026.2")]
+    tested = [results.hypothesis(), results.hypothesis(iteration="2026.2")]
     assert reading(groupings=groupings, hypotheses=tested).by == ["variant"]
     assert reading("2026.3", groupings=groupings, hypotheses=tested).by == ["arm"]
     assert reading(groupings={"company_size": "segment"}).by == []
 
 
 def test_effects_of_all_hypotheses_are_one_table():
-    tested = [results.FakeHypothesis(name=name) for name in ("one", "two", "empty")]
+    tested = [results.hypothesis(name=name) for name in ("one", "two", "empty")]
     frame = reading(hypotheses=tested).effects()
     assert list(frame["hypothesis"].unique()) == ["one", "two"]
     assert set(frame["minimum_effect"]) == {0.05}
+    assert set(frame["alternative"]) == {"greater"}
     assert reading().effects().empty
 
 
@@ -112,11 +113,10 @@ def test_the_result_holds_the_numbers_for_a_machine():
     assert content["study"] == {"name": "guided-import", "title": "Guided import"}
     assert content["as_of"] == "2026-02-10T11:00:00+00:00"
     assert content["evaluations"][0]["verdict"] == "supported"
-    assert content["evaluations"][0]["low"] is None
     assert len(content["learning_metrics"]) == 6
     assert len(content["quality"]) == 3
     assert {"workbench", "python", "scipy"} <= set(content["versions"])
-    assert "score" in data["text/html"]
+    assert "exact" in data["text/html"]
 
 
 def test_a_report_without_hypotheses_still_ends():

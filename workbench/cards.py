@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workbench.hypothesis import Evaluation
-    from workbench.proportions import Comparison, Counts
+    from workbench.proportions import Counts
 
 NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
 
@@ -73,52 +73,66 @@ def stylesheet() -> str:
 
 
 def _card(evaluation: Evaluation) -> str:
-    hypothesis = evaluation.hypothesis
-    kind = html.escape(str(evaluation.verdict), quote=True)
-    warnings = "".join(
-        f"<li>{Badge(each.level).to_html()} {html.escape(each.sentence)}</li>"
-        for each in evaluation.checks
-        if each.level != "ok"
-    )
+    hypothesis, kind = evaluation.hypothesis, html.escape(str(evaluation.verdict), quote=True)
     name = html.escape(hypothesis.name)
-    if warnings:
-        warnings = f'<ul class="wb-checks">{warnings}</ul>'
     return (
         f'<article class="wb-card wb-{kind}">'
         f'<p class="wb-verdict">{Badge(str(evaluation.verdict)).to_html()} '
         f'<span class="wb-kicker">{name}, version {hypothesis.version}</span></p>'
         f"<h3>{html.escape(hypothesis.statement)}</h3>"
         f'<p class="wb-sentence">{html.escape(evaluation.sentence)}</p>'
-        f"{'' if evaluation.comparison is None else _numbers(evaluation, evaluation.comparison)}"
-        f"{warnings}"
-        "</article>"
+        f"{_numbers(evaluation)}{_checks(evaluation)}</article>"
     )
 
 
-def _numbers(evaluation: Evaluation, found: Comparison) -> str:
-    hypothesis = evaluation.hypothesis
+def _numbers(evaluation: Evaluation) -> str:
+    hypothesis, found = evaluation.hypothesis, evaluation.comparison
     arms = _arm("Control", str(hypothesis.control), found.control) + _arm(
         "Treatment", str(hypothesis.treatment), found.treatment
     )
-    worth = hypothesis.minimum_effect
+    shown = _broken() if evaluation.verdict == "invalid" else _effect(evaluation)
+    reason = f'<p class="wb-note">{html.escape(found.reason)}</p>' if found.reason else ""
+    metric = html.escape(hypothesis.metric)
+    return (
+        f'<p class="wb-metric">Customers who reached <b>{metric}</b></p>'
+        f'<dl class="wb-arms">{arms}</dl>{shown}{reason}'
+    )
+
+
+def _effect(evaluation: Evaluation) -> str:
+    hypothesis, found = evaluation.hypothesis, evaluation.comparison
+    worth = formats.points(hypothesis.towards(found.estimate))
+    if hypothesis.alternative == "two-sided":
+        worth = worth.replace("+", "±").replace(formats.MINUS, "±")
     pairs = {
         "Effect, treatment minus control": (
             f"{formats.effect(found.estimate, found.low, found.high)} percentage points"
         ),
         "Interval": f"{100 * found.confidence_level:g}%, {found.interval}",
         "p-value": f"{formats.pvalue(found.pvalue)}, {found.test}",
-        "Effect worth having": f"{formats.points(worth)} percentage points" if worth else "any",
+        "Effect worth having": (
+            f"{worth} percentage points" if hypothesis.minimum_effect else "any"
+        ),
     }
     facts = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in pairs.items()
     )
-    reason = f'<p class="wb-note">{html.escape(found.reason)}</p>' if found.reason else ""
-    metric = html.escape(hypothesis.metric)
-    return (
-        f'<p class="wb-metric">Customers who reached <b>{metric}</b></p>'
-        f'<dl class="wb-arms">{arms}</dl><dl class="wb-facts-list">{facts}</dl>{reason}'
+    return f'<dl class="wb-facts-list">{facts}</dl>'
+
+
+def _broken() -> str:
+    return '<p class="wb-note">No effect is given: the comparison is broken.</p>'
+
+
+def _checks(evaluation: Evaluation) -> str:
+    """List what the checks found, unless the sentence of the verdict says it already."""
+    items = "".join(
+        f"<li>{Badge(each.level).to_html()} {html.escape(each.sentence)}</li>"
+        for each in evaluation.checks
+        if each.level != "ok" and each.sentence not in evaluation.sentence
     )
+    return f'<ul class="wb-checks">{items}</ul>' if items else ""
 
 
 def _arm(role: str, cohort: str, counts: Counts) -> str:

@@ -163,8 +163,8 @@ def rates_figure(frame: pd.DataFrame) -> Charts:
 def effects_figures(frame: pd.DataFrame) -> Charts:
     """Draw, for each hypothesis, the effect within each level of each grouping: exploratory.
 
-    `frame` holds the effects of one or several hypotheses; the columns `hypothesis` and
-    `minimum_effect` say of which, and what effect would be worth having.
+    `frame` holds the effects of one or several hypotheses; the columns `hypothesis`,
+    `minimum_effect` and `alternative` say of which, and what effect would be worth having.
     """
     records = _records(frame)
     names = dict.fromkeys(str(each.get("hypothesis", "")) for each in records)
@@ -206,19 +206,19 @@ def _effects(name: str, rows: Sequence[dict[str, Any]]) -> Chart:
     groupings = dict.fromkeys(f"{row['grouping']} ({row['kind']})" for row in rows)
     lines = 2.0 * len(rows) + 1.25 * len(groupings) + 3.6
     figure, axes = _canvas(lines)
-    worth = [row["minimum_effect"] for row in rows if row.get("minimum_effect")][:1]
+    worth = _worth_having(rows[0])
     ends = [row[end] for row in rows for end in ("low", "high") if row[end] == row[end]]
     reach = _axis_end(max(map(abs, [*ends, *worth, 0.05])))
     span = (-reach, reach)
     _text(axes, 0, 0.6, name, weight="bold", size=WORDS + 1.5)
     bottom = lines - 1.6
-    upwards = not worth or worth[0] > 0
-    _text(axes, 0.5, 1.75, "no effect", ha="right" if upwards else "left", colour=QUIET)
+    if len(worth) < 2:
+        _text(axes, 0.5, 1.75, "no effect", ha="left" if min(worth, default=0) < 0 else "right")
     axes.plot([0.5, 0.5], [2.2, bottom], color=INK, linewidth=0.9)
     for effect in worth:
-        place = _place(effect, span)
+        place, right = _place(effect, span), effect > 0
         label = f"worth having: {formats.points(effect)}"
-        _text(axes, place, 1.75, label, ha="left" if upwards else "right", colour=QUIET)
+        _text(axes, place, 1.75, label, ha="left" if right else "right", colour=QUIET)
         axes.plot([place, place], [2.2, bottom], color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
     at = 2.0
     drawn: list[str] = []
@@ -250,6 +250,14 @@ def _effects(name: str, rows: Sequence[dict[str, Any]]) -> Chart:
     ]
     lead = f"Exploratory effects of {name} in percentage points, with intervals."
     return Chart(figure, " ".join([lead, *sentences]))
+
+
+def _worth_having(row: dict[str, Any]) -> list[float]:
+    """Give the least effects worth having: one, or for a two-sided hypothesis both."""
+    effect = row.get("minimum_effect")
+    if not effect:
+        return []
+    return [effect, -effect] if row.get("alternative") == "two-sided" else [effect]
 
 
 def _canvas(lines: float) -> tuple[Figure, Axes]:
@@ -305,7 +313,12 @@ def _whisker(
     axes.plot([low, high], [y, y], color=colour, linewidth=1.8, clip_on=False)
     for end in (low, high):
         axes.plot([end, end], [y - 0.22, y + 0.22], color=colour, linewidth=1.2, clip_on=False)
-    look: dict[str, Any] = {"marker": marker, "markersize": 6.5, "markeredgecolor": "white", "clip_on": False}
+    look: dict[str, Any] = {
+        "marker": marker,
+        "markersize": 6.5,
+        "markeredgecolor": "white",
+        "clip_on": False,
+    }
     axes.plot([middle], [y], color=colour, **look)
 
 

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import formats
 from workbench.cards import Cover
 from workbench.displays import Column, Table
 from workbench.errors import StudyError, unknown_name
@@ -53,14 +52,15 @@ class Reading:
     def effects(self) -> pd.DataFrame:
         """The effects within the levels of each grouping, of every hypothesis tested here.
 
-        The columns are those of `study.effects`, with `hypothesis` and `minimum_effect` before.
+        The columns are those of `study.effects`, and the hypothesis, its alternative, and its minimum
+        effect with its sign.
         """
         import pandas as pd
 
         tested = [each for each in self.study.spec.hypotheses if each.iteration == self.iteration]
         frames = [
             self.study.effects(hypothesis=each.name, **self.at).assign(
-                hypothesis=each.name, minimum_effect=each.minimum_effect
+                hypothesis=each.name, minimum_effect=each.towards(), alternative=each.alternative
             )
             for each in tested
         ]
@@ -81,10 +81,7 @@ class Reading:
             "study": {"name": spec.name, "title": spec.title},
             "iteration": self.iteration,
             "as_of": _seen(self, found),
-            "evaluations": [
-                {**each.row(), "sentence": each.sentence, "verdict": str(each.verdict)}
-                for each in found
-            ],
+            "evaluations": [each.row() for each in found],
             "learning_metrics": metrics.to_dict("records"),
             "quality": quality.to_dict("records"),
             "versions": versions(),
@@ -209,8 +206,8 @@ def _methods(evaluations: Iterable[Evaluation]) -> Table:
     rows = [
         (
             each.hypothesis.name,
-            formats.UNDEFINED if each.comparison is None else each.comparison.test,
-            formats.UNDEFINED if each.comparison is None else each.comparison.interval,
+            each.comparison.test,
+            each.comparison.interval,
             each.hypothesis.alternative,
             f"{each.hypothesis.alpha:g}",
         )

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.hypothesis import Evaluation
+    from workbench.proportions import Comparison, Counts
 
+UNDECIDED = (formats.UNDEFINED, formats.UNDEFINED)
 EXPLORATORY = (
     "Exploratory: nobody planned these comparisons before the iteration, and among many of them "
     "some stand out by chance. Take them as ideas for the next hypothesis."
@@ -25,21 +27,16 @@ NOT_RANDOMIZED = (
 
 def verdicts(evaluations: Iterable[Evaluation]) -> Table:
     """One row for each hypothesis: the verdict and the numbers that it stands on."""
-    rows = []
-    for each in evaluations:
-        found = each.comparison
-        rows.append(
-            (
-                each.hypothesis.name,
-                Badge(str(each.verdict)),
-                _arm(each, "control"),
-                _arm(each, "treatment"),
-                formats.UNDEFINED
-                if found is None
-                else formats.effect(found.estimate, found.low, found.high),
-                formats.UNDEFINED if found is None else formats.pvalue(found.pvalue),
-            )
+    rows = [
+        (
+            each.hypothesis.name,
+            Badge(str(each.verdict)),
+            _counts(each.comparison.control),
+            _counts(each.comparison.treatment),
+            *(UNDECIDED if each.verdict == "invalid" else _effect(each.comparison)),
         )
+        for each in evaluations
+    ]
     columns = (
         Column("hypothesis"),
         Column("verdict"),
@@ -264,11 +261,12 @@ def facts(caption: str, pairs: Mapping[str, object]) -> Table:
     return Table(caption, (Column("what"), Column("how")), rows)
 
 
-def _arm(evaluation: Evaluation, name: str) -> str:
-    if evaluation.comparison is None:
-        return formats.UNDEFINED
-    counts = getattr(evaluation.comparison, name)
+def _counts(counts: Counts) -> str:
     return formats.rate(counts.rate, counts.converted, counts.total)
+
+
+def _effect(found: Comparison) -> tuple[str, str]:
+    return formats.effect(found.estimate, found.low, found.high), formats.pvalue(found.pvalue)
 
 
 def _by(frame: pd.DataFrame) -> list[str]:

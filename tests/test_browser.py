@@ -1,0 +1,204 @@
+"""A published report in headless Chromium: as a reader meets it."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workbench.reports import publish
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SCRIPT = "<script>alert(1)</script>"
+DOLLARS = "$x_1$ *a* _b_"
+INSTALL = "no Chromium; install it with: apt-get install chromium (or put it on the PATH)"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+]
+STUDY = f"""\
+name: hostile
+title: "Imports & '{SCRIPT}'"
+events:
+  source: events.csv
+  customer: customer_id
+  event: event
+  time: occurred_at
+  timezone: UTC
+groupings:
+  variant: experiment
+  company_size: segment
+flow:
+  trigger: opened
+  steps:
+    - previewed: previewed
+    - imported: imported
+  window: 7d
+iterations:
+  - {{name: "2026.1", start: 2026-01-05, end: 2026-02-02}}
+  - {{name: "2026.2", start: 2026-02-02, end: 2026-03-02}}
+hypotheses:
+  - name: preview-helps
+    version: 1
+    statement: "Customers who see {SCRIPT} import & stay."
+    metric: imported
+    iteration: "2026.2"
+    control: {{variant: blank}}
+    treatment: {{variant: "{SCRIPT}"}}
+    alternative: greater
+    minimum_effect: 0.05
+    alpha: 0.05
+    power: 0.8
+"""
+
+
+def write_events(path):
+    """Write customers who differ in nothing but names that try to be markup."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["customer_id", "event", "occurred_at", "variant", "company_size"])
+        for number in range(160):
+            start = datetime(2026, 1, 5, 9, tzinfo=UTC) + timedelta(hours=8 * number)
+            who = [SCRIPT if number % 2 else "blank", SCRIPT if number % 3 else DOLLARS]
+            names = ["opened", *["previewed", "imported"][: number % 5], SCRIPT]
+            for hours, name in enumerate(names):
+                at = (start + timedelta(hours=hours)).isoformat()
+                rows.writerow([f"c{number}", name, at, *who])
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "study.yaml").write_text(STUDY, encoding="utf-8")
+    write_events(folder / "events.csv")
+    return publish(folder / "study.yaml", iteration="2026.2")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
+    if path is None:
+        pytest.skip(INSTALL)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, published):
+    """Open the report; what it asks for and what it says is kept."""
+    page = browser.new_page(viewport={"width": 1100, "height": 1400})
+    page.asked, page.said = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("dialog", lambda dialog: (page.said.append(dialog.message), dialog.dismiss()))
+    page.goto(published.html.as_uri())
+    yield page
+    page.close()
+
+
+def test_no_request_leaves_the_page_and_nothing_goes_wrong(page, published):
+    outside = [url for url in page.asked if not url.startswith("data:")]
+    assert outside == [published.html.as_uri()]
+    assert page.said == []
+
+
+def test_every_figure_has_alternative_text_and_is_drawn(page):
+    figures = page.locator("img").all()
+    assert len(figures) >= 4
+    for figure in figures:
+        assert len(figure.get_attribute("alt")) > 40
+        assert figure.evaluate("each => each.complete && each.naturalWidth > 0")
+
+
+def test_names_from_data_stay_text(page):
+    assert page.locator("script").count() == 0
+    words = page.locator("main").inner_text()
+    assert words.count(SCRIPT) >= 6
+    assert DOLLARS in words
+    assert SCRIPT in page.locator("h1").inner_text()
+    assert any(SCRIPT in each.get_attribute("alt") for each in page.locator("img").all())
+
+
+def test_the_verdict_is_met_first(page):
+    first = page.locator("main h2").first
+    assert first.inner_text() == "Verdict"
+    badge = page.locator("article .wb-badge").first
+    assert badge.inner_text().split()[-1].lower() in {
+        "supported",
+        "refuted",
+        "inconclusive",
+        "invalid",
+    }
+    assert badge.bounding_box()["y"] < 500
+
+
+def test_headings_are_in_order(page):
+    levels = page.eval_on_selector_all(
+        "h1, h2, h3, h4, h5, h6", "all => all.map(each => Number(each.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+
+
+def test_tables_have_scopes_and_captions(page):
+    assert page.locator("th:not([scope])").count() == 0
+    assert page.locator("table:not(:has(caption))").count() == 0
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+@pytest.mark.parametrize("width", [360, 768, 1100])
+def test_the_page_fits_a_phone_and_a_desk(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_words_stand_out_from_their_background(page):
+    """WCAG 2.1, 1.4.3: at least 4.5 to 1."""
+    faint = page.evaluate(
+        """() => {
+          const light = ([r, g, b]) => {
+            const part = each => (each /= 255) <= 0.04045 ? each / 12.92
+              : ((each + 0.055) / 1.055) ** 2.4;
+            return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+          };
+          const numbers = text => text.match(/[\\d.]+/g).map(Number);
+          const ground = each => {
+            for (; each; each = each.parentElement) {
+              const found = numbers(getComputedStyle(each).backgroundColor);
+              if (found.length < 4 || found[3] > 0) return found;
+            }
+            return [255, 255, 255];
+          };
+          return [...document.querySelectorAll("main *")]
+            .filter(each => [...each.childNodes].some(node => node.nodeType === 3
+              && node.textContent.trim()))
+            .filter(each => !each.closest("style"))
+            .map(each => {
+              const [one, two] = [light(numbers(getComputedStyle(each).color)),
+                light(ground(each))].sort((a, b) => b - a);
+              return [(one + 0.05) / (two + 0.05), each.outerHTML.slice(0, 120)];
+            })
+            .filter(([ratio]) => ratio < 4.5);
+        }"""
+    )
+    assert faint == []
+
+
+def test_the_sections_are_reached_by_their_links(page):
+    for link in page.locator("nav a").all():
+        assert page.locator(link.get_attribute("href")).count() == 1
