@@ -18,7 +18,8 @@ NAMES = ["2026.1", "2026.10", "2026.2", "pilot"]
 
 
 class FakeStudy:
-    def __init__(self, *, hypotheses=(), groupings=None):
+    def __init__(self, *, hypotheses=(), groupings=None, newest=None):
+        self.newest = newest
         self.spec = SimpleNamespace(
             name="guided-import",
             title="Guided import",
@@ -83,6 +84,14 @@ def test_the_cover_names_the_first_and_the_last_day():
     assert "<h1>Guided import</h1>" in reading()._repr_html_()
 
 
+def test_the_cover_says_how_far_the_data_go():
+    newest = datetime(2026, 2, 10, 11, tzinfo=UTC)
+    assert repr(reading(newest=newest)).endswith(" · Data to 10 February 2026, 11:00 UTC")
+    early = Reading(FakeStudy(newest=newest), "2026.2", "2026-02-01")
+    assert repr(early).endswith("Iteration 2026.2 · Data to 2026-02-01")
+    assert early.seen == "2026-02-01"
+
+
 def test_cohorts_are_told_apart_by_what_the_hypotheses_compare():
     groupings = {"company_size": "segment", "arm": "experiment", "variant": "experiment"}
     tested = [results.hypothesis(), results.hypothesis(iteration="2026.2")]
@@ -111,7 +120,7 @@ def test_the_result_holds_the_numbers_for_a_machine():
     content = data[RESULT]
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["study"] == {"name": "guided-import", "title": "Guided import"}
-    assert content["as_of"] == "2026-02-10T11:00:00+00:00"
+    assert content["as_of"] is None
     assert content["evaluations"][0]["verdict"] == "supported"
     assert len(content["learning_metrics"]) == 6
     assert len(content["quality"]) == 3

@@ -49,6 +49,11 @@ class Reading:
         experiments = [column for column, kind in spec.groupings.items() if kind == "experiment"]
         return [*named, *experiments][:1]
 
+    @property
+    def seen(self) -> str | datetime | None:
+        """The time as of which the data are read, if the study has times."""
+        return self.as_of or self.study.newest
+
     def effects(self) -> pd.DataFrame:
         """The effects within the levels of each grouping, of every hypothesis tested here.
 
@@ -80,7 +85,7 @@ class Reading:
         content = {
             "study": {"name": spec.name, "title": spec.title},
             "iteration": self.iteration,
-            "as_of": _seen(self, found),
+            "as_of": self.seen,
             "evaluations": [each.row() for each in found],
             "learning_metrics": metrics.to_dict("records"),
             "quality": quality.to_dict("records"),
@@ -92,7 +97,7 @@ class Reading:
         """The title of the report and what it reports on."""
         spec = self.study.spec
         here = next(each for each in spec.iterations if each.name == self.iteration)
-        facts = (f"Iteration {here.name}", *_period(here.start, here.end), *_as_of(self.as_of))
+        facts = (f"Iteration {here.name}", *_period(here.start, here.end), *_seen(self.seen))
         return Cover(spec.title, facts)
 
     def __repr__(self) -> str:
@@ -218,12 +223,8 @@ def _methods(evaluations: Iterable[Evaluation]) -> Table:
     return Table("Methods", columns, tuple(rows), note, f"No hypothesis was tested. {note}")
 
 
-def _seen(reading: Reading, evaluations: tuple[Evaluation, ...]) -> object:
-    return evaluations[0].as_of if evaluations else reading.as_of
-
-
-def _as_of(as_of: str | None) -> tuple[str, ...]:
-    return () if as_of is None else (f"As seen at {as_of}",)
+def _seen(as_of: date | str | None) -> tuple[str, ...]:
+    return () if as_of is None else (f"Data to {as_of if isinstance(as_of, str) else _day(as_of)}",)
 
 
 def _period(start: date | None, end: date | None) -> tuple[str, ...]:
@@ -237,9 +238,9 @@ def _period(start: date | None, end: date | None) -> tuple[str, ...]:
 
 def _day(day: date) -> str:
     written = f"{day.day} {day:%B %Y}"
-    return (
-        f"{written}, {day:%H:%M}" if isinstance(day, datetime) and day.time() != time() else written
-    )
+    if isinstance(day, datetime) and day.time() != time():
+        written += f", {day:%H:%M %Z}".rstrip()
+    return written
 
 
 def _number(name: str) -> float | None:

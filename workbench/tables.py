@@ -285,7 +285,7 @@ def _value(value: object) -> str:
     if isinstance(value, str):
         return value
     number = float(value)  # type: ignore[arg-type]  # numbers of any kind out of a frame
-    return formats.count(number) if number == round(number) else formats.pvalue(number)
+    return formats.count(number) if number.is_integer() else formats.pvalue(number)
 
 
 def _example(example: object) -> str:
