@@ -22,191 +22,47 @@ Sources: Chan & Zhang (1999) Biometrics 55:1202-1209 (one-sided); Agresti & Min 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import gammaln
 
-from workbench.score import Array, score_statistic
+from workbench.regions import Array, Region, Whole, largest_probability, log_choices
+from workbench.score import score_statistic, score_threshold
 
-Whole = npt.NDArray[np.int64]
-
-TIE = 1e-8  # statistics this close are equal; rounding reaches 1e-9
+PATIENCE = 80  # stretches tried before precision is given up
 NARROW = 1e-9  # null differences closer than this are not told apart
 CLOSE = 1e-7  # relative distance between p-values that is not told apart
-SMOOTH = 0.003  # times 1 / sqrt(n): there the probability of fixed tables is a parabola
+MOST_CLOSE = 1e-5  # what precision is given up to at most
+SMOOTH = 0.01  # times 1 / sqrt(n): there the probability of fixed tables is a parabola
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """Tables by control count: treatment counts from `up` on, and those up to `down`."""
+class Edge:
+    """The tables that the others are measured against: one observed table, or several at once.
 
-    up: Whole
-    down: Whole | None
-
-    def same_as(self, other: Region) -> bool:
-        """Say whether both hold the same tables."""
-        if not np.array_equal(self.up, other.up) or (self.down is None) != (other.down is None):
-            return False
-        return self.down is None or other.down is None or np.array_equal(self.down, other.down)
-
-
-@lru_cache(maxsize=64)
-def _log_choices(n: int) -> Array:
-    return np.asarray(
-        gammaln(n + 1) - gammaln(np.arange(n + 1) + 1) - gammaln(n - np.arange(n + 1) + 1)
-    )
-
-
-def binomials(n: int, rates: Array) -> Array:
-    """Give one row of binomial probabilities of 0..n for each rate."""
-    rates = np.clip(rates, 1e-300, 1.0 - 1e-16)[:, None]
-    odds = np.log(rates) - np.log1p(-rates)
-    return np.asarray(np.exp(_log_choices(n) + odds * np.arange(n + 1) + n * np.log1p(-rates)))
-
-
-def _threshold(n0: int, n1: int, difference: float, level: float, *, from_above: bool) -> Whole:
-    """Give for each control count the least treatment count whose statistic reaches `level`.
-
-    With `from_above`, the greatest count whose statistic is at most `level`; n1 + 1 (or -1) where
-    there is none. The contour of the statistic has a closed form in the restricted control rate,
-    which gives the first guess; the statistic itself then decides.
+    Of several the least extreme counts, at each null difference anew. A two-sided test takes all
+    tables as far either way.
     """
-    tolerance = TIE * max(1.0, abs(level)) if np.isfinite(level) else 0.0
-    level = level + tolerance if from_above else level - tolerance
-    counts = np.arange(n0 + 1)
-    least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
-    angles = np.linspace(0.0, np.pi, 2 * (n0 + n1) // 3 + 8)
-    control = least + (most - least) * 0.5 * (1.0 - np.cos(angles))
-    treatment = np.clip(control + difference, 0.0, 1.0)
-    part0, part1 = control * (1.0 - control) / n0, treatment * (1.0 - treatment) / n1
-    with np.errstate(all="ignore"):
-        scale = np.nan_to_num(level / np.sqrt(part0 + part1))
-    along = n0 * (control - scale * part0)
-    guess = np.interp(counts, np.maximum.accumulate(along), n1 * (treatment + scale * part1))
-    # `first` is the least count with a statistic above: >= level, or (from_above) > level.
-    first = np.clip(np.ceil(guess), 0, n1 + 1).astype(np.int64)
 
-    def above(rows: Whole, columns: Whole) -> npt.NDArray[np.bool_]:
-        inside = np.clip(columns, 0, n1)
-        value = score_statistic(rows, n0, inside, n1, difference)
-        reached = value > level if from_above else value >= level
-        return np.where(columns < 0, False, np.where(columns > n1, True, reached))
-
-    low, high = np.full(n0 + 1, -1), np.full(n0 + 1, n1 + 1)  # below, above: known
-    stride = 1
-    open_rows = counts
-    while open_rows.size:
-        at = np.clip(first[open_rows], low[open_rows] + 1, high[open_rows])
-        both_rows = np.concatenate([open_rows, open_rows])
-        marks = above(both_rows, np.concatenate([at, at - 1]))
-        here, before = marks[: at.size], marks[at.size :]
-        high[open_rows] = np.where(before, at - 1, np.where(here, at, high[open_rows]))
-        low[open_rows] = np.where(before, low[open_rows], np.where(here, at - 1, at))
-        first[open_rows] = np.where(before, at - 1 - stride, at + 1 + stride)
-        open_rows = open_rows[high[open_rows] - low[open_rows] > 1]
-        stride *= 2
-        if stride > 4:  # noqa: PLR2004 - far from the guess: halve what is left
-            first[open_rows] = (low[open_rows] + high[open_rows] + 1) // 2
-    return high - 1 if from_above else high
-
-
-def probability(
-    n0: int, n1: int, region: Region, control: Array, up_rates: Array, down_rates: Array
-) -> Array:
-    """Give the region's probability for each control rate with its treatment rates.
-
-    `up_rates` serve the part from `region.up` on, `down_rates` the part up to `region.down`.
-    """
-    weights = binomials(n0, control)
-    treated = binomials(n1, up_rates)
-    tail = np.zeros((control.size, n1 + 2))
-    tail[:, :-1] = np.cumsum(treated[:, ::-1], axis=1)[:, ::-1]
-    reached = tail[:, region.up]
-    if region.down is not None:
-        if down_rates is not up_rates:
-            treated = binomials(n1, down_rates)
-        head = np.zeros((control.size, n1 + 2))
-        head[:, 1:] = np.cumsum(treated, axis=1)
-        reached = reached + head[:, region.down + 1]
-    return np.asarray(np.einsum("ij,ij->i", weights, reached))
-
-
-def largest_probability(
-    n0: int, n1: int, region: Region, at_up: float, at_down: float, enough: float = np.inf
-) -> float:
-    """Give the region's largest probability over the control rate.
-
-    The treatment rate is `at_up` above the control rate for the upper part of the region and
-    `at_down` above it for the lower part. Stops early once `enough` is exceeded. The grid is finer
-    than the binomial distributions' own width, and each promising maximum is then narrowed down.
-    """
-    last_down = at_up if region.down is None else at_down
-    least, most = max(0.0, -at_up), min(1.0, 1.0 - last_down)
-
-    def value(angles: Array) -> Array:
-        control = least + (most - least) * 0.5 * (1.0 - np.cos(angles))
-        up = np.clip(control + at_up, 0.0, 1.0)
-        down = up if last_down == at_up else np.clip(control + last_down, 0.0, 1.0)
-        return probability(n0, n1, region, control, up, down)
-
-    steps = 16 + int(9.0 * (max(n0, n1) * (most - least)) ** 0.5)
-    if enough < np.inf:
-        coarse = float(value(np.linspace(0.0, np.pi, steps // 4 + 1)).max())
-        if coarse > enough or coarse < 0.5 * enough:
-            return coarse
-    grid = np.linspace(0.0, np.pi, steps + 1)
-    found = value(grid)
-    best = float(found.max())
-    if best > enough or best <= 0.0:
-        return best
-    padded = np.concatenate([[-1.0], found, [-1.0]])
-    peaks = np.flatnonzero((found >= padded[:-2]) & (found >= padded[2:]) & (found > 0.5 * best))
-    peaks = peaks[np.argsort(-found[peaks])][:6]
-    if best < 0.7 * enough < np.inf:
-        return best
-    centres, width = grid[peaks], grid[1]
-    for _ in range(3):
-        fine = np.clip(centres[:, None] + width * np.linspace(-1.0, 1.0, 13), 0.0, np.pi)
-        found = value(fine.ravel()).reshape(fine.shape)
-        top = found.argmax(axis=1)
-        best = max(best, float(found.max()))
-        if best > enough:
-            break
-        keep = found.max(axis=1) > best * (1.0 - 1e-3)
-        centres, width = fine[np.arange(top.size), top][keep], width / 6.0
-    return best
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """One observed table and the kind of test: what lies as far up, or as far either way."""
-
-    x0: int
+    x0: int | Whole
     n0: int
-    x1: int
+    x1: int | Whole
     n1: int
     two_sided: bool
 
-    @property
-    def effect(self) -> float:
-        return self.x1 / self.n1 - self.x0 / self.n0
-
-    def statistic(self, difference: float) -> float:
-        return float(score_statistic(self.x0, self.n0, self.x1, self.n1, difference))
+    def statistics(self, difference: float) -> Array:
+        """Give each table's statistic."""
+        return score_statistic(self.x0, self.n0, self.x1, self.n1, difference)
 
     def region(self, low: float, high: float) -> Region | None:
         """Give the tables that some null difference from `low` to `high` counts; None for all."""
-        level = self.statistic(high)
+        level = float(self.statistics(high).min())
         if self.two_sided and level <= 0.0:
             return None
-        up = _threshold(self.n0, self.n1, low, level, from_above=False)
+        up = score_threshold(self.n0, self.n1, low, level, from_above=False)
         if not self.two_sided:
             return Region(up, None)
-        return Region(up, _threshold(self.n0, self.n1, high, -level, from_above=True))
+        return Region(up, score_threshold(self.n0, self.n1, high, -level, from_above=True))
 
     def steady(self, low: float, high: float, limit: float) -> bool:
         """Say whether nulls from `low` to `high` all count the same tables, at most `limit`.
@@ -228,7 +84,7 @@ class Observed:
         """Bound the raw p-values of all null differences from `low` to `high`.
 
         With low equal to high it is the raw p-value itself. A two-sided test needs `high` at most
-        equal to the effect.
+        equal to the effects.
         """
         region = self.region(low, high)
         if region is None:
@@ -236,73 +92,164 @@ class Observed:
         return largest_probability(self.n0, self.n1, region, high, low, enough)
 
 
-def _above(table: Observed, start: float, level: float) -> tuple[float, float] | None:
+def _above(
+    edge: Edge, start: float, level: float, close: float = CLOSE
+) -> tuple[float, float] | float:
     """Find a null difference below `start` whose raw p-value exceeds `level`, if there is one.
 
-    Returns it with the end of what was settled so far. Walks from `start` to -1 in stretches that
-    one bound settles, longer the farther they are from `start`.
+    Returns it with the end of what was settled so far; or, if there is none, the relative distance
+    to `level` that was not told apart. Walks from `start` to -1 in stretches that one bound
+    settles. Where raw p-values are all but flat, or leap, that would take thousands of stretches,
+    so what is not told apart grows a little with the number tried.
     """
-    limit = level * (1.0 + CLOSE)
-    if limit >= 1.0:
-        return None
-    smooth = SMOOTH / max(table.n0, table.n1) ** 0.5
-    high, width, stride, failures, tried = start, smooth, 1.0, 0, 0
+    smooth = SMOOTH / max(edge.n0, edge.n1) ** 0.5
+    high, width, narrow, failures, tried = start, smooth, NARROW, 0, 0
     while high > -1.0:
         tried += 1
-        low = max(-1.0, high - width)
-        narrow = width < NARROW * (1 + tried // 100) ** 4
-        reached = 0.0 if narrow else table.bound(low, high, limit)
+        if tried > PATIENCE:
+            close, narrow = min(1.2 * close, MOST_CLOSE), min(1.2 * narrow, MOST_CLOSE)
+        limit = level * (1.0 + close)
+        width = min(width, 1.0 + high)
+        low = high - width
+        reached = 0.0 if width < narrow or limit >= 1.0 else edge.bound(low, high, limit)
         settled = reached <= limit
-        if not settled and table.two_sided and width <= smooth:
-            settled = table.steady(low, high, limit)
+        if not settled and edge.two_sided and width <= smooth and reached < 1.02 * limit:
+            settled = edge.steady(low, high, limit)
         if settled:
-            stride *= 1.5 if reached < 0.7 * limit else 1.0
             high, failures = low, 0
-            width = max(stride * (start - high), 2.0 * width)
+            width *= 3.0 if reached < 0.7 * limit else 1.7
             continue
         failures += 1
-        if failures > 1 and table.bound(low, low, limit) > limit:
+        if failures % 3 == 2 and edge.bound(low, low, limit) > limit:
             return low, high
-        stride = max(0.6 * stride, 0.1)
-        width *= 0.6 if failures == 1 and high < start else 0.25
-    return None
+        width *= 0.5 if high < start else 0.25
+    return close
 
 
-def pvalue_from_below(table: Observed, null: float) -> float:
+def _summit(edge: Edge, where: float, high: float) -> float:
+    """Climb from `where`, which lies higher than `high`, to the largest raw p-value nearby."""
+    values = {where: edge.bound(where, where)}
+
+    def value(difference: float) -> float:
+        if difference not in values:
+            values[difference] = edge.bound(difference, difference)
+        return values[difference]
+
+    low, step = where, high - where
+    while low > -1.0 and value(max(low - step, -1.0)) > value(low):
+        where, low, step = low, max(low - step, -1.0), 2.0 * step
+    low, high = max(low - step, -1.0), high if where == low else where
+    part = 0.5 * (5.0**0.5 - 1.0)
+    while high - low > NARROW:
+        left, right = high - part * (high - low), low + part * (high - low)
+        low, high = (left, high) if value(right) >= value(left) else (low, right)
+    return max(values.values())
+
+
+def _crossing(edge: Edge, low: float, high: float, level: float) -> tuple[float, float]:
+    """Narrow [low, high] to where the raw p-value passes `level`: not at one end, at the other."""
+    rising = edge.bound(high, high, level) > level
+    while high - low > NARROW:
+        middle = 0.5 * (low + high)
+        if (edge.bound(middle, middle, level) > level) == rising:
+            high = middle
+        else:
+            low = middle
+    return low, high
+
+
+def pvalue_from_below(edge: Edge, null: float) -> float:
     """Give the largest raw p-value of all null differences up to `null`."""
-    if table.two_sided and null >= table.effect - NARROW:
+    if edge.two_sided and null >= _effect(edge) - NARROW:
         return 1.0
-    best, start = table.bound(null, null), null
-    while (found := _above(table, start, best)) is not None:
+    best, start, close = edge.bound(null, null), null, CLOSE
+    while not isinstance(found := _above(edge, start, best, close), float):
         where, start = found
-        best = table.bound(where, where)
-    return min(best, 1.0)
+        best, close = max(best, _summit(edge, where, start)), 4.0 * close
+    return min(best if found <= 16 * CLOSE else best * (1.0 + found), 1.0)
 
 
-def lower_end(table: Observed, alpha: float, guess: float) -> float:
+def lower_end(edge: Edge, alpha: float, guess: float) -> float:
     """Give the least null difference whose raw p-value exceeds `alpha`; `guess` is where to look."""
-    effect = table.effect
+    effect = _effect(edge)
     if effect <= -1.0:
         return -1.0
-
-    def inside(difference: float) -> bool:
-        return table.bound(difference, difference, alpha) > alpha
-
+    low = high = guess
     step = 0.02 * (1.0 + effect)
-    low, high = guess, guess
-    while high < 1.0 and not inside(high):
+    while high < 1.0 and edge.bound(high, high, alpha) <= alpha:
         low, high, step = high, min(high + step, 1.0), 2.0 * step
-    step = 0.02 * (1.0 + effect)
-    while low > -1.0 and low == high or inside(low):
-        high, low, step = low, max(low - step, -1.0), 2.0 * step
     while True:
-        while high - low > NARROW:
-            middle = 0.5 * (low + high)
-            low, high = (low, middle) if inside(middle) else (middle, high)
-        found = _above(table, low, alpha)
-        if found is None:
+        step = max(0.02 * (1.0 + effect), high - low)
+        while low > -1.0 and edge.bound(low, low, alpha) > alpha:
+            high, low, step = low, max(low - step, -1.0), 2.0 * step
+        low, high = _crossing(edge, low, high, alpha)
+        found = _above(edge, low, alpha)
+        if isinstance(found, float):
             return high
-        low, high = -1.0, found[0]
+        low = high = found[0]
+
+
+def _effect(edge: Edge) -> float:
+    return float(np.min(np.asarray(edge.x1) / edge.n1 - np.asarray(edge.x0) / edge.n0))
+
+
+def raw_rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: bool) -> Whole:
+    """Give for each control count the least treatment count whose raw p-value is at most `alpha`.
+
+    For tables above the null only; n1 + 1 where there is none.
+    """
+    every = score_statistic(np.arange(n0 + 1)[:, None], n0, np.arange(n1 + 1), n1, null)
+    levels = np.unique(every[every > 0.0] if two_sided else every)
+    first, last = 0, levels.size
+    while first < last:
+        middle = (first + last) // 2
+        if _raw_at(n0, n1, null, levels[middle], alpha, two_sided=two_sided) <= alpha:
+            last = middle
+        else:
+            first = middle + 1
+    if first == levels.size:
+        return np.full(n0 + 1, n1 + 1)
+    return score_threshold(n0, n1, null, float(levels[first]), from_above=False)
+
+
+def rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: bool) -> Whole:
+    """Give for each control count the least treatment count above the null that is rejected.
+
+    These are the tables whose `pvalue_from_below` is at most `alpha`; n1 + 1 where there is none.
+
+    >>> rejected_from(3, 4, 0.0, 0.05, two_sided=False)
+    array([3, 5, 5, 5])
+    """
+    up = raw_rejected_from(n0, n1, null, alpha, two_sided=two_sided)
+    start = null
+    while (up <= n1).any():
+        kept = np.flatnonzero(up <= n1)
+        edge = Edge(kept, n0, up[kept], n1, two_sided)
+        found = _above(edge, start, alpha)
+        if isinstance(found, float):
+            break
+        where, start = found
+        levels = edge.statistics(where)
+        ranks = np.argsort(levels)
+        first, last = 1, ranks.size  # the least extreme is known to go; how many go with it?
+        while first < last:
+            middle = (first + last) // 2
+            at = float(levels[ranks[middle]])
+            if _raw_at(n0, n1, where, at, alpha, two_sided=two_sided) <= alpha:
+                last = middle
+            else:
+                first = middle + 1
+        up[kept[ranks[:first]]] += 1
+    return up
+
+
+def _raw_at(
+    n0: int, n1: int, null: float, level: float, enough: float, *, two_sided: bool
+) -> float:
+    """Give the raw p-value of a table whose statistic at `null` is `level`."""
+    up = score_threshold(n0, n1, null, level, from_above=False)
+    down = score_threshold(n0, n1, null, -level, from_above=True) if two_sided else None
+    return largest_probability(n0, n1, Region(up, down), null, null, enough)
 
 
 def fisher_pvalue(x0: int, n0: int, x1: int, n1: int, alternative: str) -> tuple[float, float]:
@@ -316,7 +263,7 @@ def fisher_pvalue(x0: int, n0: int, x1: int, n1: int, alternative: str) -> tuple
     """
     converted = x0 + x1
     counts = np.arange(max(0, converted - n0), min(n1, converted) + 1)
-    logs = _log_choices(n1)[counts] + _log_choices(n0)[converted - counts]
+    logs = log_choices(n1)[counts] + log_choices(n0)[converted - counts]
     chances = np.exp(logs - logs.max())
     chances /= chances.sum()
     observed = float(chances[x1 - counts[0]])
@@ -337,10 +284,10 @@ def boschloo_pvalue(x0: int, n0: int, x1: int, n1: int) -> float:
     """
     counts = np.arange(n1 + 1)
     chances = np.empty((n0 + 1, n1 + 1))
-    totals, everyone = _log_choices(n0), _log_choices(n0 + n1)
+    totals, everyone = log_choices(n0), log_choices(n0 + n1)
     previous = np.zeros(n1 + 2)
     for row in range(n0 + 1):
-        logs = totals[row] + _log_choices(n1) - everyone[row + counts]
+        logs = totals[row] + log_choices(n1) - everyone[row + counts]
         chances[row] = np.exp(logs) + previous[1:]
         previous[:-1] = chances[row]
     reached = chances <= chances[x0, x1] * (1.0 + CLOSE)

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from scipy.special import ndtr
 
 from workbench.errors import unknown_name
-from workbench.exact import Observed, boschloo_pvalue, fisher_pvalue, lower_end, pvalue_from_below
+from workbench.exact import Edge, boschloo_pvalue, fisher_pvalue, lower_end, pvalue_from_below
 from workbench.score import (
     ZERO,
     agresti_caffo_interval,
@@ -290,8 +290,8 @@ def _exact_pvalue(
     two_sided = alternative == "two-sided"
     upward = alternative == "greater" or (two_sided and x1 / n1 - x0 / n0 >= null_effect)
     if upward:
-        return pvalue_from_below(Observed(x0, n0, x1, n1, two_sided), null_effect)
-    return pvalue_from_below(Observed(x1, n1, x0, n0, two_sided), -null_effect)
+        return pvalue_from_below(Edge(x0, n0, x1, n1, two_sided), null_effect)
+    return pvalue_from_below(Edge(x1, n1, x0, n0, two_sided), -null_effect)
 
 
 def _interval(
@@ -313,8 +313,8 @@ def _interval(
     two_sided = alternative == "two-sided"
     alpha = _alpha(alternative, confidence_level)
     return (
-        lower_end(Observed(x0, n0, x1, n1, two_sided), alpha, low),
-        -lower_end(Observed(x1, n1, x0, n0, two_sided), alpha, -high),
+        lower_end(Edge(x0, n0, x1, n1, two_sided), alpha, low),
+        -lower_end(Edge(x1, n1, x0, n0, two_sided), alpha, -high),
     )
 
 

@@ -18,9 +18,11 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 Array = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
 Counted = npt.NDArray[Any] | float | int
 
 ZERO = 1e-12  # a distance between rates that only rounding can make
+TIE = 1e-8  # statistics this close are equal; rounding reaches 1e-9
 HALVINGS = 60  # bisection steps: from a width of 2 to below the spacing of floats
 
 
@@ -85,6 +87,54 @@ def score_statistic(x0: Counted, n0: int, x1: Counted, n1: int, difference: floa
     excess = np.asarray(x1) / n1 - np.asarray(x0) / n0 - difference
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.abs(excess) < ZERO, 0.0, excess / np.sqrt(variance))
+
+
+def score_threshold(
+    n0: int, n1: int, difference: float, level: float, *, from_above: bool
+) -> Whole:
+    """Give for each control count the least treatment count whose statistic reaches `level`.
+
+    With `from_above`, the greatest count whose statistic is at most `level`; n1 + 1 (or -1) where
+    there is none. The contour of the statistic has a closed form in the restricted control rate,
+    which gives the first guess; the statistic itself then decides.
+    """
+    tolerance = TIE * max(1.0, abs(level)) if np.isfinite(level) else 0.0
+    level = level + tolerance if from_above else level - tolerance
+    counts = np.arange(n0 + 1)
+    least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
+    angles = np.linspace(0.0, np.pi, 2 * (n0 + n1) // 3 + 8)
+    control = least + (most - least) * 0.5 * (1.0 - np.cos(angles))
+    treatment = np.clip(control + difference, 0.0, 1.0)
+    part0, part1 = control * (1.0 - control) / n0, treatment * (1.0 - treatment) / n1
+    with np.errstate(all="ignore"):
+        scale = np.nan_to_num(level / np.sqrt(part0 + part1))
+    along = n0 * (control - scale * part0)
+    guess = np.interp(counts, np.maximum.accumulate(along), n1 * (treatment + scale * part1))
+    # `first` is the least count with a statistic above: >= level, or (from_above) > level.
+    first = np.clip(np.ceil(guess), 0, n1 + 1).astype(np.int64)
+
+    def above(rows: Whole, columns: Whole) -> npt.NDArray[np.bool_]:
+        inside = np.clip(columns, 0, n1)
+        value = score_statistic(rows, n0, inside, n1, difference)
+        reached = value > level if from_above else value >= level
+        return np.where(columns < 0, False, np.where(columns > n1, True, reached))
+
+    low, high = np.full(n0 + 1, -1), np.full(n0 + 1, n1 + 1)  # below, above: known
+    stride = 1
+    open_rows = counts
+    while open_rows.size:
+        at = np.clip(first[open_rows], low[open_rows] + 1, high[open_rows])
+        both_rows = np.concatenate([open_rows, open_rows])
+        marks = above(both_rows, np.concatenate([at, at - 1]))
+        here, before = marks[: at.size], marks[at.size :]
+        high[open_rows] = np.where(before, at - 1, np.where(here, at, high[open_rows]))
+        low[open_rows] = np.where(before, low[open_rows], np.where(here, at - 1, at))
+        first[open_rows] = np.where(before, at - 1 - stride, at + 1 + stride)
+        open_rows = open_rows[high[open_rows] - low[open_rows] > 1]
+        stride *= 2
+        if stride > 4:  # noqa: PLR2004 - far from the guess: halve what is left
+            first[open_rows] = (low[open_rows] + high[open_rows] + 1) // 2
+    return high - 1 if from_above else high
 
 
 def finite_factor(n0: int, n1: int) -> float:

@@ -1,0 +1,365 @@
+"""Plan an iteration: are the cohorts' sizes as intended, and what can they detect?
+
+>>> round(sample_ratio([44_700, 45_489]).pvalue, 4)
+0.0086
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.special import chdtrc, gammaln, ndtr, ndtri
+
+from workbench.errors import unknown_name
+from workbench.exact import raw_rejected_from, rejected_from
+from workbench.regions import Array, Region, probability
+from workbench.score import finite_factor, restricted_rates, score_threshold
+
+Alternative = Literal["two-sided", "greater", "less"]
+Test = Literal["auto", "exact", "score"]
+
+ENUMERATED = (
+    500  # up to so many customers in both cohorts together, power is counted table by table
+)
+FEW = 1_000  # from so many customers on, the sample ratio is tested by chi-square
+MOST_PREFIXES = 1_000_000  # ways to fill all but two cohorts that are still worth going through
+SAME = 1e-7  # relative distance between probabilities that are equal
+BISECTIONS = 40
+MOST_CUSTOMERS = 10_000_000  # per cohort; a plan that needs more has no answer
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Whether customers fell into cohorts as intended: a small `pvalue` says they did not."""
+
+    observed: tuple[int, ...]
+    expected: tuple[float, ...]
+    pvalue: float
+    method: str
+
+
+def sample_ratio(observed: Sequence[int], allocation: Sequence[float] | None = None) -> SampleRatio:
+    """Test cohort sizes against the intended allocation (equal by default).
+
+    Below 1,000 customers the exact multinomial test: the probability of all outcomes that are at
+    most as likely as the observed one. From there on Pearson's chi-square. Where too many cohorts
+    make the exact test too long, chi-square too, and `method` says so.
+
+    Raises ValueError for fewer than two cohorts, negative sizes, or shares that are not positive.
+
+    >>> sample_ratio([30, 15])
+    SampleRatio(observed=(30, 15), expected=(22.5, 22.5), pvalue=0.03569..., method='exact multinomial')
+    """
+    sizes = [int(size) for size in observed]
+    shares = [1.0] * len(sizes) if allocation is None else [float(share) for share in allocation]
+    if len(sizes) < 2:
+        raise ValueError(f"observed has {len(sizes)} cohorts; a ratio needs two or more")
+    if len(shares) != len(sizes):
+        raise ValueError(
+            f"allocation has {len(shares)} shares for {len(sizes)} cohorts; give one for each"
+        )
+    if min(sizes) < 0:
+        raise ValueError(f"observed holds {min(sizes)}; a cohort's size must be 0 or more")
+    if not all(0.0 < share < math.inf for share in shares):
+        raise ValueError(f"allocation is {shares}; every share must be above 0")
+    customers = sum(sizes)
+    chances = np.array(shares) / sum(shares)
+    expected = tuple(float(customers * chance) for chance in chances)
+    if customers >= FEW:
+        pvalue, method = _chi_square(sizes, expected), "chi-square"
+    elif math.comb(customers + len(sizes) - 2, len(sizes) - 2) > MOST_PREFIXES:
+        pvalue, method = _chi_square(sizes, expected), "chi-square (too many cohorts for exact)"
+    else:
+        pvalue, method = _exact_multinomial(sizes, chances), "exact multinomial"
+    return SampleRatio(tuple(sizes), expected, pvalue, method)
+
+
+def _chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
+    if not sum(sizes):
+        return 1.0
+    statistic = sum((size - mean) ** 2 / mean for size, mean in zip(sizes, expected, strict=True))
+    return float(chdtrc(len(sizes) - 1, statistic))
+
+
+def _exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
+    """Sum the outcomes at most as likely as the observed one.
+
+    Every way to fill all cohorts but two is gone through at once; how the rest falls on the last
+    two is binomial, and a sorted cumulative sum per rest answers which part of it counts.
+    """
+    customers = sum(sizes)
+    logs = np.log(chances)
+    observed = gammaln(customers + 1) + sum(
+        size * log - gammaln(size + 1) for size, log in zip(sizes, logs, strict=True)
+    )
+    limit = float(observed) + SAME
+    rests = np.array([customers])
+    weights = np.array([float(gammaln(customers + 1))])
+    for log in logs[:-2]:
+        counts = np.concatenate([np.arange(rest + 1) for rest in rests])
+        repeated = np.repeat(np.arange(rests.size), rests + 1)
+        weights = weights[repeated] + counts * log - gammaln(counts + 1)
+        rests = rests[repeated] - counts
+    order = np.argsort(rests, kind="stable")
+    rests, weights = rests[order], weights[order]
+    starts = np.searchsorted(rests, np.arange(customers + 2))
+    total = 0.0
+    for rest in range(customers + 1):
+        group = weights[starts[rest] : starts[rest + 1]]
+        if not group.size:
+            continue
+        counts = np.arange(rest + 1)
+        last = np.sort(
+            counts * logs[-2]
+            + (rest - counts) * logs[-1]
+            - gammaln(counts + 1)
+            - gammaln(rest - counts + 1)
+        )
+        sums = np.concatenate([[0.0], np.cumsum(np.exp(last - last[-1]))])
+        taken = np.searchsorted(last, limit - group, side="right")
+        total += float(np.sum(np.exp(group + last[-1]) * sums[taken]))
+    return min(total, 1.0)
+
+
+def power_method(control_total: int, treatment_total: int, test: Test = "auto") -> str:
+    """Name how `power` works at these sizes.
+
+    >>> power_method(150, 150), power_method(400, 400)
+    ('exact test, table by table', 'normal approximation to the score test')
+    """
+    if control_total + treatment_total > ENUMERATED:
+        return "normal approximation to the score test"
+    return f"{'exact' if test == 'auto' else test} test, table by table"
+
+
+def power(
+    *,
+    control_rate: float,
+    effect: float,
+    control_total: int,
+    treatment_total: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    null_effect: float = 0.0,
+    test: Test = "auto",
+) -> float:
+    """Give the probability that the test rejects when treatment - control is `effect`.
+
+    Up to 500 customers in both cohorts together every table is counted: for "exact" (which "auto"
+    means there) those that `compare` rejects, for "score" those that the score test rejects. Above,
+    the normal approximation of Farrington & Manning (1990), which at a null of 0 is that of
+    R's power.prop.test. NaN for an empty cohort.
+
+    Raises ValueError for rates outside [0, 1] and for other arguments out of range.
+
+    >>> round(power(control_rate=0.5, effect=0.25, control_total=300, treatment_total=300), 6)
+    0.999997
+    """
+    _check(alternative, alpha, null_effect, test)
+    _check_rates(control_rate, effect)
+    if control_total < 0 or treatment_total < 0:
+        raise ValueError(
+            f"cohorts have {control_total} and {treatment_total} customers; it must be 0 or more"
+        )
+    if not control_total or not treatment_total:
+        return math.nan
+    plan = _Plan(alternative, alpha, null_effect, test)
+    return plan.power(control_rate, effect, control_total, treatment_total)
+
+
+def detectable_effect(
+    *,
+    control_rate: float,
+    control_total: int,
+    treatment_total: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    power: float = 0.8,
+    null_effect: float = 0.0,
+    test: Test = "auto",
+) -> float:
+    """Give the effect nearest to the null that the test finds with this power.
+
+    Signed: treatment - control. For a two-sided test the nearer of the two directions. NaN when
+    no treatment rate within [0, 1] can be found with that power, or when a cohort is empty.
+
+    >>> found = detectable_effect(
+    ...     control_rate=0.3, control_total=150, treatment_total=150, alternative="greater"
+    ... )
+    >>> round(found, 3)
+    0.142
+    """
+    _check(alternative, alpha, null_effect, test, power)
+    _check_rates(control_rate, 0.0)
+    plan = _Plan(alternative, alpha, null_effect, test)
+    found = []
+    if not control_total or not treatment_total:
+        return math.nan
+    for direction, farthest in (("greater", 1.0 - control_rate), ("less", -control_rate)):
+        if alternative not in ("two-sided", direction):
+            continue
+        near = min(max(null_effect, -control_rate), 1.0 - control_rate)
+        if plan.power(control_rate, farthest, control_total, treatment_total) < power:
+            continue
+        for _ in range(BISECTIONS):
+            middle = 0.5 * (near + farthest)
+            if plan.power(control_rate, middle, control_total, treatment_total) >= power:
+                farthest = middle
+            else:
+                near = middle
+        found.append(farthest)
+    return min(found, key=lambda effect: abs(effect - null_effect), default=math.nan)
+
+
+def customers_needed(
+    *,
+    control_rate: float,
+    effect: float,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    power: float = 0.8,
+    allocation: float = 1.0,
+    null_effect: float = 0.0,
+    test: Test = "auto",
+) -> int:
+    """Give the smallest control cohort with which the test finds `effect` with this power.
+
+    `allocation` is the number of treatment customers per control customer (rounded up). Exact power
+    rises with the size like a saw: it may dip below `power` again at some larger size. The answer
+    is the first size that reaches it, searched from 0.75 times the normal approximation (from 1
+    where that is below 40); the study that then runs with this size has the power.
+
+    Raises ValueError when `effect` equals or lies on the wrong side of `null_effect`.
+
+    >>> customers_needed(control_rate=0.5, effect=0.25, power=0.9, test="score")
+    76
+    """
+    _check(alternative, alpha, null_effect, test, power)
+    _check_rates(control_rate, effect)
+    if not 0.0 < allocation < math.inf:
+        raise ValueError(f"allocation is {allocation}; it must be above 0")
+    wanted = {"two-sided": effect != null_effect, "greater": effect > null_effect}
+    if not wanted.get(alternative, effect < null_effect):
+        raise ValueError(
+            f"effect is {effect} and null_effect {null_effect}; no size can find it"
+            f" with alternative '{alternative}'"
+        )
+    plan = _Plan(alternative, alpha, null_effect, test)
+
+    def both(customers: int) -> tuple[int, int]:
+        return customers, max(1, math.ceil(allocation * customers - 1e-9))
+
+    def approximate(customers: int) -> float:
+        return plan.approximate_power(control_rate, effect, *both(customers))
+
+    low, rough = 0, 1
+    while approximate(rough) < power:
+        low, rough = rough, 2 * rough
+        if rough > MOST_CUSTOMERS:
+            raise ValueError(
+                f"effect is {effect}; more than {MOST_CUSTOMERS:,} customers would be needed"
+            )
+    while rough - low > 1:
+        middle = (low + rough) // 2
+        low, rough = (low, middle) if approximate(middle) >= power else (middle, rough)
+    customers = 1 if rough < 40 else math.ceil(0.75 * rough)
+    rise = max(power - approximate(max(rough * 3 // 4, 1)), 0.01) / max(rough / 4, 1.0)
+    while sum(both(customers)) <= ENUMERATED:
+        most = plan.power(control_rate, effect, *both(customers), raw=True)
+        if most >= power and plan.power(control_rate, effect, *both(customers)) >= power:
+            return customers
+        customers += max(1, int((power - most - 0.06) / rise))
+    return max(rough, customers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What power depends on besides rates and sizes."""
+
+    alternative: str
+    alpha: float
+    null: float
+    test: str
+
+    def power(
+        self, control_rate: float, effect: float, n0: int, n1: int, *, raw: bool = False
+    ) -> float:
+        """Give the power; with `raw`, the slightly larger one of Barnard's raw p-values."""
+        if n0 + n1 > ENUMERATED:
+            return self.approximate_power(control_rate, effect, n0, n1)
+        region = _rejected(self, n0, n1, raw=raw)
+        treatment = np.array([min(max(control_rate + effect, 0.0), 1.0)])
+        chance = probability(n0, n1, region, np.array([control_rate]), treatment, treatment)
+        return min(float(chance[0]), 1.0)
+
+    def approximate_power(self, control_rate: float, effect: float, n0: int, n1: int) -> float:
+        """Give the normal approximation: restricted errors under the null, true ones beside it."""
+        treatment_rate = control_rate + effect
+        restricted = restricted_rates(control_rate * n0, n0, treatment_rate * n1, n1, self.null)
+        under_null, true = (
+            float(np.sqrt(p0 * (1.0 - p0) / n0 + p1 * (1.0 - p1) / n1))
+            for p0, p1 in (restricted, (np.float64(control_rate), np.float64(treatment_rate)))
+        )
+        sides = 2.0 if self.alternative == "two-sided" else 1.0
+        reach = -float(ndtri(self.alpha / sides)) * under_null
+        above, below = effect - self.null - reach, self.null - effect - reach
+        chance = 0.0
+        if self.alternative != "less":
+            chance += float(ndtr(above / true)) if true > 1e-12 else float(above >= 0.0)
+        if self.alternative != "greater":
+            chance += float(ndtr(below / true)) if true > 1e-12 else float(below >= 0.0)
+        return min(chance, 1.0)
+
+
+@lru_cache(maxsize=256)
+def _rejected(plan: _Plan, n0: int, n1: int, *, raw: bool) -> Region:
+    """Give the tables that the test rejects."""
+    two_sided = plan.alternative == "two-sided"
+    up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
+    if plan.test == "score":
+        sides = 2.0 if two_sided else 1.0
+        level = -float(ndtri(plan.alpha / sides)) * finite_factor(n0, n1) ** 0.5
+        if plan.alternative != "less":
+            up = score_threshold(n0, n1, plan.null, level, from_above=False)
+        if plan.alternative != "greater":
+            down = score_threshold(n0, n1, plan.null, -level, from_above=True)
+        return Region(up, down)
+    rejected = raw_rejected_from if raw else rejected_from
+    if plan.alternative != "less":
+        up = rejected(n0, n1, plan.null, plan.alpha, two_sided=two_sided)
+    if plan.alternative != "greater":
+        # For each treatment count the least control count; turned round, the other way about.
+        least = rejected(n1, n0, -plan.null, plan.alpha, two_sided=two_sided)
+        down = np.searchsorted(least, np.arange(n0 + 1), side="right") - 1
+    return Region(up, down)
+
+
+def _check(
+    alternative: str, alpha: float, null_effect: float, test: str, power: float = 0.5
+) -> None:
+    for kind, name, known in (
+        ("alternative", alternative, get_args(Alternative)),
+        ("test", test, get_args(Test)),
+    ):
+        if name not in known:
+            raise ValueError(unknown_name(kind, name, known))
+    for kind, value in (("alpha", alpha), ("power", power)):
+        if not 0.0 < value < 1.0:
+            raise ValueError(f"{kind} is {value}; it must lie between 0 and 1")
+    if not -1.0 < null_effect < 1.0:
+        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
+
+
+def _check_rates(control_rate: float, effect: float) -> None:
+    if not 0.0 <= control_rate <= 1.0:
+        raise ValueError(f"control_rate is {control_rate}; it must lie between 0 and 1")
+    if not -1e-12 <= control_rate + effect <= 1.0 + 1e-12:
+        raise ValueError(
+            f"control_rate is {control_rate} and effect {effect};"
+            " their sum, the treatment rate, must lie between 0 and 1"
+        )
