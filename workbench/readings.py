@@ -50,9 +50,9 @@ class Reading:
         return [*named, *experiments][:1]
 
     @property
-    def seen(self) -> str | datetime | None:
-        """The time as of which the data are read, if the study has times."""
-        return self.as_of or self.study.newest
+    def seen(self) -> datetime | None:
+        """The time up to which the data are read; None for data without times."""
+        return self.study.newest(self.as_of)
 
     def effects(self) -> pd.DataFrame:
         """The effects within the levels of each grouping, of every hypothesis tested here.
@@ -223,8 +223,8 @@ def _methods(evaluations: Iterable[Evaluation]) -> Table:
     return Table("Methods", columns, tuple(rows), note, f"No hypothesis was tested. {note}")
 
 
-def _seen(as_of: date | str | None) -> tuple[str, ...]:
-    return () if as_of is None else (f"Data to {as_of if isinstance(as_of, str) else _day(as_of)}",)
+def _seen(seen: datetime | None) -> tuple[str, ...]:
+    return () if seen is None else (f"Data to {_day(seen)}",)
 
 
 def _period(start: date | None, end: date | None) -> tuple[str, ...]:
