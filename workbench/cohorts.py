@@ -57,6 +57,21 @@ class Cohort(Spec):
         """The grouping columns that the cohort names."""
         return tuple(column for column, _ in self.values)
 
+    @property
+    def label(self) -> str:
+        """What a sentence calls the cohort: its values, where they speak for themselves.
+
+        >>> Cohort.model_validate({"variant": "preview"}).label
+        'preview'
+        >>> Cohort.model_validate({"trained": True, "iteration": "2026.2"}).label
+        'trained = true, 2026.2'
+        """
+        parts = [
+            f"{column} = {value}" if value in ("true", "false") or value.isdigit() else value
+            for column, value in self.values
+        ]
+        return ", ".join([*parts, *([self.iteration] if self.iteration else [])])
+
     def __str__(self) -> str:
         """Write the cohort as a reader would."""
         parts = [f"{column} = {value}" for column, value in self.values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,10 +13,10 @@ import duckdb
 import narwhals as nw
 
 from workbench.errors import DataError
+from workbench.iterations import EPOCH
 
 Frame = nw.LazyFrame[Any]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AT = "(at)"
 FILE = "filename"
 ZONED = r"(?i)(Z|[+-]\d{2}(:?\d{2})?)\s*$"
@@ -59,7 +59,7 @@ def read_table(
         raise DataError(msg) from None
     stem = "regexp_extract(filename, '([^/\\\\]+?)(\\.[^/\\\\]*)?$', 1) as filename"
     kept = ", ".join(f'"{name}"' for name in native.columns if name != "filename")
-    frame = nw.from_native(native.project(f"{kept}, {stem}"))
+    frame = _frame(native.project(f"{kept}, {stem}"))
     return frame if names[0].endswith(PARQUET) else keep(frame)
 
 
@@ -71,10 +71,15 @@ def lazy(table: Any) -> Frame:
     if isinstance(frame, nw.LazyFrame):
         return frame
     if frame.implementation.is_pandas():
-        return nw.from_native(duckdb.connect().from_df(table))
+        return _frame(duckdb.connect().from_df(table))
     if frame.implementation.is_pyarrow():
-        return nw.from_native(duckdb.connect().from_arrow(table))
+        return _frame(duckdb.connect().from_arrow(table))
     return frame.lazy()
+
+
+def _frame(native: Any) -> Frame:
+    frame: Frame = nw.from_native(native)
+    return frame
 
 
 def keep(frame: Frame) -> Frame:
@@ -86,10 +91,10 @@ def keep(frame: Frame) -> Frame:
         # the text of all that led to it, which is parsed again at each later stage.
         connection = getattr(native, "_con", None)
         if connection is None:
-            return nw.from_native(native.query("stage", f"from temp.{name}"))
-        return nw.from_native(connection.table(f"temp.{name}"))
+            return _frame(native.query("stage", f"from temp.{name}"))
+        return _frame(connection.table(f"temp.{name}"))
     if frame.implementation.is_pyspark():
-        return nw.from_native(frame.to_native().persist())
+        return _frame(frame.to_native().persist())
     return frame.collect().lazy()
 
 
@@ -151,19 +156,19 @@ def _one_form(frame: Frame, column: str, table: str) -> bool:
 def _parsed(frame: Frame, column: str, *, zoned: bool) -> Frame:
     if frame.implementation.is_duckdb():
         kind = "timestamptz" if zoned else "timestamp"
-        return nw.from_native(
+        return _frame(
             frame.to_native().project(f'*, epoch_us(try_cast("{column}" as {kind})) as "{AT}"')
         )
     if frame.implementation.is_pyspark():
-        from pyspark.sql import functions as spark  # noqa: PLC0415 - only where Spark is the engine
+        from pyspark.sql import functions as spark
 
-        read = spark.try_to_timestamp(spark.col(column))
-        return nw.from_native(frame.to_native().withColumn(AT, spark.unix_micros(read)))
-    import polars as pl  # noqa: PLC0415 - only where Polars is the engine
+        at = spark.unix_micros(spark.try_to_timestamp(spark.col(column)))
+        return _frame(frame.to_native().withColumn(AT, at))
+    import polars as pl
 
     text = pl.col(column).str.strip_chars()
     read = text.str.to_datetime(time_unit="us", time_zone="UTC" if zoned else None, strict=False)
-    return nw.from_native(frame.to_native().with_columns(read.dt.timestamp("us").alias(AT)).lazy())
+    return _frame(frame.to_native().with_columns(read.dt.timestamp("us").alias(AT)).lazy())
 
 
 def _all_read(frame: Frame, column: str, table: str) -> None:
@@ -185,12 +190,12 @@ def _micros(frame: Frame) -> Frame:
     if frame.implementation.is_duckdb():
         native = frame.to_native()
         kept = ", ".join(f'"{name}"' for name in native.columns if name != AT)
-        return nw.from_native(native.project(f'{kept}, epoch_us("{AT}") as "{AT}"'))
+        return _frame(native.project(f'{kept}, epoch_us("{AT}") as "{AT}"'))
     if frame.implementation.is_pyspark():
-        from pyspark.sql import functions as spark  # noqa: PLC0415 - only where Spark is the engine
+        from pyspark.sql import functions as spark
 
         moment = spark.col(AT).cast("timestamp")
-        return nw.from_native(frame.to_native().withColumn(AT, spark.unix_micros(moment)))
+        return _frame(frame.to_native().withColumn(AT, spark.unix_micros(moment)))
     return frame.with_columns(nw.col(AT).dt.timestamp("us"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 from pydantic import field_validator
 
-from workbench.engines import AT, EPOCH, FILE, Frame, collect, instants, lazy
+from workbench.engines import AT, FILE, Frame, collect, instants, lazy
 from workbench.errors import DataError, unknown_name
+from workbench.iterations import from_instant
 from workbench.specs import Name, Spec
 
 
@@ -165,13 +166,3 @@ class EventLog:
             said = unknown_name("event", " or ".join(names), self.facts.names)
             msg = f"{self.name}: the {place} never occurs: {said}"
             raise DataError(msg)
-
-
-def to_instant(moment: datetime) -> int:
-    """Give a moment as microseconds since 1970 in UTC."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def from_instant(instant: int) -> datetime:
-    """Give microseconds since 1970 as a moment in UTC."""
-    return EPOCH + timedelta(microseconds=instant)

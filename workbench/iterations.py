@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any, Self
 
 from pydantic import field_validator, model_validator
 
 from workbench.errors import StudyError, unknown_name
 from workbench.specs import Name, Spec
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Span:
+    """An iteration's name, start and end, in microseconds since 1970; the end is not part of it."""
+
+    name: str
+    start: int
+    end: int
 
 
 class Iteration(Spec):
@@ -50,6 +63,21 @@ class Iteration(Spec):
             raise StudyError(msg)
         return in_zone(self.start, zone), in_zone(self.end, zone)
 
+    def span(self, zone: tzinfo) -> Span:
+        """Give the iteration in microseconds since 1970."""
+        start, end = self.bounds(zone)
+        return Span(self.name, to_instant(start), to_instant(end))
+
+
+def to_instant(moment: datetime) -> int:
+    """Give a moment as microseconds since 1970 in UTC."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_instant(instant: int) -> datetime:
+    """Give microseconds since 1970 as a moment in UTC."""
+    return EPOCH + timedelta(microseconds=instant)
+
 
 def moment(value: str) -> datetime | date:
     """Read an ISO date or time.
@@ -89,7 +117,7 @@ def in_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
         if end <= start:
             msg = f"iteration {name!r} ends ({end:%Y-%m-%d}) no later than it starts; swap them"
             raise StudyError(msg)
-    for (_, end, name), (start, _, later) in zip(dated, dated[1:], strict=False):
+    for (_, end, name), (start, _, later) in pairwise(dated):
         if start < end:
             msg = (
                 f"iterations {name!r} and {later!r} overlap ({later!r} starts {start:%Y-%m-%d}, "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,40 +13,17 @@ import pandas as pd
 
 from workbench.cohorts import GroupingKind
 from workbench.engines import collect
-from workbench.events import EventLog, to_instant
+from workbench.events import EventLog
 from workbench.flow import Flow
-from workbench.iterations import Iteration
-from workbench.paths import Paths, Span, trace
-from workbench.proportions import Counts, wilson
+from workbench.iterations import Iteration, to_instant
+from workbench.paths import Paths, trace
+from workbench.proportions import wilson
+from workbench.steps import StepCounts
 
 HOUR = 3_600_000_000
+NOTHING = "(nothing)"
 FACTS = ("entered", "aligned", "deviated", "pending")
 RATES = ("converted", "closed", "rate", "low", "high", "step_rate", "median_hours")
-
-
-@dataclass(frozen=True)
-class StepCounts:
-    """How customers of one iteration and cohort followed one step.
-
-    `closed` counts entrants of the flow whose window is over, `converted` those of them who
-    reached this step, and `before` those of them who reached the step before.
-    """
-
-    iteration: str
-    cohort: tuple[str, ...]
-    step: str
-    entered: int
-    aligned: int
-    pending: int
-    converted: int
-    closed: int
-    before: int
-    median_hours: float = float("nan")
-
-    @property
-    def deviated(self) -> int:
-        """How many customers did not take the step in time."""
-        return self.entered - self.aligned - self.pending
 
 
 def learning_metrics(
@@ -73,19 +50,12 @@ def learning_metrics(
     [{'step': 'import', 'entered': 2, 'aligned': 1, 'deviated': 0, 'pending': 1, 'rate': 1.0}]
     """
     by = by or {}
+    zone = ZoneInfo(log.timezone)
+    spans = [iteration.span(zone) for iteration in iterations]
     at = None if as_of is None else to_instant(as_of)
-    paths = trace(log, flow, spans(iterations, log.timezone), as_of=at, groupings=by)
+    paths = trace(log, flow, spans, as_of=at, groupings=by)
     names = [each.name for each in iterations]
     return learning_table(count_steps(paths, list(by)), list(by), names, flow.names)
-
-
-def spans(iterations: Iterable[Iteration], timezone: str) -> list[Span]:
-    """Give iterations their starts and ends in microseconds since 1970."""
-    zone = ZoneInfo(timezone)
-    return [
-        Span(each.name, *(to_instant(moment) for moment in each.bounds(zone)))
-        for each in iterations
-    ]
 
 
 def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
@@ -127,6 +97,87 @@ def _of_place(place: str) -> Iterable[nw.Expr]:
     yield (nw.col(place) - nw.col("0")).median().alias(f"median {place}")
 
 
+def count_next(
+    paths: Paths, log: EventLog, step: str, by: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Count what customers who deviated at `step` did next: iteration, cohort, event, customers.
+
+    The next event is the first one, of any name, strictly later than the last step they reached;
+    None if they did nothing more by `as_of`. The step itself, taken after the window, is named so.
+    """
+    late = {name: f"{name} (too late)" for name in paths.flow.step(step).events}
+    place = paths.flow.names.index(step) + 1
+    before = nw.col(str(place - 1))
+    groups = ["span", *(f"by {column}" for column in by)]
+    deviated = paths.frame.filter(
+        ~nw.col("crossover"), ~before.is_null(), nw.col(str(place)).is_null(), paths.closed
+    ).select("customer", *groups, before.alias("left"))
+    rows = log.rows().filter(nw.col("at") <= paths.as_of)
+    if rows.collect_schema()["customer"] != deviated.collect_schema()["customer"]:
+        rows = rows.with_columns(nw.col("customer").cast(nw.String))
+    later = rows.join(deviated, on="customer").filter(nw.col("at") > nw.col("left"))
+    first = later.group_by("customer", "span").agg(nw.col("at").min().alias("first"))
+    event = (
+        later.join(first, on=["customer", "span"])
+        .filter(nw.col("at") == nw.col("first"))
+        .group_by("customer", "span")
+        .agg(nw.col("event").min())
+    )
+    counted = (
+        deviated.join(event, on=["customer", "span"], how="left")
+        .group_by(*groups, "event")
+        .agg(nw.len().alias("customers"))
+    )
+    return [
+        {
+            "iteration": paths.spans[row["span"]].name,
+            "cohort": tuple(row[group] for group in groups[1:]),
+            "event": late.get(row["event"], row["event"]),
+            "customers": row["customers"],
+        }
+        for row in collect(counted)
+    ]
+
+
+def next_table(
+    counted: Mapping[str, Iterable[Mapping[str, Any]]], by: Sequence[str], iterations: Sequence[str]
+) -> pd.DataFrame:
+    """Lay out what deviated customers did next, by step; the most frequent first."""
+    rows = [
+        {**row, "step": step, "event": row["event"] or NOTHING}
+        for step, found in counted.items()
+        for row in found
+        if row["iteration"] in iterations
+    ]
+    totals: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        totals[row["iteration"], row["cohort"], row["step"]] += row["customers"]
+    steps = list(counted)
+    rows.sort(
+        key=lambda row: (
+            iterations.index(row["iteration"]),
+            row["cohort"],
+            steps.index(row["step"]),
+            -row["customers"],
+            row["event"],
+        )
+    )
+    return pd.DataFrame(
+        [
+            {
+                "iteration": row["iteration"],
+                **dict(zip(by, row["cohort"], strict=True)),
+                "step": row["step"],
+                "next_event": row["event"],
+                "customers": row["customers"],
+                "share": row["customers"] / totals[row["iteration"], row["cohort"], row["step"]],
+            }
+            for row in rows
+        ],
+        columns=["iteration", *by, "step", "next_event", "customers", "share"],
+    )
+
+
 def _hours(microseconds: float | None) -> float:
     return float("nan") if microseconds is None else float(microseconds) / HOUR
 
@@ -137,7 +188,10 @@ def learning_table(
     """Lay counts out as the table of learning metrics, one row an iteration, cohort and step."""
     order = {name: place for place, name in enumerate(iterations)}
     places = {name: place for place, name in enumerate(steps)}
-    rows = sorted(counts, key=lambda row: (order[row.iteration], row.cohort, places[row.step]))
+    rows = sorted(
+        (each for each in counts if each.iteration in order),
+        key=lambda row: (order[row.iteration], row.cohort, places[row.step]),
+    )
     return pd.DataFrame(
         [_row(each, by) for each in rows], columns=["iteration", *by, "step", *FACTS, *RATES]
     )
@@ -145,14 +199,13 @@ def learning_table(
 
 def _row(counts: StepCounts, by: Sequence[str]) -> dict[str, Any]:
     nan = float("nan")
-    of_entrants = Counts(counts.converted, counts.closed)
-    low, high = wilson(of_entrants)
+    low, high = wilson(counts.of_entrants)
     return {
         "iteration": counts.iteration,
         **dict(zip(by, counts.cohort, strict=True)),
         "step": counts.step,
         **{name: getattr(counts, name) for name in (*FACTS, "converted", "closed")},
-        "rate": of_entrants.rate,
+        "rate": counts.of_entrants.rate,
         "low": low,
         "high": high,
         "step_rate": counts.converted / counts.before if counts.before else nan,

@@ -17,18 +17,10 @@ from workbench.engines import Frame, keep
 from workbench.errors import DataError, unknown_name
 from workbench.events import EventLog
 from workbench.flow import Flow
+from workbench.iterations import Span
 
 MICROSECOND = timedelta(microseconds=1)
 KEYS = ("customer", "span")
-
-
-@dataclass(frozen=True)
-class Span:
-    """An iteration's name, start and end, in microseconds since 1970; the end is not part of it."""
-
-    name: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)

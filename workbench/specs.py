@@ -1,4 +1,4 @@
-"""The frozen form that every part of a study file shares."""
+"""Specifications: the frozen form that every part of a study file shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from workbench.errors import unknown_name
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -14,7 +17,17 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 class Spec(BaseModel):
     """A part of a study file: frozen, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    said = unknown_name("key", key, cls.model_fields)
+                    raise PydanticCustomError("unknown_key", "{said}", {"said": said, "key": key})
+        return value
 
 
 def duration(value: object) -> object:

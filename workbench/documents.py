@@ -1,0 +1,101 @@
+"""YAML files as frozen specifications, with errors that name the file, the line and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+from workbench.errors import StudyError
+from workbench.specs import Spec
+
+Kind = TypeVar("Kind", bound=Spec)
+
+
+def read_document(path: Path, kind: type[Kind]) -> tuple[Kind, Document]:
+    """Read a YAML file as a specification; raise StudyError, in one sentence, for what is wrong."""
+    document = Document(path, _parse(path))
+    try:
+        return kind.model_validate(_plain(document.content)), document
+    except ValidationError as error:
+        raise StudyError(document.said(error)) from None
+
+
+class Document:
+    """A parsed YAML file that knows on which line each of its parts stands."""
+
+    def __init__(self, path: Path, content: Any) -> None:
+        """Keep the path and the parsed content."""
+        self.path = path
+        self.content = content
+
+    def line(self, *place: str | int) -> int | None:
+        """Give the line, counted from 1, of the innermost part of `place` that is there."""
+        part, line = self.content, None
+        for key in place:
+            if isinstance(part, CommentedMap) and key in part:
+                line = part.lc.key(key)[0]
+            elif isinstance(part, CommentedSeq) and isinstance(key, int) and key < len(part):
+                line = part.lc.item(key)[0]
+            else:
+                break
+            part = part[key]
+        return None if line is None else line + 1
+
+    def at(self, *place: str | int) -> str:
+        """Name the file, and the line where `place` stands."""
+        line = self.line(*place)
+        return f"{self.path}" if line is None else f"{self.path}, line {line}"
+
+    def said(self, error: ValidationError) -> str:
+        """Put the first of pydantic's errors in a sentence."""
+        first = error.errors()[0]
+        place = tuple(first["loc"])
+        name = ".".join(str(key) for key in place if isinstance(key, str))
+        value = first.get("input")
+        context = first.get("ctx", {})
+        if first["type"] == "missing":
+            return f"{self.at(*place[:-1])}: {name} is missing; add it"
+        if first["type"] == "unknown_key":
+            return f"{self.at(*place, str(context['key']))}: {first['msg']}"
+        if first["type"] == "value_error":
+            where = f"{name}: " if name else ""
+            return f"{self.at(*place)}: {where}{context['error']!s}"
+        told = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        return f"{self.at(*place)}: {name} is {value!r}; it must be {told}"
+
+
+def _parse(path: Path) -> Any:
+    if path.is_dir():
+        msg = f"{path} is a folder; name the study file in it, such as {path / 'study.yaml'}"
+        raise StudyError(msg)
+    try:
+        content = YAML().load(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        msg = f"{path} does not exist; name a study file, or write one with: workbench init FOLDER"
+        raise StudyError(msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read ({error}); it must be a text file in UTF-8"
+        raise StudyError(msg) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = str(error.problem or error.context).splitlines()[0]
+        msg = f"{where}: this is no YAML ({problem}); check the indent, colons and brackets there"
+        raise StudyError(msg) from None
+    if not isinstance(content, CommentedMap):
+        msg = f"{path} holds no keys; a study file starts with: name, title, events, flow"
+        raise StudyError(msg)
+    return content
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _plain(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_plain(value) for value in part]
+    return part

@@ -1,0 +1,127 @@
+"""The study file: what it may say, and what in it contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from workbench.aggregates import CountsSource, CustomersSource
+from workbench.cohorts import Cohort, GroupingKind
+from workbench.errors import StudyError, unknown_name
+from workbench.events import EventsSource
+from workbench.flow import Flow
+from workbench.hypothesis import Hypothesis
+from workbench.iterations import Iteration, in_order
+from workbench.specs import Name, Spec
+
+Contradiction = tuple[tuple[str | int, ...], str]
+
+
+class StudySpec(Spec):
+    """What a study file holds.
+
+    The data are `events` (with a `flow`), `counts` (with steps of their own), or `outcomes`
+    (yes/no columns of the `customers` table).
+    """
+
+    name: Name
+    title: str = ""
+    events: EventsSource | None = None
+    counts: CountsSource | None = None
+    customers: CustomersSource | None = None
+    outcomes: Mapping[str, Name] = {}
+    groupings: Mapping[str, GroupingKind] = {}
+    flow: Flow | None = None
+    iterations: tuple[Iteration, ...] = Field(min_length=1)
+    hypotheses: tuple[Hypothesis, ...] = ()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of the steps, in order."""
+        if self.flow is not None:
+            return self.flow.names
+        return tuple(self.counts.steps if self.counts is not None else self.outcomes)
+
+    @property
+    def timezone(self) -> str:
+        """The zone of dates, and of times that carry none."""
+        source = self.events or self.counts
+        return "UTC" if source is None else source.timezone
+
+    def known_step(self, name: str) -> str:
+        """Give back the name of a step; raise StudyError for any other."""
+        if name not in self.steps:
+            raise StudyError(unknown_name("step", name, self.steps))
+        return name
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Name what breaks a rule that more than one part of the file makes, and where."""
+        yield from self._of_data()
+        yield from self._of_iterations()
+        known = {each.name for each in self.iterations}
+        seen = set()
+        for place, claim in enumerate(self.hypotheses):
+            here = ("hypotheses", place)
+            if (claim.name, claim.version) in seen:
+                said = f"version {claim.version} of hypothesis {claim.name!r} is there twice"
+                yield (*here, "name"), f"{said}; a change makes a new version"
+            seen.add((claim.name, claim.version))
+            if claim.metric not in self.steps:
+                yield (*here, "metric"), unknown_name("metric", claim.metric, self.steps)
+            if claim.iteration not in known:
+                yield (*here, "iteration"), unknown_name("iteration", claim.iteration, known)
+            for role, cohort in (("control", claim.control), ("treatment", claim.treatment)):
+                yield from self._of_cohort((*here, role), cohort, known)
+
+    def _of_data(self) -> Iterator[Contradiction]:
+        given = [name for name in ("events", "counts", "outcomes") if getattr(self, name)]
+        if len(given) != 1:
+            has = " and ".join(given) if given else "none"
+            yield (
+                (given or ["name"])[-1:],
+                (  # type: ignore[misc]
+                    f"the data are events, counts or outcomes, one of them; this study has {has}"
+                ),
+            )
+        elif given == ["events"] and self.flow is None:
+            yield ("events",), "events need a flow; add its trigger and steps"
+        elif given != ["events"] and self.flow is not None:
+            yield (
+                ("flow",),
+                f"a flow is for events; {given[0]} name their own steps, so leave it out",
+            )
+        elif given == ["outcomes"] and self.customers is None:
+            yield ("outcomes",), "outcomes are columns of the customers table; add customers"
+        elif given == ["counts"] and self.customers is not None:
+            yield ("customers",), "counts know no single customer; leave customers out"
+        if "iteration" in self.groupings:
+            yield ("groupings", "iteration"), "iteration is no grouping column; rename the column"
+
+    def _of_iterations(self) -> Iterator[Contradiction]:
+        dated = self.events is not None or (self.counts is not None and self.counts.time)
+        for place, each in enumerate(self.iterations):
+            if dated and each.start is None:
+                said = f"iteration {each.name!r} has no start and end; data with times need both"
+                yield ("iterations", place), said
+                return
+        apart = dated or (self.counts is not None and self.counts.iteration is not None)
+        if len(self.iterations) > 1 and not apart:
+            what = "counts need a time or iteration column" if self.counts else "outcomes have one"
+            yield ("iterations", 1), f"there are several iterations, but {what}"
+        try:
+            in_order(self.iterations, ZoneInfo(self.timezone))
+        except StudyError as error:
+            yield ("iterations",), str(error)
+
+    def _of_cohort(
+        self, place: tuple[str | int, ...], cohort: Cohort, iterations: set[str]
+    ) -> Iterator[Contradiction]:
+        for column in cohort.columns:
+            if column not in self.groupings:
+                allowed = [*self.groupings, "iteration"]
+                yield (*place, column), unknown_name("grouping", column, allowed)
+        if cohort.iteration is not None and cohort.iteration not in iterations:
+            said = unknown_name("iteration", cohort.iteration, iterations)
+            yield (*place, "iteration"), said
