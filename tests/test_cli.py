@@ -117,14 +117,15 @@ def test_check_of_a_sound_study(workbench, begun):
     assert said.err == ""
 
 
-def test_check_ends_with_1_when_a_problem_is_an_error(workbench, begun, monkeypatch):
-    report = Study.load(begun).check()
-    monkeypatch.setattr("workbench.cli._level", lambda _problem: "error")
-    said = workbench("check", begun, "--format", "json")
-    assert report.problems
+def test_check_ends_with_1_when_a_problem_is_an_error(workbench, study):
+    (study.parent / "data" / "events.parquet").unlink()
+    said = workbench("check", study, "--format", "json")
     assert said.code == 1
-    assert len(json.loads(said.out)) == len(report.problems)
-    assert re.fullmatch(r"workbench: [^\n]+\n", said.err)
+    (problem,) = json.loads(said.out)
+    assert problem["level"] == "error"
+    assert "events.parquet" in problem["problem"]
+    assert re.fullmatch(r"workbench: [^\n]+ has an error; [^\n]+\n", said.err)
+    assert_one_sentence(workbench("metrics", study), "events.parquet")
 
 
 # metrics
@@ -292,27 +293,27 @@ def test_unknown_key_gets_the_closest_match_and_its_place(workbench, study):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("metrics", "STUDY", "--iteration", "2026.9"), ("iteration", "'2026.9'", "2026.1")),
-        (("metrics", "STUDY", "--by", "varant"), ("'varant'", "did you mean 'variant'")),
-        (("metrics", "STUDY", "--as-of", "soon"), ("soon", "2026-01-31")),
-        (("test", "STUDY", "--iteration", "2026.9"), ("iteration", "'2026.9'", "2026.1")),
-        (("test", "STUDY", "--as-of", "soon"), ("soon", "2026-01-31")),
-        (("test", "STUDY", "--as-of", "1999-01-01"), ("1999-01-01", "--as-of")),
-        (("report", "STUDY", "--iteration", "2026.9"), ("iteration", "'2026.9'", "2026.1")),
-        (("report", "STUDY", "--template", "hypothesis_reprt"), ("template", "did you mean")),
-        (("report", "STUDY", "--output", "STUDY/out"), ("STUDY/out",)),
-        (("report", "STUDY", "--as-of", "soon"), ("soon", "2026-01-31")),
+        (("metrics", "{study}", "--iteration", "2026.9"), ("iteration", "'2026.9'", "2026.1")),
+        (("metrics", "{study}", "--by", "varant"), ("'varant'", "did you mean 'variant'")),
+        (("metrics", "{study}", "--as-of", "soon"), ("soon", "2026-01-31")),
+        (("test", "{study}", "--iteration", "2026.9"), ("iteration", "'2026.9'", "2026.1")),
+        (("test", "{study}", "--as-of", "soon"), ("soon", "2026-01-31")),
+        (("test", "{study}", "--as-of", "1999-01-01"), ("1999-01-01", "--as-of")),
+        (("report", "{study}", "--iteration", "2026.9"), ("iteration", "'2026.9'", "2026.1")),
+        (("report", "{study}", "--template", "hypothesis_reprt"), ("template", "did you mean")),
+        (("report", "{study}", "--output", "{study}/out"), ("{study}/out",)),
+        (("report", "{study}", "--as-of", "soon"), ("soon", "2026-01-31")),
         (("test",), ("missing argument 'STUDY'", "workbench test --help")),
-        (("test", "STUDY", "--iterations", "1"), ("--iterations", "--iteration", "--help")),
-        (("test", "STUDY", "--format", "xml"), ("'xml'", "json", "--help")),
-        (("tests", "STUDY"), ("unknown command 'tests'", "did you mean 'test'")),
+        (("test", "{study}", "--iterations", "1"), ("--iterations", "--iteration", "--help")),
+        (("test", "{study}", "--format", "xml"), ("'xml'", "json", "--help")),
+        (("tests", "{study}"), ("unknown command 'tests'", "did you mean 'test'")),
     ],
 )
 def test_bad_input_is_one_sentence(workbench, study, arguments, words):
     before = files_under(study.parent)
-    given = [each.replace("STUDY", str(study)) for each in arguments]
+    given = [each.format(study=study) for each in arguments]
     said = workbench(*given)
-    assert_one_sentence(said, *[each.replace("STUDY", str(study)) for each in words])
+    assert_one_sentence(said, *[each.format(study=study) for each in words])
     assert files_under(study.parent) == before
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from workbench.iterations import Iteration
     from workbench.study import Study
 
-ROW = ["hypothesis", "verdict", "control", "treatment", "estimate", "low", "high", "pvalue", "test"]
+COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
+ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
 VERDICT = ["hypothesis", "verdict", "sentence"]
 UsageError = typer.BadParameter.__bases__[0]
 
@@ -101,9 +102,9 @@ def check(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
     with working("Checking"):
         report = _load(study).check()
     _show(report.table, form)
-    errors = sum(problem.level == "error" for problem in report.problems)
-    if errors:
-        tell(f"workbench: {study} has {errors} error{'s' if errors > 1 else ''}; mend the data")
+    if found := len(report.errors):
+        errors = f"{found} errors" if found > 1 else "an error"
+        tell(f"workbench: {study} has {errors}; nothing can be concluded until that is mended")
         raise typer.Exit(1)
 
 
@@ -179,14 +180,14 @@ def report(
     A page, the notebook behind it, and result.json. Says where the report lies, and each verdict in a sentence.
     """
     name = iteration or _newest(_load(study), as_of)
-    if not iteration:
-        tell(f"Iteration {name}, the newest with a hypothesis; --iteration NAME takes another")
     from workbench.reports import publish
 
     with working(f"Report of iteration {name}") as progress:
         published = publish(
             study, iteration=name, template=template, output=output, as_of=as_of, progress=progress
         )
+    if not iteration:
+        tell(f"Iteration {name}, the newest with a hypothesis; --iteration NAME takes another")
     rows = [asdict(each) for each in published.verdicts]
     if form is Format.JSON:
         files = {name: str(getattr(published, name)) for name in ("html", "notebook", "result")}
