@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
 ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
 VERDICT = ["hypothesis", "verdict", "sentence"]
-UsageError = typer.BadParameter.__bases__[0]
+UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 app = typer.Typer(
     name="workbench",
