@@ -41,9 +41,8 @@ class EventsSource(Spec):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a log holds: its event names with their counts, its rows, its range in time."""
+    """How many rows a log has, and its oldest and newest time in microseconds since 1970."""
 
-    names: Mapping[str, int]
     rows: int
     oldest: int
     newest: int
@@ -65,7 +64,7 @@ class EventLog:
     ...     pd.DataFrame({"who": [1, 1], "what": ["a", "b"], "at": ["2026-01-05", "2026-01-06"]}),
     ...     customer="who", event="what", time="at",
     ... )
-    >>> log.newest.isoformat(), dict(log.facts.names)
+    >>> log.newest.isoformat(), dict(log.names)
     ('2026-01-06T00:00:00+00:00', {'a': 1, 'b': 1})
     """
 
@@ -120,40 +119,36 @@ class EventLog:
 
     @cached_property
     def facts(self) -> Facts:
-        """Count rows, names and nulls in one pass; raise DataError for what nothing could use."""
-        table = collect(
-            self.rows()
-            .group_by("event")
-            .agg(
+        """Count rows and nulls in one pass; raise DataError for what nothing could use."""
+        rows = self.rows()
+        found = collect(
+            rows.select(
                 nw.len().alias("rows"),
-                nw.col("customer").is_null().sum().alias(self.customer),
-                nw.col("at").is_null().sum().alias(self.time),
+                nw.col("customer").is_null().sum().alias(f"no {self.customer}"),
+                nw.col("at").is_null().sum().alias(f"no {self.time}"),
                 nw.col("at").min().alias("oldest"),
                 nw.col("at").max().alias("newest"),
             )
-        )
-        rows = sum(int(row["rows"]) for row in table)
-        if not rows:
+        )[0]
+        if not found["rows"]:
             where = f" where {dict(self.where)}" if self.where else ""
             msg = f"{self.name} has no rows{where}; an empty log has nobody to learn from"
             raise DataError(msg)
         for column in (self.customer, self.time):
-            if missing := sum(int(row[column]) for row in table):
+            if missing := int(found[f"no {column}"]):
                 msg = (
-                    f"{self.name}: {missing} of {rows} rows have no {column}; "
+                    f"{self.name}: {missing} of {found['rows']} rows have no {column}; "
                     "fill it in, or leave those rows out"
                 )
                 raise DataError(msg)
-        return Facts(
-            names={
-                str(row["event"]): int(row["rows"])
-                for row in sorted(table, key=lambda row: str(row["event"]))
-                if row["event"] is not None
-            },
-            rows=rows,
-            oldest=min(int(row["oldest"]) for row in table),
-            newest=max(int(row["newest"]) for row in table),
-        )
+        return Facts(*(int(found[each]) for each in ("rows", "oldest", "newest")))
+
+    @cached_property
+    def names(self) -> Mapping[str, int]:
+        """How many rows each event name has."""
+        counted = collect(self.rows().group_by("event").agg(nw.len().alias("rows")))
+        named = [(row["event"], row["rows"]) for row in counted if row["event"] is not None]
+        return dict(sorted(named))
 
     @property
     def newest(self) -> datetime:
@@ -162,7 +157,7 @@ class EventLog:
 
     def require(self, names: Sequence[str], place: str) -> None:
         """Raise DataError, with the nearest names that do occur, when none of `names` occurs."""
-        if not any(name in self.facts.names for name in names):
-            said = unknown_name("event", " or ".join(names), self.facts.names)
+        if not any(name in self.names for name in names):
+            said = unknown_name("event", " or ".join(names), self.names)
             msg = f"{self.name}: the {place} never occurs: {said}"
             raise DataError(msg)

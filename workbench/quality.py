@@ -53,7 +53,7 @@ class DataReport:
 
 def log_problems(data: Journeys) -> list[Problem]:
     """Name what is odd about a log's rows."""
-    known, flow = data.log.facts.names, data.flow
+    known, flow = data.log.names, data.flow
     found = []
     for step in flow.steps:
         for name in step.events:
