@@ -10,7 +10,7 @@ import pytest
 import results
 from results import DOLLARS, SCRIPT
 
-from workbench import plots
+from workbench import charts, plots
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -29,9 +29,9 @@ def every_chart():
 
 
 def test_there_is_one_flow_figure_for_each_cohort():
-    charts = plots.flow_figures(results.metrics())
-    assert len(charts) == 2
-    assert [words(each)[0] for each in charts] == ["variant = blank", "variant = preview"]
+    figures = plots.flow_figures(results.metrics())
+    assert len(figures) == 2
+    assert [words(each)[0] for each in figures] == ["variant = blank", "variant = preview"]
 
 
 def test_the_flow_figure_labels_every_number():
@@ -70,7 +70,7 @@ def test_names_are_neither_markup_nor_mathematics():
 def test_words_stay_words_in_the_font_of_the_reader():
     for chart in every_chart():
         drawn = chart.svg()
-        assert plots.READER_FONT in drawn
+        assert charts.READER_FONT in drawn
         assert "DejaVu" not in drawn
 
 
@@ -115,27 +115,18 @@ def test_a_cohort_that_nobody_entered_is_drawn():
 
 
 @pytest.mark.parametrize(
-    "charts",
+    "figures",
     [
         plots.flow_figures(results.metrics().head(0)),
         plots.rates_figure(results.metrics().head(0)),
         plots.effects_figures(pd.DataFrame()),
     ],
 )
-def test_nothing_to_draw_is_a_sentence(charts, capsys):
-    assert len(charts) == 0
-    assert repr(charts).endswith(".")
-    charts._ipython_display_()
-    assert capsys.readouterr().out.strip() == repr(charts)
-
-
-def test_an_axis_ends_at_a_round_number():
-    assert [plots._axis_end(largest) for largest in (0.003, 0.05, 0.21, 0.97)] == [
-        0.02,
-        0.08,
-        0.4,
-        1.0,
-    ]
+def test_nothing_to_draw_is_a_sentence(figures, capsys):
+    assert len(figures) == 0
+    assert repr(figures).endswith(".")
+    figures._ipython_display_()
+    assert capsys.readouterr().out.strip() == repr(figures)
 
 
 def test_figures_need_no_pyplot(root):

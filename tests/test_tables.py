@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup
 from results import SCRIPT
 
 from workbench import tables
+from workbench.proportions import Counts, compare
 
 
 def lines(table):
@@ -25,6 +26,16 @@ def test_verdicts():
 def test_a_broken_comparison_gives_counts_but_no_effect():
     table = tables.verdicts([results.evaluation("invalid")])
     assert lines(table)[-1] == "preview-helps invalid 60.0% (48/80) 80.0% (56/70) n/a n/a"
+
+
+def test_a_comparison_names_its_methods():
+    found = compare(control=Counts(48, 80), treatment=Counts(56, 70), test="score")
+    assert lines(tables.comparison(found))[1:] == [
+        "control treatment effect (percentage points) p-value interval test",
+        "60.0% (48/80) 80.0% (56/70) +20.0 [+5.3, +33.8] 0.00826 95% score score",
+    ]
+    nobody = compare(control=Counts(0, 0), treatment=Counts(1, 2))
+    assert nobody.reason in tables.comparison(nobody)._repr_html_()
 
 
 def test_changes_say_that_nothing_was_randomized():
@@ -89,10 +100,25 @@ def test_deviations():
     assert lines(tables.deviations(results.deviations()))[2] == "mapped (nothing) 8 80.0%"
 
 
+def test_rare_next_events_are_one_row():
+    frame = pd.DataFrame(
+        {
+            "iteration": "2026.1",
+            "step": ["mapped"] * 7 + ["imported"] * 6,
+            "next_event": [f"event_{number}" for number in range(13)],
+            "customers": [7, 6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1],
+            "share": [0.25] * 13,
+        }
+    )
+    rows = lines(tables.deviations(frame))[2:]
+    assert rows[4:6] == ["mapped event_4 3 25.0%", "mapped (2 other events) 3 50.0%"]
+    assert len(rows) == 12
+
+
 def test_plan_names_the_power():
     table = tables.plan(results.plan())
     assert lines(table)[-1] == "preview-helps 60.0% 80 70 +18.0 +5.0 1,166"
-    assert "power of 80.0%" in table._repr_html_()
+    assert "power of 80%" in table._repr_html_()
 
 
 def test_problems_show_an_example():

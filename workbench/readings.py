@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 RESULT = "application/vnd.workbench.result+json"
 BUNDLED = "studies/guided-import/study.yaml"
+METHODS = {
+    "exact": "exact unconditional (Barnard), score statistic",
+    "score": "score (Miettinen-Nurminen)",
+}
 PACKAGES = ("workbench", "numpy", "scipy", "pandas", "narwhals", "duckdb", "matplotlib")
 
 
@@ -83,7 +87,7 @@ class Reading:
         found = tuple(evaluations)
         spec = self.study.spec
         content = {
-            "study": {"name": spec.name, "title": spec.title},
+            "study": {"name": spec.name, "title": spec.title or spec.name},
             "iteration": self.iteration,
             "as_of": self.seen,
             "evaluations": [each.row() for each in found],
@@ -98,7 +102,7 @@ class Reading:
         spec = self.study.spec
         here = next(each for each in spec.iterations if each.name == self.iteration)
         facts = (f"Iteration {here.name}", *_period(here.start, here.end), *_seen(self.seen))
-        return Cover(spec.title, facts)
+        return Cover(spec.title or spec.name, facts)
 
     def __repr__(self) -> str:
         """Write the cover of the report."""
@@ -211,8 +215,8 @@ def _methods(evaluations: Iterable[Evaluation]) -> Table:
     rows = [
         (
             each.hypothesis.name,
-            each.comparison.test,
-            each.comparison.interval,
+            METHODS.get(each.comparison.test, each.comparison.test),
+            METHODS.get(each.comparison.interval, each.comparison.interval),
             each.hypothesis.alternative,
             f"{each.hypothesis.alpha:g}",
         )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.hypothesis import Evaluation
     from workbench.proportions import Comparison, Counts
 
+MOST_EVENTS = 5
 UNDECIDED = (formats.UNDEFINED, formats.UNDEFINED)
 EXPLORATORY = (
     "Exploratory: nobody planned these comparisons before the iteration, and among many of them "
@@ -47,6 +48,26 @@ def verdicts(evaluations: Iterable[Evaluation]) -> Table:
     )
     empty = "No hypothesis of the study is tested in this iteration."
     return Table("Verdict of each hypothesis", columns, tuple(rows), empty=empty)
+
+
+def comparison(found: Comparison) -> Table:
+    """The effect between two cohorts, with the names of its test and its interval."""
+    row = (
+        _counts(found.control),
+        _counts(found.treatment),
+        *_effect(found),
+        f"{100 * found.confidence_level:g}% {found.interval}",
+        found.test,
+    )
+    columns = (
+        Column("control"),
+        Column("treatment", numeric=True),
+        Column("effect (percentage points)", numeric=True),
+        Column("p-value", numeric=True),
+        Column("interval"),
+        Column("test"),
+    )
+    return Table("Treatment minus control", columns, (row,), found.reason)
 
 
 def changes(frame: pd.DataFrame) -> Table:
@@ -178,19 +199,32 @@ def effects(frame: pd.DataFrame) -> Table:
     return Table(caption, columns, tuple(rows), EXPLORATORY, empty)
 
 
-def deviations(frame: pd.DataFrame) -> Table:
-    """Where customers went who did not take the next step in time."""
-    by = [name for name in _by(frame) if name != "next_event"]
-    rows = [
-        (
-            str(each["step"]),
-            *(str(each[column]) for column in by),
-            str(each["next_event"]),
-            formats.count(each["customers"]),
-            formats.percent(each["share"]),
-        )
-        for each in _records(frame)
-    ]
+def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
+    """Where customers went who did not take the next step in time.
+
+    For each cohort and step the `most` frequent next events, the rest together in one row.
+    """
+    by = _by(frame)
+    rows: list[tuple[str, ...]] = []
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for each in _records(frame):
+        names = (str(each["step"]), *(str(each[column]) for column in by))
+        groups.setdefault(names, []).append(each)
+    for names, events in groups.items():
+        shown, rest = (events, []) if len(events) <= most + 1 else (events[:most], events[most:])
+        rows += [
+            (
+                *names,
+                str(each["next_event"]),
+                formats.count(each["customers"]),
+                formats.percent(each["share"]),
+            )
+            for each in shown
+        ]
+        if rest:
+            customers = formats.count(sum(each["customers"] for each in rest))
+            share = formats.percent(sum(each["share"] for each in rest))
+            rows.append((*names, f"({len(rest)} other events)", customers, share))
     columns = (
         Column("step not taken"),
         *(Column(column) for column in by),
@@ -225,7 +259,7 @@ def plan(frame: pd.DataFrame) -> Table:
         Column("minimum effect (percentage points)", numeric=True),
         Column("customers needed per cohort", numeric=True),
     )
-    powers = sorted({formats.percent(each["power"]) for each in _records(frame)})
+    powers = sorted({f"{100 * each['power']:g}%" for each in _records(frame)})
     note = (
         f"Detectable: the smallest effect that a sample of this size finds with a power of "
         f"{', '.join(powers)}. Needed: for the next iteration to find the minimum effect."
