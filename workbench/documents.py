@@ -63,8 +63,9 @@ class Document:
         if first["type"] == "unknown_key":
             return f"{self.at(*place, str(context['key']))}: {first['msg']}"
         if first["type"] == "value_error":
-            where = f"{name}: " if name else ""
-            return f"{self.at(*place)}: {where}{context['error']!s}"
+            said = str(context["error"])
+            joined = " " if said.startswith("is ") else ": "
+            return f"{self.at(*place)}: {name}{joined if name else ''}{said}"
         told = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
         return f"{self.at(*place)}: {name} is {value!r}; it must be {told}"
 

@@ -20,7 +20,7 @@ from workbench.specs import Duration, Name, Spec
 
 def _inside(value: float) -> float:
     if not 0 < value < 1:
-        msg = f"it is {value:g}; it must lie between 0 and 1"
+        msg = f"is {value:g}; it must lie between 0 and 1"
         raise ValueError(msg)
     return value
 

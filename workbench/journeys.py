@@ -39,7 +39,8 @@ class Journeys:
     _counts: dict[Any, list[StepCounts]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a flow whose trigger never occurs, and groupings that are no columns."""
+        """Refuse an empty log, a trigger that never occurs, and groupings that are no columns."""
+        _ = self.log.facts
         self.log.require(self.flow.trigger, "trigger")
         for column in self.groupings:
             if column not in self.columns:

@@ -170,10 +170,13 @@ class Study:
     def _evaluate(self, claim: Hypothesis, at: datetime | None) -> Evaluation:
         columns = claim.columns
         counts = self._counts(columns, at, claim)
-        arms = {
-            cohort: comparisons.of_cohort(counts, columns, cohort, claim.iteration_of(cohort))
-            for cohort in (claim.control, claim.treatment)
-        }
+        try:
+            arms = {
+                cohort: comparisons.of_cohort(counts, columns, cohort, claim.iteration_of(cohort))
+                for cohort in (claim.control, claim.treatment)
+            }
+        except StudyError as error:
+            raise StudyError(f"hypothesis {claim.name}: {error}") from None
         entered = {
             cohort.label: sum(each.entered for each in rows if each.step == self.spec.steps[0])
             for cohort, rows in arms.items()

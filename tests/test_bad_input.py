@@ -1,0 +1,215 @@
+"""Bad input gets one sentence that names the file, the place and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workbench import Study
+from workbench.errors import WorkbenchError
+
+STUDY = """\
+name: small
+events:
+  source: events.csv
+  customer: who
+  event: what
+  time: at
+customers:
+  source: customers.csv
+  customer: who
+groupings:
+  variant: experiment
+  size: segment
+flow:
+  trigger: opened
+  steps:
+    - previewed: preview
+    - imported: import
+  window: 7d
+iterations:
+  - {name: "1", start: 2026-01-05, end: 2026-02-02}
+  - {name: "2", start: 2026-02-02, end: 2026-03-02}
+hypotheses:
+  - name: preview-helps
+    statement: It helps.
+    metric: imported
+    iteration: "1"
+    control: {variant: blank}
+    treatment: {variant: preview}
+    alternative: greater
+    minimum_effect: 0.05
+"""
+EVENTS = """\
+who,what,at,variant
+1,opened,2026-01-06 08:00:00,blank
+1,preview,2026-01-06 09:00:00,blank
+2,opened,2026-01-06 08:00:00,preview
+2,preview,2026-01-06 08:30:00,preview
+2,import,2026-01-07 08:00:00,preview
+3,opened,2026-02-20 08:00:00,blank
+"""
+CUSTOMERS = "who,size\n1,small\n2,large\n3,small\n"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Callable[..., Path]:
+    """Write the small study, with one text replaced in one of its files."""
+
+    def write(file: str = "study.yaml", old: str = "", new: str = "") -> Path:
+        texts = {"study.yaml": STUDY, "events.csv": EVENTS, "customers.csv": CUSTOMERS}
+        if old:
+            assert old in texts[file]
+            texts[file] = texts[file].replace(old, new, 1)
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text)
+        return tmp_path / "study.yaml"
+
+    return write
+
+
+def use(path: Path) -> None:
+    """Ask a study everything a report asks."""
+    opened = Study.load(path)
+    opened.learning_metrics()
+    opened.learning_metrics(by=["variant", "size"])
+    opened.evaluate()
+
+
+def test_the_small_study_is_good(study):
+    use(study())
+
+
+FILE = [
+    ("name: small", "name: small\nwidow: 7d", "line 2: unknown key 'widow'"),
+    ("window: 7d", "widow: 7d", "line 18: unknown key 'widow'; did you mean 'window'?"),
+    (
+        "  customer: who\n  event",
+        "  custmer: who\n  event",
+        "line 4: unknown key 'custmer'; did you mean 'customer'",
+    ),
+    ("window: 7d", "window: 0d", "line 18: flow.window: 0d is no time at all"),
+    ("window: 7d", "window: 7", "7 is no duration; write a number and a unit, such as 7d"),
+    ("window: 7d", "window: 7d\n  need_met: [a, b, imported]", "3 end points are named"),
+    ("window: 7d", "window: 7d\n  need_met: previewed", "it must be the last step, 'imported'"),
+    ("  trigger: opened\n", "", "flow.trigger is missing; add it"),
+    ("variant: experiment", "variant: experimental", "must be 'experiment', 'segment'"),
+    ('iteration: "1"', 'iteration: "3"', "line 26: unknown iteration '3'; known: 1, 2"),
+    ('iteration: "1"', "iteration: 1.1", 'put it in quotes: "1.1"'),
+    ("metric: imported", "metric: import", "unknown metric 'import'; did you mean 'imported'"),
+    (
+        "control: {variant: blank}",
+        "control: {varant: blank}",
+        "unknown grouping 'varant'; did you mean 'variant'",
+    ),
+    (
+        "control: {variant: blank}",
+        "control: {variant: preview}",
+        "control and treatment are the same cohort",
+    ),
+    ("minimum_effect: 0.05", "alpha: 2", "hypotheses.alpha is 2; it must lie between 0 and 1"),
+    ("minimum_effect: 0.05", "power: 0", "hypotheses.power is 0; it must lie between 0 and 1"),
+    (
+        "minimum_effect: 0.05",
+        "minimum_effect: -1",
+        "minimum_effect is -1; it must be greater than or equal to 0",
+    ),
+    ("start: 2026-02-02", "start: 2026-01-20", "iterations '1' and '2' overlap"),
+    ("end: 2026-02-02", "end: 2026-01-02", "ends (2026-01-02) no later than it starts"),
+    ('name: "2"', 'name: "1"', "two iterations are called '1'"),
+    ("start: 2026-01-05", "start: soon", "'soon' is no date; write it as 2026-01-31"),
+    ("flow:\n", "flow:\n\t", "this is no YAML"),
+    ("source: events.csv", "source: event.csv", "event.csv does not exist in"),
+    ("source: events.csv", "source: study.yaml", "its ending is not known"),
+    ("event: what", "event: wat", "unknown column 'wat'; did you mean 'what'"),
+    ("customer: who\ngroup", "customer: whom\ngroup", "unknown column 'whom'; did you mean 'who'"),
+    ("size: segment", "siz: segment", "unknown grouping 'siz'; did you mean 'size'"),
+    (
+        "trigger: opened",
+        "trigger: open",
+        "the trigger never occurs: unknown event 'open'; did you mean 'opened'",
+    ),
+    ("time: at", "time: at\n  timezone: Mars", "unknown time zone 'Mars'"),
+    ("time: at", "time: at\n  where: {what: nothing}", "has no rows where {'what': 'nothing'}"),
+    (
+        "control: {variant: blank}",
+        "control: {variant: blnk}",
+        "hypothesis preview-helps: unknown cohort variant = 'blnk'; did you mean 'blank'",
+    ),
+    (
+        'iteration: "1"\n    control',
+        'window: 0d\n    iteration: "1"\n    control',
+        "a duration must be longer than zero",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FILE, ids=[said for *_, said in FILE])
+def test_a_study_file_that_is_wrong(study, old, new, said):
+    with pytest.raises(WorkbenchError) as caught:
+        use(study("study.yaml", old, new))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+DATA = [
+    (
+        "events.csv",
+        "2026-01-07 08:00:00",
+        "yesterday",
+        "'yesterday'; write them as 2026-01-31 08:00:00",
+    ),
+    (
+        "events.csv",
+        "2026-01-07 08:00:00",
+        "2026-01-07 08:00:00+01:00",
+        "mixes zones: 1 times carry one",
+    ),
+    ("events.csv", "3,opened", ",opened", "1 of 6 rows have no who; fill it in"),
+    ("events.csv", EVENTS.partition("\n")[2], "", "has no rows"),
+    ("customers.csv", "3,small", ",small", "1 rows have no who"),
+    ("customers.csv", "3,small", "1,large", "customer 1 has two values of size"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "said"), DATA, ids=[said for *_, said in DATA])
+def test_data_that_are_wrong(study, file, old, new, said):
+    with pytest.raises(WorkbenchError) as caught:
+        use(study(file, old, new))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_study_file(tmp_path):
+    with pytest.raises(WorkbenchError, match=r"is a folder; name the study file in it, such as"):
+        Study.load(tmp_path)
+
+
+def test_a_missing_study_file(tmp_path):
+    with pytest.raises(WorkbenchError, match=r"does not exist; name a study file, or write one"):
+        Study.load(tmp_path / "study.yaml")
+
+
+def test_names_asked_for(study):
+    opened = Study.load(study())
+    with pytest.raises(WorkbenchError, match="unknown iteration '9'; known: 1, 2"):
+        opened.evaluate("9")
+    with pytest.raises(WorkbenchError, match="unknown grouping 'sizes'; did you mean 'size'"):
+        opened.learning_metrics(by=["sizes"])
+    with pytest.raises(WorkbenchError, match="unknown step 'import'; did you mean 'imported'"):
+        opened.deviations(step="import")
+    with pytest.raises(WorkbenchError, match="unknown hypothesis of iteration 1 'previews'"):
+        opened.effects("1", "previews")
+    with pytest.raises(WorkbenchError, match="as_of: 'now' is no date"):
+        opened.evaluate(as_of="now")
+    with pytest.raises(WorkbenchError, match="as_of is 2025-01-01 00:00, before the first event"):
+        opened.evaluate(as_of="2025-01-01")
+
+
+def test_a_later_step_that_never_occurs_is_a_warning(study):
+    report = Study.load(study("study.yaml", "imported: import", "imported: imprt")).check()
+    (warning,) = [each for each in report.problems if "imprt" in each.message]
+    assert warning.level == "warning"
+    assert not report.errors
