@@ -1,0 +1,158 @@
+"""Real data give the figures that others published or counted.
+
+The data are not part of the project: WORKBENCH_DATA names their folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from workbench import Study, Verdict, compare
+from workbench.cli import app
+
+STUDIES = Path(__file__).parent / "real"
+DEFAULT = "../../../shared/data"
+BANDS = """
+customers:
+  source: amounts.csv
+  customer: case_id
+groupings:
+  amount_band: segment
+"""
+
+
+@pytest.fixture
+def study_file(real_data, tmp_path):
+    """Give a function that copies a study, to read the data where they are."""
+
+    def copied(name: str, more: str = "") -> Path:
+        text = (STUDIES / f"{name}.yaml").read_text(encoding="utf-8")
+        assert DEFAULT in text
+        study = tmp_path / f"{name}.yaml"
+        study.write_text(
+            text.replace(DEFAULT, os.path.relpath(real_data, tmp_path)) + more, encoding="utf-8"
+        )
+        return study
+
+    return copied
+
+
+def test_loan_log_counts(study_file):
+    """Counted independently, over all months: 13,087 applications and how far they got."""
+    table = Study.load(study_file("loan_log")).learning_metrics()
+    by_step = table.groupby("step", sort=False)[["entered", "aligned", "pending"]].sum()
+    assert by_step["entered"].tolist() == [13_087, 7_367, 5_113, 5_015, 3_254]
+    assert by_step["aligned"].tolist() == [7_367, 5_113, 5_015, 3_254, 2_246]
+    assert by_step["pending"].tolist() == [0] * 5
+    assert table["iteration"].nunique() == 5
+
+
+def test_loan_log_before_and_after(study_file):
+    """January and February, each application with the same seven days."""
+    (found,) = Study.load(study_file("loan_log")).evaluate("2012.02")
+    assert found.verdict is Verdict.REFUTED
+    assert "Nothing was randomized" in found.sentence
+    assert found.comparison.control.total == 2_747
+    assert found.comparison.treatment.total == 2_885
+
+
+def test_loan_log_does_not_compare_unequal_time(study_file):
+    study = study_file("loan_log")
+    kept = [line for line in study.read_text().splitlines() if "window: 7d" not in line]
+    study.write_text("\n".join(kept))
+    (found,) = Study.load(study).evaluate("2012.02")
+    assert found.verdict is Verdict.INVALID
+    assert "unequal time" in found.sentence
+
+
+def test_loan_log_amount_bands_are_segments(study_file, real_data, tmp_path):
+    log = str(real_data / "loan_log" / "events.csv.gz")
+    band = "CASE WHEN amount_req < 10000 THEN 'below 10k' ELSE '10k and more' END AS amount_band"
+    duckdb.read_csv(log).project(f"case_id, {band}").distinct().write_csv(
+        str(tmp_path / "amounts.csv")
+    )
+    table = Study.load(study_file("loan_log", BANDS)).learning_metrics(by="amount_band")
+    assert set(table["amount_band"]) == {"below 10k", "10k and more"}
+    assert table.groupby("step")["aligned"].sum()["activated"] == 2_246
+
+
+def test_free_trial_gross_conversion(study_file):
+    """Published: 3,785/17,293 against 3,423/17,260 over the 23 days that were followed."""
+    study = Study.load(study_file("free_trial"))
+    enrolled, paid = study.evaluate("2014.10")
+    assert (enrolled.comparison.control.converted, enrolled.comparison.control.total) == (
+        3785,
+        17293,
+    )
+    assert (enrolled.comparison.treatment.converted, enrolled.comparison.treatment.total) == (
+        3423,
+        17260,
+    )
+    assert enrolled.comparison.estimate == pytest.approx(-0.0205548746, abs=5e-11)
+    assert enrolled.comparison.low < -0.0205548746 < enrolled.comparison.high
+    assert enrolled.verdict is Verdict.SUPPORTED
+    assert paid.comparison.estimate == pytest.approx(-0.0048737, abs=5e-8)
+    assert (paid.comparison.low, paid.comparison.high) == pytest.approx(
+        (-0.0116046, 0.0018572),
+        abs=3e-6,  # score here, Wald there
+    )
+    assert paid.verdict is Verdict.INCONCLUSIVE
+
+
+def test_free_trial_days_without_follow_up_are_pending(study_file):
+    study = Study.load(study_file("free_trial"))
+    first, second = study.learning_metrics(by="arm").query("step == 'enrolled'").to_dict("records")
+    assert (first["arm"], second["arm"]) == ("control", "experiment")
+    assert first["entered"] + second["entered"] == 56_703
+    assert first["entered"] == 28_378  # published for the check of the shares
+    assert first["pending"] == 28_378 - 17_293
+    assert second["pending"] == 28_325 - 17_260
+
+
+def test_gate_test_after_seven_days(study_file):
+    """Published: z 3.16436, p 0.001554250, Wald interval [-0.013282, -0.003121]."""
+    (found,) = Study.load(study_file("gate_test")).evaluate("gate")
+    counts = {"control": found.comparison.control, "treatment": found.comparison.treatment}
+    assert counts["control"].rate == pytest.approx(0.190201, abs=5e-7)
+    assert counts["treatment"].rate == pytest.approx(0.182000, abs=5e-7)
+    published = compare(**counts, test="pooled-z", interval="wald")
+    assert abs(published.statistic) == pytest.approx(3.16436, abs=5e-6)
+    assert published.pvalue == pytest.approx(0.001554250, abs=5e-10)
+    assert (published.low, published.high) == pytest.approx((-0.013282, -0.003121), abs=5e-7)
+    assert found.comparison.pvalue == pytest.approx(published.pvalue, rel=1e-3)
+
+
+def test_gate_test_verdict_says_what_the_sample_ratio_means(study_file):
+    (found,) = Study.load(study_file("gate_test")).evaluate("gate")
+    (ratio,) = [check for check in found.checks if check.name == "sample ratio"]
+    assert ratio.value == pytest.approx(0.0086, abs=5e-5)
+    assert "Check how customers were allocated" in found.sentence
+    assert "44,700 : 45,489" in found.sentence
+    assert "9 in 1,000" in found.sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "iteration", "verdicts"),
+    [
+        ("loan_log", "2012.02", ["refuted"]),
+        ("free_trial", "2014.10", ["supported", "inconclusive"]),
+        ("gate_test", "gate", ["supported"]),
+    ],
+)
+def test_reports_are_published(study_file, tmp_path, name, iteration, verdicts):
+    options = ["--iteration", iteration, "--output", str(tmp_path / "out"), "--format", "json"]
+    ran = CliRunner().invoke(app, ["report", str(study_file(name)), *options])
+    assert ran.exit_code == 0, ran.output
+    assert sorted(each.suffix for each in (tmp_path / "out").iterdir()) == [
+        ".html",
+        ".ipynb",
+        ".json",
+    ]
+    assert [json.dumps(f"{each}") in ran.stdout for each in verdicts] == [True] * len(verdicts)
