@@ -243,6 +243,22 @@ def rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: boo
     return up
 
 
+def rejection_region(
+    n0: int, n1: int, alternative: str, null: float, alpha: float, *, raw: bool = False
+) -> Region:
+    """Give the tables that the exact test rejects; with `raw`, those that Barnard's rejects."""
+    least_from = raw_rejected_from if raw else rejected_from
+    two_sided = alternative == "two-sided"
+    up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
+    if alternative != "less":
+        up = least_from(n0, n1, null, alpha, two_sided=two_sided)
+    if alternative != "greater":
+        # The least control count for each treatment count; turned round, the other way about.
+        least = least_from(n1, n0, -null, alpha, two_sided=two_sided)
+        down = np.searchsorted(least, np.arange(n0 + 1), side="right") - 1
+    return Region(up, down)
+
+
 def _raw_at(
     n0: int, n1: int, null: float, level: float, enough: float, *, two_sided: bool
 ) -> float:

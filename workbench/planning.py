@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import chdtrc, gammaln, ndtr, ndtri
 
 from workbench.errors import unknown_name
-from workbench.exact import raw_rejected_from, rejected_from
+from workbench.exact import rejection_region
 from workbench.regions import Array, Region, probability
 from workbench.score import finite_factor, restricted_rates, score_threshold
 
@@ -30,6 +30,7 @@ FEW = 1_000  # from so many customers on, the sample ratio is tested by chi-squa
 MOST_PREFIXES = 1_000_000  # ways to fill all but two cohorts that are still worth going through
 SAME = 1e-7  # relative distance between probabilities that are equal
 BISECTIONS = 40
+ROUNDING = 1e-12
 MOST_CUSTOMERS = 10_000_000  # per cohort; a plan that needs more has no answer
 
 
@@ -200,9 +201,10 @@ def detectable_effect(
     found = []
     if not control_total or not treatment_total:
         return math.nan
-    for direction, farthest in (("greater", 1.0 - control_rate), ("less", -control_rate)):
+    for direction, end in (("greater", 1.0 - control_rate), ("less", -control_rate)):
         if alternative not in ("two-sided", direction):
             continue
+        farthest = end
         near = min(max(null_effect, -control_rate), 1.0 - control_rate)
         if plan.power(control_rate, farthest, control_total, treatment_total) < power:
             continue
@@ -273,7 +275,7 @@ def customers_needed(
         most = plan.power(control_rate, effect, *both(customers), raw=True)
         if most >= power and plan.power(control_rate, effect, *both(customers)) >= power:
             return customers
-        customers += max(1, int((power - most - 0.06) / rise))
+        customers += max(1, int((power - most - 0.06) / rise)) if rough >= 40 else 1
     return max(rough, customers)
 
 
@@ -310,32 +312,24 @@ class _Plan:
         above, below = effect - self.null - reach, self.null - effect - reach
         chance = 0.0
         if self.alternative != "less":
-            chance += float(ndtr(above / true)) if true > 1e-12 else float(above >= 0.0)
+            chance += float(ndtr(above / true)) if true > ROUNDING else float(above > ROUNDING)
         if self.alternative != "greater":
-            chance += float(ndtr(below / true)) if true > 1e-12 else float(below >= 0.0)
+            chance += float(ndtr(below / true)) if true > ROUNDING else float(below > ROUNDING)
         return min(chance, 1.0)
 
 
 @lru_cache(maxsize=256)
 def _rejected(plan: _Plan, n0: int, n1: int, *, raw: bool) -> Region:
     """Give the tables that the test rejects."""
-    two_sided = plan.alternative == "two-sided"
+    if plan.test != "score":
+        return rejection_region(n0, n1, plan.alternative, plan.null, plan.alpha, raw=raw)
+    sides = 2.0 if plan.alternative == "two-sided" else 1.0
+    level = -float(ndtri(plan.alpha / sides)) * finite_factor(n0, n1) ** 0.5
     up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
-    if plan.test == "score":
-        sides = 2.0 if two_sided else 1.0
-        level = -float(ndtri(plan.alpha / sides)) * finite_factor(n0, n1) ** 0.5
-        if plan.alternative != "less":
-            up = score_threshold(n0, n1, plan.null, level, from_above=False)
-        if plan.alternative != "greater":
-            down = score_threshold(n0, n1, plan.null, -level, from_above=True)
-        return Region(up, down)
-    rejected = raw_rejected_from if raw else rejected_from
     if plan.alternative != "less":
-        up = rejected(n0, n1, plan.null, plan.alpha, two_sided=two_sided)
+        up = score_threshold(n0, n1, plan.null, level, from_above=False)
     if plan.alternative != "greater":
-        # For each treatment count the least control count; turned round, the other way about.
-        least = rejected(n1, n0, -plan.null, plan.alpha, two_sided=two_sided)
-        down = np.searchsorted(least, np.arange(n0 + 1), side="right") - 1
+        down = score_threshold(n0, n1, plan.null, -level, from_above=True)
     return Region(up, down)
 
 

@@ -56,7 +56,9 @@ class Counts:
         for name in ("converted", "total"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral):
-                raise ValueError(f"{name} is {value!r}; it must be a whole number")
+                raise ValueError(  # noqa: TRY004 - one kind of error for all bad counts
+                    f"{name} is {value!r}; it must be a whole number"
+                )
             object.__setattr__(self, name, int(value))
         if self.total < 0:
             raise ValueError(f"total is {self.total}; it must be 0 or more")
@@ -137,26 +139,25 @@ def compare(
     ('exact', 'exact', -0.1765, 0.0141)
     """
     _check(alternative, null_effect, confidence_level, test, interval)
-    named = _named(test, interval, control, treatment)
-    chosen, ends = named
+    chosen, ends = _named(test, interval, control, treatment)
     _check_methods(chosen, ends, null_effect, control.total + treatment.total)
-    if not control.total or not treatment.total:
-        return _undefined(
-            control, treatment, chosen, ends, alternative, null_effect, confidence_level
-        )
     estimate = treatment.rate - control.rate
-    statistic, pvalue = _test(chosen, control, treatment, alternative, null_effect)
-    low, high = _interval(ends, control, treatment, alternative, confidence_level)
-    if (chosen, ends) in COHERENT:
-        low, high = _settled(
-            low, high, estimate, pvalue, alternative, null_effect, confidence_level
-        )
-    ratio, reason = _ratio(control, treatment, confidence_level)
-    reasons = [reason]
-    if math.isnan(pvalue):
-        reasons.insert(0, f"the standard error of {chosen} is 0; use test='score' or 'exact'")
-    if math.isnan(low):
-        reasons.insert(0, "the standard error of wald is 0; use interval='score' or 'exact'")
+    reason = _empty(control, treatment)
+    if reason:
+        statistic = pvalue = low = high = math.nan
+        ratio = Ratio(math.nan, math.nan, math.nan, "score")
+    else:
+        statistic, pvalue = _test(chosen, control, treatment, alternative, null_effect)
+        low, high = _interval(ends, control, treatment, alternative, confidence_level)
+        if (chosen, ends) in COHERENT:
+            side = (low, high)
+            alpha = _alpha(alternative, confidence_level)
+            low, high = _settled(side, estimate, pvalue, alternative, null_effect, alpha)
+        ratio, reason = _ratio(control, treatment, confidence_level)
+        if math.isnan(pvalue):
+            reason = f"the standard error of {chosen} is 0, use test='score'; {reason}"
+        if math.isnan(low):
+            reason = f"the standard error of wald is 0, use interval='score'; {reason}"
     return Comparison(
         control=control,
         treatment=treatment,
@@ -171,7 +172,7 @@ def compare(
         null_effect=null_effect,
         confidence_level=confidence_level,
         ratio=ratio,
-        reason="; ".join(each for each in reasons if each),
+        reason=reason.removesuffix("; "),
     )
 
 
@@ -228,26 +229,10 @@ def _check_methods(test: str, interval: str, null_effect: float, customers: int)
             )
 
 
-def _undefined(
-    control: Counts,
-    treatment: Counts,
-    test: str,
-    interval: str,
-    alternative: str,
-    null_effect: float,
-    confidence_level: float,
-) -> Comparison:
-    empty = [
-        name
-        for name, counts in (("control", control), ("treatment", treatment))
-        if not counts.total
-    ]
-    nan = math.nan
-    return Comparison(
-        control, treatment, nan, nan, nan, nan, nan, test, interval, alternative, null_effect,
-        confidence_level, Ratio(nan, nan, nan, "score"),
-        f"no customers in {' and '.join(empty)}",
-    )  # fmt: skip
+def _empty(control: Counts, treatment: Counts) -> str:
+    cohorts = (("control", control), ("treatment", treatment))
+    names = [name for name, counts in cohorts if not counts.total]
+    return f"no customers in {' and '.join(names)}" if names else ""
 
 
 def _test(
@@ -325,18 +310,18 @@ def _alpha(alternative: str, confidence_level: float) -> float:
 
 
 def _settled(
-    low: float,
-    high: float,
+    ends: tuple[float, float],
     estimate: float,
     pvalue: float,
     alternative: str,
     null_effect: float,
-    confidence_level: float,
+    alpha: float,
 ) -> tuple[float, float]:
     """Move an end that lies within rounding of the null to the side the p-value says."""
+    low, high = ends
     if math.isnan(pvalue):
         return low, high
-    rejected = pvalue <= _alpha(alternative, confidence_level)
+    rejected = pvalue <= alpha
     if alternative == "greater" or (alternative == "two-sided" and estimate > null_effect + ZERO):
         if rejected and low <= null_effect:
             low = math.nextafter(null_effect, math.inf)

@@ -43,7 +43,7 @@ def log_choices(n: int) -> Array:
 
 def binomials(n: int, rates: Array) -> Array:
     """Give one row of binomial probabilities of 0..n for each rate."""
-    rates = np.clip(rates, 1e-300, 1.0 - 1e-16)[:, None]
+    rates = np.minimum(np.maximum(rates, 1e-300), 1.0 - 1e-16)[:, None]
     odds = np.log(rates) - np.log1p(-rates)
     return np.asarray(np.exp(log_choices(n) + odds * np.arange(n + 1) + n * np.log1p(-rates)))
 
@@ -83,8 +83,8 @@ def largest_probability(
 
     def value(angles: Array) -> Array:
         control = least + (most - least) * 0.5 * (1.0 - np.cos(angles))
-        up = np.clip(control + at_up, 0.0, 1.0)
-        down = up if last_down == at_up else np.clip(control + last_down, 0.0, 1.0)
+        up = np.minimum(np.maximum(control + at_up, 0.0), 1.0)
+        down = up if last_down == at_up else np.minimum(np.maximum(control + last_down, 0.0), 1.0)
         return probability(n0, n1, region, control, up, down)
 
     steps = 16 + int(9.0 * (max(n0, n1) * (most - least)) ** 0.5)
@@ -106,10 +106,16 @@ def largest_probability(
     for _ in range(3):
         fine = np.clip(centres[:, None] + width * np.linspace(-1.0, 1.0, 13), 0.0, np.pi)
         found = value(fine.ravel()).reshape(fine.shape)
-        top = found.argmax(axis=1)
+        rows, top = np.arange(centres.size), found.argmax(axis=1)
         best = max(best, float(found.max()))
         if best > enough:
-            break
+            return best
         keep = found.max(axis=1) > best * (1.0 - 1e-3)
-        centres, width = fine[np.arange(top.size), top][keep], width / 6.0
-    return best
+        centres, width = fine[rows, top][keep], width / 6.0
+        rows, top = rows[keep], np.clip(top[keep], 1, 11)
+    before, at, after = (found[rows, top + step] for step in (-1, 0, 1))
+    bend = before - 2.0 * at + after
+    with np.errstate(divide="ignore", invalid="ignore"):
+        offset = np.where(bend < 0.0, 0.5 * (before - after) / bend, 0.0)
+    vertices = fine[rows, top] + width * np.clip(offset, -1.0, 1.0)
+    return max(best, float(value(np.clip(vertices, 0.0, np.pi)).max()))

@@ -35,6 +35,10 @@ def normal_quantile(confidence_level: float) -> float:
     return float(-ndtri((1.0 - confidence_level) / 2.0))
 
 
+def _between(values: Array, low: float, high: float) -> Array:
+    return np.minimum(np.maximum(values, low), high)  # much faster than clip on small arrays
+
+
 def restricted_rates(
     x0: Counted, n0: int, x1: Counted, n1: int, difference: float
 ) -> tuple[Array, Array]:
@@ -61,16 +65,17 @@ def restricted_rates(
     spread = np.copysign(np.sqrt(np.maximum(centre * centre - linear / (3 * everyone), 0.0)), skew)
     with np.errstate(divide="ignore", invalid="ignore"):
         cosine = np.where(spread == 0.0, 0.0, skew / spread**3)
-    angle = (np.pi + np.arccos(np.clip(cosine, -1.0, 1.0))) / 3.0
-    control = np.clip(2.0 * spread * np.cos(angle) - centre, least, most)
+    angle = (np.pi + np.arccos(_between(cosine, -1.0, 1.0))) / 3.0
+    control = _between(2.0 * spread * np.cos(angle) - centre, least, most)
     for _ in range(2):
         value = ((everyone * control + square) * control + linear) * control + constant
         slope = (3 * everyone * control + 2 * square) * control + linear
-        steep = np.abs(slope) > 1e-9  # noqa: PLR2004 - a double root: leave it
-        control = np.clip(
+        steep = np.abs(slope) > 1e-9  # a double root is left as it is
+        control = _between(
             control - np.where(steep, value / np.where(steep, slope, 1.0), 0.0), least, most
         )
-    return control, np.clip(control + difference, 0.0, 1.0)
+    control = np.where(converted == 0, least, np.where(converted == everyone, most, control))
+    return control, _between(control + difference, 0.0, 1.0)
 
 
 def score_statistic(x0: Counted, n0: int, x1: Counted, n1: int, difference: float) -> Array:
@@ -104,7 +109,7 @@ def score_threshold(
     least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
     angles = np.linspace(0.0, np.pi, 2 * (n0 + n1) // 3 + 8)
     control = least + (most - least) * 0.5 * (1.0 - np.cos(angles))
-    treatment = np.clip(control + difference, 0.0, 1.0)
+    treatment = _between(control + difference, 0.0, 1.0)
     part0, part1 = control * (1.0 - control) / n0, treatment * (1.0 - treatment) / n1
     with np.errstate(all="ignore"):
         scale = np.nan_to_num(level / np.sqrt(part0 + part1))
@@ -117,7 +122,7 @@ def score_threshold(
         inside = np.clip(columns, 0, n1)
         value = score_statistic(rows, n0, inside, n1, difference)
         reached = value > level if from_above else value >= level
-        return np.where(columns < 0, False, np.where(columns > n1, True, reached))
+        return (columns >= 0) & ((columns > n1) | reached)
 
     low, high = np.full(n0 + 1, -1), np.full(n0 + 1, n1 + 1)  # below, above: known
     stride = 1
@@ -132,7 +137,7 @@ def score_threshold(
         first[open_rows] = np.where(before, at - 1 - stride, at + 1 + stride)
         open_rows = open_rows[high[open_rows] - low[open_rows] > 1]
         stride *= 2
-        if stride > 4:  # noqa: PLR2004 - far from the guess: halve what is left
+        if stride > 4:  # far from the guess: halve what is left
             first[open_rows] = (low[open_rows] + high[open_rows] + 1) // 2
     return high - 1 if from_above else high
 
@@ -197,7 +202,7 @@ def ratio_interval(
         excess = x1 / n1 - ratio * x0 / n0
         if abs(excess) < ZERO * max(ratio, 1.0):
             return 0.0
-        return excess / max(variance, 1e-300) ** 0.5
+        return float(excess / max(variance, 1e-300) ** 0.5)
 
     farthest = 40.0  # exp(40) customers per customer
     centre = float(np.log(x1 / n1 / (x0 / n0))) if x0 and x1 else (farthest if x1 else -farthest)
