@@ -19,16 +19,16 @@ def test_the_verdict_comes_before_the_claim_the_sentence_and_the_numbers():
     order = ["supported", "New customers who", found.sentence, "Control variant = blank 60.0%"]
     places = [words.index(each) for each in order]
     assert places == sorted(places)
-    assert "Effect, treatment minus control +20.0 [+" in words
+    assert "Effect in percentage points +20.0 [+" in words
     assert "Interval 90%, exact" in words
-    assert "Effect worth having +5.0 percentage points" in words
+    assert "Effect worth having +5 percentage points" in words
 
 
 @pytest.mark.parametrize(
     ("alternative", "minimum_effect", "words"),
     [
-        ("less", 0.05, "Effect worth having −5.0 percentage points"),
-        ("two-sided", 0.05, "Effect worth having ±5.0 percentage points"),
+        ("less", 0.05, "Effect worth having −5 percentage points"),
+        ("two-sided", 0.05, "Effect worth having ±5 percentage points"),
         ("two-sided", 0.0, "Effect worth having any"),
     ],
 )

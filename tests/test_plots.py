@@ -94,19 +94,19 @@ def test_the_parts_of_the_flow_differ_in_more_than_colour():
 
 def test_the_least_effect_worth_having_is_marked():
     shown = words(next(iter(plots.effects_figures(results.effects()))))
-    assert "worth having: +5.0" in shown
+    assert "worth having: +5" in shown
     assert "no effect" in shown
 
 
 def test_an_effect_in_the_other_direction_is_marked_too():
     frame = results.effects().assign(minimum_effect=-0.05)
-    assert "worth having: −5.0" in words(next(iter(plots.effects_figures(frame))))
+    assert "worth having: −5" in words(next(iter(plots.effects_figures(frame))))
 
 
 def test_a_two_sided_hypothesis_has_two():
     frame = results.effects().assign(alternative="two-sided")
     shown = words(next(iter(plots.effects_figures(frame))))
-    assert {"worth having: +5.0", "worth having: −5.0"} <= set(shown)
+    assert {"worth having: +5", "worth having: −5"} <= set(shown)
 
 
 def test_a_cohort_that_nobody_entered_is_drawn():

@@ -68,6 +68,11 @@ def test_flow_adds_up_for_each_cohort():
     ]
 
 
+def test_a_study_without_times_has_no_median():
+    frame = results.metrics("blank").assign(median_hours=results.NAN)
+    assert lines(tables.flow(frame))[1] == "step variant entered aligned deviated pending"
+
+
 def test_rates_stand_beside_each_other_step_by_step():
     rows = lines(tables.rates(results.metrics()))[2:]
     assert [row.split()[0:2] for row in rows[:3]] == [
@@ -117,7 +122,7 @@ def test_rare_next_events_are_one_row():
 
 def test_plan_names_the_power():
     table = tables.plan(results.plan())
-    assert lines(table)[-1] == "preview-helps 60.0% 80 70 +18.0 +5.0 1,166"
+    assert lines(table)[-1] == "preview-helps 60.0% 80 70 +18.0 +5 1,166"
     assert "power of 80%" in table._repr_html_()
 
 

@@ -101,13 +101,11 @@ def _numbers(evaluation: Evaluation) -> str:
 
 def _effect(evaluation: Evaluation) -> str:
     hypothesis, found = evaluation.hypothesis, evaluation.comparison
-    worth = formats.points(hypothesis.towards(found.estimate))
+    worth = formats.worth(hypothesis.towards(found.estimate))
     if hypothesis.alternative == "two-sided":
         worth = worth.replace("+", "±").replace(formats.MINUS, "±")
     pairs = {
-        "Effect, treatment minus control": (
-            f"{formats.effect(found.estimate, found.low, found.high)} percentage points"
-        ),
+        "Effect in percentage points": formats.effect(found.estimate, found.low, found.high),
         "Interval": f"{100 * found.confidence_level:g}%, {found.interval}",
         "p-value": f"{formats.pvalue(found.pvalue)}, {found.test}",
         "Effect worth having": (

@@ -63,6 +63,17 @@ def points(effect: float, digits: int = 1) -> str:
     return f"{'+' if effect > 0 else MINUS}{written}"
 
 
+def worth(effect: float) -> str:
+    """Write an effect that a person chose, as it was chosen.
+
+    >>> worth(0.05), worth(-0.0075), worth(0)
+    ('+5', '−0.75', 'any')
+    """
+    if not effect:
+        return "any"
+    return f"{MINUS if effect < 0 else '+'}{100 * abs(effect):g}"
+
+
 def effect(estimate: float, low: float, high: float) -> str:
     """Write an effect with its interval; a narrow interval gets a second decimal.
 

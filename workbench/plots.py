@@ -146,7 +146,7 @@ def _effects(name: str, rows: Sequence[dict[str, Any]]) -> Chart:
     axes.plot([0.5, 0.5], [2.2, bottom], color=INK, linewidth=0.9)
     for effect in worth:
         x, right = place(effect, span), effect > 0
-        label = f"worth having: {formats.points(effect)}"
+        label = f"worth having: {formats.worth(effect)}"
         write(axes, x, 1.75, label, ha="left" if right else "right", colour=QUIET)
         axes.plot([x, x], [2.2, bottom], color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
     at = 2.0
@@ -199,7 +199,7 @@ def _cohorts(frame: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     by = names[names.index("iteration") + 1 : names.index("step")]
     cohorts: dict[str, list[dict[str, Any]]] = {}
     for record in _records(frame):
-        name = ", ".join(f"{column} = {record[column]}" for column in by) or "all customers"
+        name = ", ".join(f"{column} = {record[column]}" for column in by) or "All customers"
         cohorts.setdefault(name, []).append(record)
     yield from cohorts.items()
 

@@ -120,12 +120,13 @@ def flow(frame: pd.DataFrame) -> Table:
     """The learning metrics: entered, aligned, deviated and pending at each step."""
     by = _by(frame)
     names = ("entered", "aligned", "deviated", "pending")
+    timed = "median_hours" in frame and frame["median_hours"].notna().any()
     rows = [
         (
             str(each["step"]),
             *(str(each[column]) for column in by),
             *(formats.count(each[name]) for name in names),
-            formats.hours(each["median_hours"]),
+            *((formats.hours(each["median_hours"]),) if timed else ()),
         )
         for each in _records(frame)
     ]
@@ -133,7 +134,7 @@ def flow(frame: pd.DataFrame) -> Table:
         Column("step"),
         *(Column(column) for column in by),
         *(Column(name, numeric=True) for name in names),
-        Column("median time from the trigger", numeric=True),
+        *((Column("median time from the trigger", numeric=True),) if timed else ()),
     )
     note = "Entered = aligned + deviated + pending. Pending: the window was still open."
     empty = "No customer met the trigger in this iteration."
@@ -245,7 +246,7 @@ def plan(frame: pd.DataFrame) -> Table:
             formats.count(each["customers_control"]),
             formats.count(each["customers_treatment"]),
             formats.points(each["detectable_effect"]),
-            formats.points(each["minimum_effect"]),
+            formats.worth(each["minimum_effect"]),
             formats.count(each["customers_needed"]),
         )
         for each in _records(frame)
