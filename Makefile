@@ -27,7 +27,8 @@ report: $(READY) ## publish the report of the bundled study (another one: STUDY=
 	@$(BIN)/workbench report $(STUDY) $(ARGS)
 
 test: $(READY) $(SPARK) ## run every test
-	$(BIN)/python -m pytest --nbval-lax --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --nbval-lax -p no:cacheprovider templates notebooks
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/tour.ipynb $(ARGS)
