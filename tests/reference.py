@@ -237,6 +237,7 @@ def deviations(
 ) -> dict[tuple[str, str], int]:
     """Count, per iteration, the next event of those who deviated at a step [10]."""
     place = 1 + [each.name for each in plan.steps].index(step)
+    late = {name: f"{name} (too late)" for name in plan.steps[place - 1].events}
     found: Counter[tuple[str, str]] = Counter()
     for period in periods:
         for each in everyone:
@@ -246,7 +247,8 @@ def deviations(
                 continue
             later = [row for row in each.rows if row["at"] > last]
             first = min(later, key=lambda row: (row["at"], row["event"]), default=None)
-            found[period.name, NOTHING if first is None else first["event"]] += 1
+            event = NOTHING if first is None else first["event"]
+            found[period.name, late.get(event, event)] += 1
     return dict(found)
 
 
@@ -258,6 +260,15 @@ def crossovers(everyone: Sequence[Entrant]) -> dict[str, int]:
 def duplicates(rows: Sequence[Row]) -> int:
     """Count the rows that repeat another one exactly [4]."""
     return len(rows) - len(distinct(rows))
+
+
+def ties(rows: Sequence[Row], plan: Plan) -> int:
+    """Count the moments at which one customer has several different events of the flow [3]."""
+    names: dict[tuple[Any, int], set[str]] = {}
+    for row in rows:
+        if row["event"] in plan.events:
+            names.setdefault((row["customer"], row["at"]), set()).add(row["event"])
+    return sum(len(each) > 1 for each in names.values())
 
 
 def same(left: Row, right: Row) -> bool:

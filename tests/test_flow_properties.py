@@ -22,12 +22,14 @@ import reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logs import BASE, NOISE, Case, cases
-from reference import HOUR, Row
+from reference import HOUR, Period, Plan, Row, Stage
 
 from workbench.events import EventLog
 from workbench.flow import Flow, Step
-from workbench.learning import count_steps, learning_table
-from workbench.paths import Span, trace
+from workbench.iterations import Span
+from workbench.journeys import Journeys
+from workbench.learning import count_next, count_steps, learning_table
+from workbench.paths import Paths, trace
 
 EXAMPLES = int(os.environ.get("WORKBENCH_EXAMPLES", "100"))
 random_logs = settings(
@@ -92,18 +94,26 @@ def flow_of(case: Case) -> Flow:
     )
 
 
-def counted(case: Case, make: Callable[[], Table] = in_duckdb) -> list[Row]:
-    """Let the engine count a case."""
+def traced(case: Case, make: Callable[[], Table] = in_duckdb) -> tuple[Paths, EventLog]:
+    """Let the engine follow a case's customers."""
     table, flow = make(), flow_of(case)
     customers = None if case.customers is None else nw.from_native(table(case.customers)).lazy()
+    log = EventLog(table(case.rows), time="at")
     paths = trace(
-        EventLog(table(case.rows), time="at"),
+        log,
         flow,
         [Span(each.name, each.start, each.end) for each in case.periods],
         as_of=case.as_of,
         groupings=case.groupings,
         customers=customers,
     )
+    return paths, log
+
+
+def counted(case: Case, make: Callable[[], Table] = in_duckdb) -> list[Row]:
+    """Let the engine count a case."""
+    paths, _ = traced(case, make)
+    flow = paths.flow
     names = [each.name for each in case.periods]
     found = learning_table(count_steps(paths, case.by), case.by, names, flow.names)
     return found.to_dict("records")
@@ -114,9 +124,9 @@ def counted_fast(case: Case) -> list[Row]:
     return counted(case, in_polars)
 
 
-def expected(case: Case) -> list[Row]:
-    """Let the reference count it."""
-    everyone = reference.entrants(
+def followed(case: Case) -> list[reference.Entrant]:
+    """Let the reference follow a case's customers."""
+    return reference.entrants(
         case.rows,
         case.plan,
         case.periods,
@@ -124,7 +134,11 @@ def expected(case: Case) -> list[Row]:
         groupings=case.groupings,
         customers=case.customers,
     )
-    return reference.metrics(everyone, case.plan, case.periods, case.by, case.until)
+
+
+def expected(case: Case) -> list[Row]:
+    """Let the reference count a case."""
+    return reference.metrics(followed(case), case.plan, case.periods, case.by, case.until)
 
 
 def equal(found: list[Row], wanted: list[Row]) -> bool:
@@ -154,6 +168,46 @@ def test_polars_counts_as_the_reference_does(case):
 @given(cases().map(without_table))
 def test_pandas_counts_as_the_reference_does(case):
     assert equal(counted(case, in_pandas), expected(case))
+
+
+@random_logs
+@given(cases(), st.data())
+def test_deviated_customers_went_where_the_reference_says(case, data):
+    step = data.draw(st.sampled_from(case.plan.steps)).name
+    paths, log = traced(case, in_polars)
+    found = {
+        (row["iteration"], row["event"] or reference.NOTHING): row["customers"]
+        for row in count_next(paths, log, step)
+    }
+    wanted = reference.deviations(followed(case), case.plan, case.periods, step, case.until)
+    assert found == wanted
+
+
+@random_logs
+@given(cases())
+def test_crossovers_duplicates_and_ties_are_counted(case):
+    frame = traced(case, in_polars)[0].frame.filter(nw.col("crossover"))
+    counts = frame.group_by("span").agg(nw.len()).collect().rows()
+    found = {case.periods[span].name: crossovers for span, crossovers in counts}
+    assert found == reference.crossovers(followed(case))
+    log, flow = EventLog(in_polars()(case.rows), time="at"), flow_of(case)
+    spans = tuple(Span(each.name, each.start, each.end) for each in case.periods)
+    journeys = Journeys(log, flow, spans, {})
+    assert journeys.duplicates[0] == reference.duplicates(case.rows)
+    assert journeys.ties[0] == reference.ties(case.rows, case.plan)
+
+
+def test_a_trigger_without_a_value_gives_way_to_one_with_a_value():
+    alike = {"customer": 1, "event": "a", "at": BASE, "note": 0}
+    case = Case(
+        rows=[{**alike, "variant": None}, {**alike, "variant": "blank"}],
+        plan=Plan(trigger=("a",), steps=(Stage("step 1", ("b",)),), window=None),
+        periods=[Period("2026.1", BASE, BASE + HOUR)],
+        groupings={"variant": "experiment"},
+        by=["variant"],
+    )
+    for make in (in_duckdb, in_polars, in_pandas):
+        assert [row["variant"] for row in counted(case, make)] == ["blank"]
 
 
 @random_logs
