@@ -11,7 +11,7 @@ import pytest
 from notebooks_for_tests import FINISH, write
 
 from workbench import kernels, reports
-from workbench.errors import ReportError, StudyError
+from workbench.errors import DataError, ReportError, StudyError
 from workbench.reports import publish, safe_name
 
 
@@ -90,6 +90,7 @@ def test_further_parameters_reach_the_template(study, template, tmp_path):
     [
         ({"parameters": {"topp": 1}}, "mine: unknown parameter 'topp'; did you mean 'top'?"),
         ({"parameters": {"top": "7"}}, "parameter top is '7', of type str; it must be of type int"),
+        ({"parameters": {"study": "b.yaml"}}, "parameter study has an argument of its own"),
         ({"iteration": 2026.1}, "parameter iteration is 2026.1, of type float"),
         ({"iteration": "2026.2"}, "unknown iteration '2026.2'; did you mean '2026.1'?"),
         ({"as_of": "soon"}, "'soon' is no date"),
@@ -136,6 +137,16 @@ def test_a_template_that_fails_leaves_the_report_of_before(study, tmp_path, cell
     assert len(files(folder)) == 4
     publish(study, iteration="2026.1", template=write(path, "1", FINISH))
     assert not aside.exists()
+
+
+@pytest.mark.parametrize("kind", ["StudyError", "DataError"])
+def test_bad_input_that_only_the_data_show_is_one_sentence(study, tmp_path, kind):
+    cell = f"from workbench.errors import {kind}\nraise {kind}('unknown cohort')"
+    template = write(tmp_path / "mine.ipynb", cell, FINISH)
+    with pytest.raises((StudyError, DataError)) as caught:
+        publish(study, iteration="2026.1", template=template)
+    assert (type(caught.value).__name__, str(caught.value)) == (kind, "unknown cohort")
+    assert not (study.parent / "reports").exists()
 
 
 def test_a_template_must_end_with_its_result(study, tmp_path):

@@ -30,11 +30,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Failure:
-    """Where a notebook stopped: the number of the code cell, its source, and what went wrong."""
+    """Where a notebook stopped: the number of the code cell, its source, and what went wrong.
+
+    `error` and `message` are those of the exception that a cell raised; empty if none did.
+    """
 
     cell: int
     source: str
     reason: str
+    error: str = ""
+    message: str = ""
 
     def __str__(self) -> str:
         """Write the cell and the reason, with the first lines of the cell."""
@@ -149,7 +154,8 @@ def _failure(run: Run, error: Exception | None, cell_timeout: timedelta | None) 
     for number, cell in enumerate(cells, start=1):
         for output in cell.outputs:
             if not named and output.output_type == "error":
-                return Failure(number, cell.source, f"{output.ename}: {output.evalue}")
+                said = f"{output.ename}: {output.evalue}"
+                return Failure(number, cell.source, said, output.ename, output.evalue)
     if error is not None:
         until = run.notebook.cells[: run.last_cell + 1]
         number = sum(1 for each in until if each.cell_type == "code")

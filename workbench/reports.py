@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import ReportError
+from workbench.errors import DataError, ReportError, StudyError, WorkbenchError
 from workbench.iterations import moment
 from workbench.kernels import Progress, run
 from workbench.parameters import find_template
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from nbformat import NotebookNode
+
+
+BAD_INPUT: dict[str, type[WorkbenchError]] = {"DataError": DataError, "StudyError": StudyError}
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,16 @@ def publish(
     what was published before stays until then, whatever happens.
 
     Raises:
-        StudyError: The study or the iteration is wrong.
+        StudyError: The study or the iteration is wrong. Nothing is written.
+        DataError: The data are. Nothing is written.
         ReportError: The template or a parameter is wrong, the folder cannot be written, or the
             template failed: then the half-run notebook lies there as `NAME.failed.ipynb`.
     """
     chosen = find_template(template)
+    for name in {"study", "iteration", "as_of"} & set(parameters or {}):
+        raise ReportError(
+            f"parameter {name} has an argument of its own; leave it out of parameters"
+        )
     given = {"study": str(study_path), "iteration": iteration}
     given |= {"as_of": as_of} if as_of else {}
     values = chosen.values({**given, **(parameters or {})})
@@ -87,17 +95,20 @@ def publish(
     chosen_iteration(iteration, [each.name for each in study.spec.iterations])
     _check_as_of(as_of)
     folder = Path(output) if output else study.folder / "reports" / safe_name(iteration)
-    _check_writable(folder)
+    made = _check_writable(folder)
     warm = Thread(target=_import_exporter, daemon=True)
     warm.start()
     ran = run(chosen.notebook, values, cell_timeout=cell_timeout, progress=progress)
     warm.join()
     if ran.notebook is not None:
         _forget_folders(ran.notebook)
-    if ran.failure is not None or ran.notebook is None:
-        raise ReportError(
-            _said(chosen.name, str(ran.failure), _set_aside(ran.notebook, folder, chosen.name))
-        )
+    failure = ran.failure
+    if failure is not None and failure.error in BAD_INPUT:
+        _remove(made)
+        raise BAD_INPUT[failure.error](failure.message)
+    if failure is not None or ran.notebook is None:
+        aside = _set_aside(ran.notebook, folder, chosen.name)
+        raise ReportError(_said(chosen.name, str(failure), aside))
     content = result_of(ran.notebook)
     if content is None:
         said = "its last cell: it left no result; end the template with `reading.finish(...)`"
@@ -137,8 +148,9 @@ def _check_as_of(as_of: str) -> None:
         raise ReportError(f"as_of: {error}") from None
 
 
-def _check_writable(folder: Path) -> None:
-    """Make the folder, and try to write there."""
+def _check_writable(folder: Path) -> list[Path]:
+    """Make the folder, and try to write there; give the folders that were not there before."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
     trial = folder / f".{secrets.token_hex(8)}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +159,14 @@ def _check_writable(folder: Path) -> None:
     except OSError as error:
         said = f"cannot write into {folder}: {error.strerror}; name another folder for the report"
         raise ReportError(said) from None
+    return new
+
+
+def _remove(folders: list[Path]) -> None:
+    """Remove folders that were made for nothing, unless somebody else wrote into them."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _import_exporter() -> None:
