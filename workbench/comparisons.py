@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.cohorts import Cohort
+from workbench.cohorts import MISSING, Cohort
 from workbench.errors import StudyError, unknown_name
 from workbench.hypothesis import DecisionRule, Evaluation, Hypothesis
 from workbench.proportions import Counts, compare
@@ -117,7 +117,7 @@ def effects(
     """Compare control and treatment within each level of each grouping, by a rule's interval."""
     rows: list[tuple[Any, ...]] = []
     for grouping, (control, treatment) in levels.items():
-        for level in sorted({*control, *treatment}):
+        for level in sorted({*control, *treatment}, key=lambda name: (name == MISSING, name)):
             one, other = control.get(level, Counts(0, 0)), treatment.get(level, Counts(0, 0))
             found = rule.compare(control=one, treatment=other)
             numbers = (one.converted, one.total, other.converted, other.total)
