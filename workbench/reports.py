@@ -96,6 +96,8 @@ def publish(
     _check_as_of(as_of)
     folder = Path(output) if output else study.folder / "reports" / safe_name(iteration)
     made = _check_writable(folder)
+    import papermill  # noqa: F401 - before the thread, since two threads may not load the same
+
     warm = Thread(target=_import_exporter, daemon=True)
     warm.start()
     ran = run(chosen.notebook, values, cell_timeout=cell_timeout, progress=progress)
