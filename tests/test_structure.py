@@ -118,14 +118,6 @@ def test_public_names_are_those_that_type_checkers_see():
     assert found == {name: f"workbench.{home}" for name, home in workbench.HOMES.items()}
 
 
-def test_every_module_is_used_by_a_test():
-    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    named = set(re.findall(r"(?:from|import) workbench\.(\w+)", tests))
-    for inside in re.findall(r"from workbench import ([\w, ]+)", tests):
-        named |= {each.strip() for each in inside.split(",")}
-    assert not set(MODULES) - named
-
-
 def test_import_is_light():
     names = "from workbench import *"
     assert not set(HEAVY) & loaded_by(names)
