@@ -28,7 +28,7 @@ report: $(READY) ## publish the report of the bundled study (another one: STUDY=
 
 test: $(READY) $(SPARK) ## run every test
 	$(BIN)/python -m pytest --nbval-lax -p no:cacheprovider templates notebooks
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(if $(ARGS),0,90) $(ARGS)
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/tour.ipynb $(ARGS)
