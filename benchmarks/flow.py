@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,54 @@ def single_targets(runs: int) -> list[bool]:
     ]
 
 
+FRAMES = """
+import sys
+from workbench import readings
+reading = readings.begin(study=sys.argv[1], iteration=sys.argv[2], as_of="")
+reading.study.learning_metrics(by=reading.by, **reading.at).to_pickle(sys.argv[3] + "/metrics.pkl")
+reading.effects().to_pickle(sys.argv[3] + "/effects.pkl")
+print("{}")
+"""
+
+YARDSTICK = (
+    "import pandas as pd\nimport workbench.study\nfrom workbench import cards, plots, readings, tables",
+    "plots.flow_figures(pd.read_pickle('metrics.pkl'))",
+    "plots.rates_figure(pd.read_pickle('metrics.pkl'))",
+    "plots.effects_figures(pd.read_pickle('effects.pkl'))",
+)
+
+
+def report_target(runs: int) -> bool:
+    """Time a report against papermill on a notebook with the report's imports and figures."""
+    import nbformat
+
+    study, iteration = HERE.parent / "studies" / "guided-import" / "study.yaml", "2026.3"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        process(["-c", FRAMES, str(study), iteration, name])
+        cells = [nbformat.v4.new_code_cell(source) for source in YARDSTICK]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, folder / "yardstick.ipynb")
+        papermill = ["papermill", "--no-progress-bar", "yardstick.ipynb", "out.ipynb"]
+        report = ["workbench", "report", str(study), "--iteration", iteration, "--output", "out"]
+        seconds: dict[str, list[float]] = {"papermill": [], "report": []}
+        for number in range(runs):
+            pair = [("papermill", papermill), ("report", report)]
+            for what, command in pair if number % 2 == 0 else pair[::-1]:
+                started = time.perf_counter()
+                subprocess.run(
+                    [sys.executable, "-m", *command], cwd=folder, check=True, capture_output=True
+                )
+                seconds[what].append(time.perf_counter() - started)
+    middle = {what: statistics.median(each) for what, each in seconds.items()}
+    print(
+        f"\nReport: {middle['report']:.2f} s; papermill, same imports and figures: "
+        f"{middle['papermill']:.2f} s"
+    )
+    return target("report against papermill", middle["report"] / middle["papermill"], 1.3, "x")
+
+
 def sized(million: float) -> flow_data.Size:
     """A log of so many million events, with 130,000 customers a million."""
     return flow_data.Size(rows=round(million * 1e6), customers=round(million * 130_000))
@@ -190,6 +239,8 @@ def main() -> int:
         reached.append(linearity(options.folder, options.million, options.runs))
     if "single" in wanted:
         reached += single_targets(options.runs)
+    if "report" in wanted:
+        reached.append(report_target(options.runs))
     print(f"\n{sum(reached)} of {len(reached)} targets reached")
     return 0 if all(reached) else 1
 
