@@ -22,6 +22,7 @@ Sources: Chan & Zhang (1999) Biometrics 55:1202-1209 (one-sided); Agresti & Min 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +31,11 @@ from workbench.regions import Array, Region, Whole, largest_probability, log_cho
 from workbench.score import score_statistic, score_threshold
 
 PATIENCE = 80  # stretches tried before precision is given up
-NARROW = 1e-9  # null differences closer than this are not told apart
+NARROW = 1e-8  # null differences closer than this are not told apart
 CLOSE = 1e-7  # relative distance between p-values that is not told apart
 MOST_CLOSE = 1e-5  # what precision is given up to at most
+LARGE, VAGUE = 0.2, 1e-4  # from such p-values on, this relative distance will do
+NEAR = 1.005  # a bound farther above the limit than this is not that of the same tables
 SMOOTH = 0.01  # times 1 / sqrt(n): there the probability of fixed tables is a parabola
 
 
@@ -107,17 +110,17 @@ def _above(
     while high > -1.0:
         tried += 1
         if tried > PATIENCE:
-            close, narrow = min(1.2 * close, MOST_CLOSE), min(1.2 * narrow, MOST_CLOSE)
+            close, narrow = max(close, min(1.2 * close, MOST_CLOSE)), min(1.2 * narrow, MOST_CLOSE)
         limit = level * (1.0 + close)
         width = min(width, 1.0 + high)
         low = high - width
         reached = 0.0 if width < narrow or limit >= 1.0 else edge.bound(low, high, limit)
         settled = reached <= limit
-        if not settled and edge.two_sided and width <= smooth and reached < 1.02 * limit:
+        if not settled and edge.two_sided and width <= smooth and reached < NEAR * limit:
             settled = edge.steady(low, high, limit)
         if settled:
             high, failures = low, 0
-            width *= 3.0 if reached < 0.7 * limit else 1.7
+            width *= 3.0 if reached < 0.7 * limit else 1.5
             continue
         failures += 1
         if failures % 3 == 2 and edge.bound(low, low, limit) > limit:
@@ -140,7 +143,7 @@ def _summit(edge: Edge, where: float, high: float) -> float:
         where, low, step = low, max(low - step, -1.0), 2.0 * step
     low, high = max(low - step, -1.0), high if where == low else where
     part = 0.5 * (5.0**0.5 - 1.0)
-    while high - low > NARROW:
+    while high - low > 100 * NARROW:
         left, right = high - part * (high - low), low + part * (high - low)
         low, high = (left, high) if value(right) >= value(left) else (low, right)
     return max(values.values())
@@ -162,11 +165,12 @@ def pvalue_from_below(edge: Edge, null: float) -> float:
     """Give the largest raw p-value of all null differences up to `null`."""
     if edge.two_sided and null >= _effect(edge) - NARROW:
         return 1.0
-    best, start, close = edge.bound(null, null), null, CLOSE
+    best, start = edge.bound(null, null), null
+    close = CLOSE if best < LARGE else VAGUE
     while not isinstance(found := _above(edge, start, best, close), float):
         where, start = found
-        best, close = max(best, _summit(edge, where, start)), 4.0 * close
-    return min(best if found <= 16 * CLOSE else best * (1.0 + found), 1.0)
+        best, close = max(best, _summit(edge, where, start)), max(close, MOST_CLOSE)
+    return min(best if found <= CLOSE or found >= VAGUE else best * (1.0 + found), 1.0)
 
 
 def lower_end(edge: Edge, alpha: float, guess: float) -> float:
@@ -212,17 +216,26 @@ def raw_rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided:
     return score_threshold(n0, n1, null, float(levels[first]), from_above=False)
 
 
-def rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: bool) -> Whole:
+def rejected_from(
+    n0: int,
+    n1: int,
+    null: float,
+    alpha: float,
+    *,
+    two_sided: bool,
+    worth: Callable[[Whole], bool] | None = None,
+) -> Whole:
     """Give for each control count the least treatment count above the null that is rejected.
 
     These are the tables whose `pvalue_from_below` is at most `alpha`; n1 + 1 where there is none.
+    The raw test's tables are narrowed down; `worth` is asked at each step whether to go on.
 
     >>> rejected_from(3, 4, 0.0, 0.05, two_sided=False)
     array([3, 5, 5, 5])
     """
     up = raw_rejected_from(n0, n1, null, alpha, two_sided=two_sided)
     start = null
-    while (up <= n1).any():
+    while (up <= n1).any() and (worth is None or worth(up)):
         kept = np.flatnonzero(up <= n1)
         edge = Edge(kept, n0, up[kept], n1, two_sided)
         found = _above(edge, start, alpha)
@@ -244,18 +257,29 @@ def rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: boo
 
 
 def rejection_region(
-    n0: int, n1: int, alternative: str, null: float, alpha: float, *, raw: bool = False
+    n0: int,
+    n1: int,
+    null: float,
+    alpha: float,
+    *,
+    alternative: str,
+    worth: Callable[[Region], bool] | None = None,
 ) -> Region:
-    """Give the tables that the exact test rejects; with `raw`, those that Barnard's rejects."""
-    least_from = raw_rejected_from if raw else rejected_from
+    """Give the tables that the exact test rejects, or more if those are not `worth` the search."""
     two_sided = alternative == "two-sided"
     up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
+
+    def turned(least: Whole) -> Whole:  # least control counts as greatest treatment counts
+        return np.searchsorted(least, np.arange(n0 + 1), side="right") - 1
+
+    if two_sided and worth is not None:  # judge one side beside all that the other could be
+        down = turned(raw_rejected_from(n1, n0, -null, alpha, two_sided=True))
     if alternative != "less":
-        up = least_from(n0, n1, null, alpha, two_sided=two_sided)
+        judged = None if worth is None else lambda found: worth(Region(found, down))
+        up = rejected_from(n0, n1, null, alpha, two_sided=two_sided, worth=judged)
     if alternative != "greater":
-        # The least control count for each treatment count; turned round, the other way about.
-        least = least_from(n1, n0, -null, alpha, two_sided=two_sided)
-        down = np.searchsorted(least, np.arange(n0 + 1), side="right") - 1
+        judged = None if worth is None else lambda found: worth(Region(up, turned(found)))
+        down = turned(rejected_from(n1, n0, -null, alpha, two_sided=two_sided, worth=judged))
     return Region(up, down)
 
 

@@ -13,11 +13,12 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import chdtrc, gammaln, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from workbench.errors import unknown_name
 from workbench.exact import rejection_region
-from workbench.regions import Array, Region, probability
+from workbench.multinomial import chi_square, exact_multinomial
+from workbench.regions import Region, probability
 from workbench.score import finite_factor, restricted_rates, score_threshold
 
 Alternative = Literal["two-sided", "greater", "less"]
@@ -28,8 +29,9 @@ ENUMERATED = (
 )
 FEW = 1_000  # from so many customers on, the sample ratio is tested by chi-square
 MOST_PREFIXES = 1_000_000  # ways to fill all but two cohorts that are still worth going through
-SAME = 1e-7  # relative distance between probabilities that are equal
 BISECTIONS = 40
+FEW_NEEDED = 40  # up to so many, every size from 1 on is tried
+SAW = 0.06  # exact power strays from its trend by less
 ROUNDING = 1e-12
 MOST_CUSTOMERS = 10_000_000  # per cohort; a plan that needs more has no answer
 
@@ -72,59 +74,12 @@ def sample_ratio(observed: Sequence[int], allocation: Sequence[float] | None = N
     chances = np.array(shares) / sum(shares)
     expected = tuple(float(customers * chance) for chance in chances)
     if customers >= FEW:
-        pvalue, method = _chi_square(sizes, expected), "chi-square"
+        pvalue, method = chi_square(sizes, expected), "chi-square"
     elif math.comb(customers + len(sizes) - 2, len(sizes) - 2) > MOST_PREFIXES:
-        pvalue, method = _chi_square(sizes, expected), "chi-square (too many cohorts for exact)"
+        pvalue, method = chi_square(sizes, expected), "chi-square (too many cohorts for exact)"
     else:
-        pvalue, method = _exact_multinomial(sizes, chances), "exact multinomial"
+        pvalue, method = exact_multinomial(sizes, chances), "exact multinomial"
     return SampleRatio(tuple(sizes), expected, pvalue, method)
-
-
-def _chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
-    if not sum(sizes):
-        return 1.0
-    statistic = sum((size - mean) ** 2 / mean for size, mean in zip(sizes, expected, strict=True))
-    return float(chdtrc(len(sizes) - 1, statistic))
-
-
-def _exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
-    """Sum the outcomes at most as likely as the observed one.
-
-    Every way to fill all cohorts but two is gone through at once; how the rest falls on the last
-    two is binomial, and a sorted cumulative sum per rest answers which part of it counts.
-    """
-    customers = sum(sizes)
-    logs = np.log(chances)
-    observed = gammaln(customers + 1) + sum(
-        size * log - gammaln(size + 1) for size, log in zip(sizes, logs, strict=True)
-    )
-    limit = float(observed) + SAME
-    rests = np.array([customers])
-    weights = np.array([float(gammaln(customers + 1))])
-    for log in logs[:-2]:
-        counts = np.concatenate([np.arange(rest + 1) for rest in rests])
-        repeated = np.repeat(np.arange(rests.size), rests + 1)
-        weights = weights[repeated] + counts * log - gammaln(counts + 1)
-        rests = rests[repeated] - counts
-    order = np.argsort(rests, kind="stable")
-    rests, weights = rests[order], weights[order]
-    starts = np.searchsorted(rests, np.arange(customers + 2))
-    total = 0.0
-    for rest in range(customers + 1):
-        group = weights[starts[rest] : starts[rest + 1]]
-        if not group.size:
-            continue
-        counts = np.arange(rest + 1)
-        last = np.sort(
-            counts * logs[-2]
-            + (rest - counts) * logs[-1]
-            - gammaln(counts + 1)
-            - gammaln(rest - counts + 1)
-        )
-        sums = np.concatenate([[0.0], np.cumsum(np.exp(last - last[-1]))])
-        taken = np.searchsorted(last, limit - group, side="right")
-        total += float(np.sum(np.exp(group + last[-1]) * sums[taken]))
-    return min(total, 1.0)
 
 
 def power_method(control_total: int, treatment_total: int, test: Test = "auto") -> str:
@@ -269,13 +224,13 @@ def customers_needed(
     while rough - low > 1:
         middle = (low + rough) // 2
         low, rough = (low, middle) if approximate(middle) >= power else (middle, rough)
-    customers = 1 if rough < 40 else math.ceil(0.75 * rough)
+    customers = 1 if rough < FEW_NEEDED else math.ceil(0.75 * rough)
     rise = max(power - approximate(max(rough * 3 // 4, 1)), 0.01) / max(rough / 4, 1.0)
     while sum(both(customers)) <= ENUMERATED:
-        most = plan.power(control_rate, effect, *both(customers), raw=True)
-        if most >= power and plan.power(control_rate, effect, *both(customers)) >= power:
+        reached = plan.power(control_rate, effect, *both(customers), least=power)
+        if reached >= power:
             return customers
-        customers += max(1, int((power - most - 0.06) / rise)) if rough >= 40 else 1
+        customers += max(1, int((power - reached - SAW) / rise)) if rough >= FEW_NEEDED else 1
     return max(rough, customers)
 
 
@@ -289,15 +244,32 @@ class _Plan:
     test: str
 
     def power(
-        self, control_rate: float, effect: float, n0: int, n1: int, *, raw: bool = False
+        self, control_rate: float, effect: float, n0: int, n1: int, *, least: float = 0.0
     ) -> float:
-        """Give the power; with `raw`, the slightly larger one of Barnard's raw p-values."""
+        """Give the power, or some smaller number than `least` if it is smaller than that."""
         if n0 + n1 > ENUMERATED:
             return self.approximate_power(control_rate, effect, n0, n1)
-        region = _rejected(self, n0, n1, raw=raw)
+        control = np.array([control_rate])
         treatment = np.array([min(max(control_rate + effect, 0.0), 1.0)])
-        chance = probability(n0, n1, region, np.array([control_rate]), treatment, treatment)
-        return min(float(chance[0]), 1.0)
+
+        def chance(region: Region) -> float:
+            found = probability(n0, n1, region, control, treatment, treatment)
+            return min(float(found[0]), 1.0)
+
+        if self.test == "score":
+            return chance(_score_region(self, n0, n1))
+        if not least:
+            return chance(_exact_region(self, n0, n1))
+        return chance(
+            rejection_region(
+                n0,
+                n1,
+                self.null,
+                self.alpha,
+                alternative=self.alternative,
+                worth=lambda region: chance(region) >= least,
+            )
+        )
 
     def approximate_power(self, control_rate: float, effect: float, n0: int, n1: int) -> float:
         """Give the normal approximation: restricted errors under the null, true ones beside it."""
@@ -318,11 +290,12 @@ class _Plan:
         return min(chance, 1.0)
 
 
-@lru_cache(maxsize=256)
-def _rejected(plan: _Plan, n0: int, n1: int, *, raw: bool) -> Region:
-    """Give the tables that the test rejects."""
-    if plan.test != "score":
-        return rejection_region(n0, n1, plan.alternative, plan.null, plan.alpha, raw=raw)
+@lru_cache(maxsize=64)
+def _exact_region(plan: _Plan, n0: int, n1: int) -> Region:
+    return rejection_region(n0, n1, plan.null, plan.alpha, alternative=plan.alternative)
+
+
+def _score_region(plan: _Plan, n0: int, n1: int) -> Region:
     sides = 2.0 if plan.alternative == "two-sided" else 1.0
     level = -float(ndtri(plan.alpha / sides)) * finite_factor(n0, n1) ** 0.5
     up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)

@@ -18,6 +18,8 @@ from scipy.special import gammaln
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
+COARSE_FALL = 0.5  # below cos(1): what a maximum between the points of the coarse grid keeps
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -75,8 +77,12 @@ def largest_probability(
     """Give the region's largest probability over the control rate.
 
     The treatment rate is `at_up` above the control rate for the upper part of the region and
-    `at_down` above it for the lower part. Stops early once `enough` is exceeded. The grid is finer
-    than the binomial distributions' own width, and each promising maximum is then narrowed down.
+    `at_down` above it for the lower part. With `enough`, only the answer to "is it more than that?"
+    is sure, and the search stops as soon as it is.
+
+    On the angle t with rate = (1 - cos t) / 2 every table's probability bends down by at most
+    n0 + n1 times itself, so a maximum falls off no faster than cos(t sqrt(n0 + n1)): values on a
+    grid bound what lies in between. The maxima that may be the largest are then narrowed down.
     """
     last_down = at_up if region.down is None else at_down
     least, most = max(0.0, -at_up), min(1.0, 1.0 - last_down)
@@ -87,35 +93,38 @@ def largest_probability(
         down = up if last_down == at_up else np.minimum(np.maximum(control + last_down, 0.0), 1.0)
         return probability(n0, n1, region, control, up, down)
 
-    steps = 16 + int(9.0 * (max(n0, n1) * (most - least)) ** 0.5)
-    if enough < np.inf:
-        coarse = float(value(np.linspace(0.0, np.pi, steps // 4 + 1)).max())
-        if coarse > enough or coarse < 0.5 * enough:
-            return coarse
+    steps = 2 * (8 + int(0.5 * np.pi * (n0 + n1) ** 0.5))
     grid = np.linspace(0.0, np.pi, steps + 1)
-    found = value(grid)
+    fall = float(np.cos(0.5 * grid[1] * (n0 + n1) ** 0.5))
+    found = np.empty(steps + 1)
+    found[::2] = value(grid[::2])
+    best = float(found[::2].max())
+    if best > enough or best <= enough * COARSE_FALL < np.inf:
+        return best
+    found[1::2] = value(grid[1::2])
     best = float(found.max())
-    if best > enough or best <= 0.0:
+    if best > enough or best <= enough * fall < np.inf or best <= 0.0:
         return best
     padded = np.concatenate([[-1.0], found, [-1.0]])
-    peaks = np.flatnonzero((found >= padded[:-2]) & (found >= padded[2:]) & (found > 0.5 * best))
-    peaks = peaks[np.argsort(-found[peaks])][:6]
-    if best < 0.7 * enough < np.inf:
-        return best
-    centres, width = grid[peaks], grid[1]
-    for _ in range(3):
-        fine = np.clip(centres[:, None] + width * np.linspace(-1.0, 1.0, 13), 0.0, np.pi)
+    least_peak = fall * (best if enough == np.inf else enough)
+    peaks = (found >= padded[:-2]) & (found >= padded[2:]) & (found >= least_peak)
+    centres, width = grid[peaks], grid[1] / 3.0
+    for reach, finer in ((3, 6.0), (2, 8.0), (1, 1.0)):
+        around = np.arange(-reach, reach + 1.0)
+        fine = np.minimum(np.maximum(centres[:, None] + width * around, 0.0), np.pi)
         found = value(fine.ravel()).reshape(fine.shape)
-        rows, top = np.arange(centres.size), found.argmax(axis=1)
         best = max(best, float(found.max()))
         if best > enough:
             return best
-        keep = found.max(axis=1) > best * (1.0 - 1e-3)
-        centres, width = fine[rows, top][keep], width / 6.0
-        rows, top = rows[keep], np.clip(top[keep], 1, 11)
+        centres, width = _vertices(fine, found, width), width / finer
+    return max(best, float(value(centres).max()))
+
+
+def _vertices(angles: Array, found: Array, width: float) -> Array:
+    """Give the top of the parabola through the largest of each row's values and its neighbours."""
+    rows = np.arange(len(found))
+    top = np.minimum(np.maximum(found.argmax(axis=1), 1), found.shape[1] - 2)
     before, at, after = (found[rows, top + step] for step in (-1, 0, 1))
-    bend = before - 2.0 * at + after
-    with np.errstate(divide="ignore", invalid="ignore"):
-        offset = np.where(bend < 0.0, 0.5 * (before - after) / bend, 0.0)
-    vertices = fine[rows, top] + width * np.clip(offset, -1.0, 1.0)
-    return max(best, float(value(np.clip(vertices, 0.0, np.pi)).max()))
+    bend = np.minimum(before - 2.0 * at + after, -1e-300)
+    offset = np.minimum(np.maximum(0.5 * (before - after) / bend, -1.0), 1.0)
+    return np.asarray(np.minimum(np.maximum(angles[rows, top] + width * offset, 0.0), np.pi))

@@ -23,6 +23,8 @@ Counted = npt.NDArray[Any] | float | int
 
 ZERO = 1e-12  # a distance between rates that only rounding can make
 TIE = 1e-8  # statistics this close are equal; rounding reaches 1e-9
+SPECK = 1e-30  # keeps a quotient finite
+UNSURE = 0.15  # a contour this close to a whole count is looked at again
 HALVINGS = 60  # bisection steps: from a width of 2 to below the spacing of floats
 
 
@@ -107,12 +109,11 @@ def score_threshold(
     level = level + tolerance if from_above else level - tolerance
     counts = np.arange(n0 + 1)
     least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
-    angles = np.linspace(0.0, np.pi, 2 * (n0 + n1) // 3 + 8)
+    angles = np.linspace(0.0, np.pi, (n0 + n1) // 3 + 16)
     control = least + (most - least) * 0.5 * (1.0 - np.cos(angles))
     treatment = _between(control + difference, 0.0, 1.0)
     part0, part1 = control * (1.0 - control) / n0, treatment * (1.0 - treatment) / n1
-    with np.errstate(all="ignore"):
-        scale = np.nan_to_num(level / np.sqrt(part0 + part1))
+    scale = level / np.sqrt(np.maximum(part0 + part1, SPECK)) if np.isfinite(level) else part0
     along = n0 * (control - scale * part0)
     guess = np.interp(counts, np.maximum.accumulate(along), n1 * (treatment + scale * part1))
     # `first` is the least count with a statistic above: >= level, or (from_above) > level.
@@ -126,7 +127,9 @@ def score_threshold(
 
     low, high = np.full(n0 + 1, -1), np.full(n0 + 1, n1 + 1)  # below, above: known
     stride = 1
-    open_rows = counts
+    sure = (np.abs(guess - np.rint(guess)) > UNSURE) & (counts > 2) & (counts < n0 - 2)
+    high[sure], low[sure] = first[sure], first[sure] - 1
+    open_rows = counts[~sure]
     while open_rows.size:
         at = np.clip(first[open_rows], low[open_rows] + 1, high[open_rows])
         both_rows = np.concatenate([open_rows, open_rows])

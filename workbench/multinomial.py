@@ -1,0 +1,65 @@
+"""How unlikely the sizes of cohorts are under an allocation: exact multinomial, and chi-square."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtrc, gammaln
+
+Array = npt.NDArray[np.float64]
+
+SAME = 1e-7  # relative distance between probabilities that are equal
+
+
+def chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
+    """Give the p-value of Pearson's chi-square; 1 for no customers.
+
+    >>> round(chi_square([44_700, 45_489], [45_094.5, 45_094.5]), 4)
+    0.0086
+    """
+    if not sum(sizes):
+        return 1.0
+    statistic = sum((size - mean) ** 2 / mean for size, mean in zip(sizes, expected, strict=True))
+    return float(chdtrc(len(sizes) - 1, statistic))
+
+
+def exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
+    """Sum the probabilities of the outcomes that are at most as likely as the observed one.
+
+    Every way to fill all cohorts but two is gone through at once; how the rest falls on the last
+    two is binomial, and a sorted cumulative sum per rest answers which part of it counts.
+    """
+    customers = sum(sizes)
+    logs = np.log(chances)
+    observed = gammaln(customers + 1) + sum(
+        size * log - gammaln(size + 1) for size, log in zip(sizes, logs, strict=True)
+    )
+    limit = float(observed) + SAME
+    rests = np.array([customers])
+    weights = np.array([float(gammaln(customers + 1))])
+    for log in logs[:-2]:
+        counts = np.concatenate([np.arange(rest + 1) for rest in rests])
+        repeated = np.repeat(np.arange(rests.size), rests + 1)
+        weights = weights[repeated] + counts * log - gammaln(counts + 1)
+        rests = rests[repeated] - counts
+    order = np.argsort(rests, kind="stable")
+    rests, weights = rests[order], weights[order]
+    starts = np.searchsorted(rests, np.arange(customers + 2))
+    total = 0.0
+    for rest in range(customers + 1):
+        group = weights[starts[rest] : starts[rest + 1]]
+        if not group.size:
+            continue
+        counts = np.arange(rest + 1)
+        last = np.sort(
+            counts * logs[-2]
+            + (rest - counts) * logs[-1]
+            - gammaln(counts + 1)
+            - gammaln(rest - counts + 1)
+        )
+        sums = np.concatenate([[0.0], np.cumsum(np.exp(last - last[-1]))])
+        taken = np.searchsorted(last, limit - group, side="right")
+        total += float(np.sum(np.exp(group + last[-1]) * sums[taken]))
+    return min(total, 1.0)
