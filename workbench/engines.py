@@ -33,7 +33,12 @@ def read_table(
     Columns of `as_text` stay text in CSV files, so that the id 007 keeps its zeros. The column
     `filename` holds the name of each row's file, without folder and ending.
     """
-    files = sorted(folder.glob(source)) if "*" in source or "?" in source else [folder / source]
+    path = folder / source
+    if "*" in source or "?" in source:
+        within = Path(path.anchor) if path.is_absolute() else Path()
+        files = sorted(within.glob(str(path.relative_to(within))))
+    else:
+        files = [path]
     if not files or not all(file.is_file() for file in files):
         msg = f"{source} does not exist in {folder}; name a file there, or a glob of files"
         raise DataError(msg)
@@ -44,7 +49,7 @@ def read_table(
         elif names[0].endswith(CSV):
             columns = connection.read_csv(names[0], header=True, all_varchar=True).columns
             native = connection.read_csv(
-                names,
+                names,  # type: ignore[arg-type] # a list is documented, but not in the stubs
                 header=True,
                 sample_size=-1,
                 union_by_name=True,
@@ -74,7 +79,7 @@ def lazy(table: Any) -> Frame:
         return _frame(duckdb.connect().from_df(table))
     if frame.implementation.is_pyarrow():
         return _frame(duckdb.connect().from_arrow(table))
-    return frame.lazy()
+    return _frame(frame.lazy())
 
 
 def _frame(native: Any) -> Frame:

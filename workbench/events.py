@@ -124,8 +124,8 @@ class EventLog:
         found = collect(
             rows.select(
                 nw.len().alias("rows"),
-                nw.col("customer").is_null().sum().alias(f"no {self.customer}"),
-                nw.col("at").is_null().sum().alias(f"no {self.time}"),
+                nw.col("customer").is_null().cast(nw.Int64).sum().alias(f"no {self.customer}"),
+                nw.col("at").is_null().cast(nw.Int64).sum().alias(f"no {self.time}"),
                 nw.col("at").min().alias("oldest"),
                 nw.col("at").max().alias("newest"),
             )

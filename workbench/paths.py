@@ -237,13 +237,18 @@ class _Question:
             .group_by(*KEYS)
             .agg(
                 *(
-                    _only(entering, f"by {column}").min().alias(f"by {column}")
+                    _only(entering & (nw.col(f"by {column}") != MISSING), f"by {column}")
+                    .min()
+                    .alias(f"by {column}")
                     for column in self.groupings
                 ),
                 *(value.min().alias(f"one {column}") for column, value in named.items()),
                 *(value.max().alias(f"two {column}") for column, value in named.items()),
             )
-            .with_columns(_any(*differs).alias("crossover"))
+            .with_columns(
+                _any(*differs).alias("crossover"),
+                *(nw.col(f"by {column}").fill_null(MISSING) for column in self.groupings),
+            )
             .drop(*(f"{which} {column}" for which in ("one", "two") for column in named))
         )
         return keep(state.join(values, on=list(KEYS)))
