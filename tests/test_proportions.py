@@ -313,6 +313,22 @@ def test_exact_pvalue_and_interval_agree(n0, n1, null_effect, confidence_level):
             assert found.low <= found.estimate <= found.high
 
 
+@pytest.mark.parametrize(("control", "treatment"), [((69, 129), (86, 154)), ((54, 138), (78, 140))])
+def test_the_exact_pvalue_is_barnards(control, treatment):
+    (x0, n0), (x1, n1) = control, treatment
+    found = compare(control=Counts(x0, n0), treatment=Counts(x1, n1), alternative="greater")
+    table = [[x1, x0], [n1 - x1, n0 - x0]]
+    other = stats.barnard_exact(table, alternative="greater", n=256).pvalue
+    assert found.pvalue == pytest.approx(other, rel=1e-6)
+
+
+def test_a_pvalue_that_would_contradict_the_interval_is_the_largest_beyond_the_null():
+    found = compare(control=Counts(2, 7), treatment=Counts(6, 13), confidence_level=0.45)
+    assert Edge(2, 7, 6, 13, two_sided=True).bound(0.0, 0.0) == pytest.approx(0.5374, abs=1e-4)
+    assert found.pvalue == pytest.approx(0.5662, abs=1e-4)
+    assert found.low <= 0.0 <= found.high
+
+
 @pytest.mark.parametrize("family", [("score", "score"), ("unpooled-z", "wald")])
 def test_approximate_pvalue_and_interval_agree(family):
     test, interval = family

@@ -3,9 +3,8 @@
 For each null difference d, tables at least as extreme as the observed one by the score statistic
 are summed, and the largest probability over the nuisance rate is the raw p-value of d. Raw p-values
 need not fall steadily as d moves away from the estimate (Roehmel 2005), so test and interval could
-contradict each other. Here the p-value of a null is the largest raw p-value at that null or beyond
-it, and the interval ends where that p-value crosses alpha; so both always agree, and the p-value
-is never below Barnard's.
+contradict each other. The interval ends where the largest raw p-value at a null or beyond it
+crosses alpha; with that p-value, never below Barnard's, test and interval always agree.
 
 Two facts carry the computation, and tests check both by enumeration. The statistic falls in d, and
 it rises in the treatment count and falls in the control count (Barnard's convexity), so a region is

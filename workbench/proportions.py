@@ -124,7 +124,9 @@ def compare(
     the null: -0.05 with "greater" tests for non-inferiority by five points. The interval always has
     two ends. A two-sided p-value at alpha agrees with the interval at level 1 - alpha, a one-sided
     one with the interval at 1 - 2 alpha, for exact with exact, score with score, and unpooled-z
-    with wald: pvalue <= alpha exactly when the interval excludes `null_effect`.
+    with wald: pvalue <= alpha exactly when the interval excludes `null_effect`. The exact p-value
+    is Barnard's, unless that rejects a null which the interval holds, since one still further off
+    fits the data better: then it is the largest of these nulls' p-values.
 
     test: exact (Barnard: unconditional, score statistic), score (Miettinen-Nurminen), pooled-z,
     unpooled-z, fisher, boschloo. interval: exact (inverts the exact test: Agresti & Min two-sided,
@@ -150,8 +152,13 @@ def compare(
         statistic, pvalue = _test(chosen, control, treatment, alternative, null_effect)
         low, high = _interval(ends, control, treatment, alternative, confidence_level)
         if (chosen, ends) in COHERENT:
-            side = (low, high)
             alpha = _alpha(alternative, confidence_level)
+            if chosen == "exact" and pvalue <= alpha and low <= null_effect <= high:
+                # A null beyond this one fits the data better: the interval holds both of them.
+                pvalue = pvalue_from_below(
+                    *_exact_edge(control, treatment, alternative, null_effect)
+                )
+            side = (low, high)
             low, high = _settled(side, estimate, pvalue, alternative, null_effect, alpha)
         ratio, reason = _ratio(control, treatment, confidence_level)
         if math.isnan(pvalue):
@@ -255,7 +262,8 @@ def _test(
         return statistic, _normal_pvalue(statistic, alternative)
     statistic = float(score_statistic(*counts, null_effect))
     if test == "exact":
-        return statistic, _exact_pvalue(*counts, alternative, null_effect)
+        edge, null = _exact_edge(control, treatment, alternative, null_effect)
+        return statistic, min(edge.bound(null, null), 1.0)
     if test == "pooled-z" and x0 + x1 in (0, n0 + n1):
         return math.nan, math.nan
     if test == "score":
@@ -269,14 +277,15 @@ def _normal_pvalue(statistic: float, alternative: str) -> float:
     return float(ndtr(-statistic if alternative == "greater" else statistic))
 
 
-def _exact_pvalue(
-    x0: int, n0: int, x1: int, n1: int, alternative: str, null_effect: float
-) -> float:
+def _exact_edge(
+    control: Counts, treatment: Counts, alternative: str, null_effect: float
+) -> tuple[Edge, float]:
+    """Give the observed table as seen from the null, turned so that larger effects lie up."""
+    x0, n0, x1, n1 = control.converted, control.total, treatment.converted, treatment.total
     two_sided = alternative == "two-sided"
-    upward = alternative == "greater" or (two_sided and x1 / n1 - x0 / n0 >= null_effect)
-    if upward:
-        return pvalue_from_below(Edge(x0, n0, x1, n1, two_sided), null_effect)
-    return pvalue_from_below(Edge(x1, n1, x0, n0, two_sided), -null_effect)
+    if alternative == "greater" or (two_sided and treatment.rate - control.rate >= null_effect):
+        return Edge(x0, n0, x1, n1, two_sided), null_effect
+    return Edge(x1, n1, x0, n0, two_sided), -null_effect
 
 
 def _interval(
