@@ -18,11 +18,12 @@ NAMES = ["2026.1", "2026.10", "2026.2", "pilot"]
 
 
 class FakeStudy:
-    def __init__(self, *, hypotheses=(), groupings=None, newest=None):
+    def __init__(self, *, hypotheses=(), groupings=None, newest=None, note=""):
         self.latest = newest
         self.spec = SimpleNamespace(
             name="guided-import",
             title="Guided import",
+            note=note,
             iterations=[
                 Iteration(name="2026.1", start=date(2026, 1, 5), end=date(2026, 2, 2)),
                 Iteration(name="2026.2"),
@@ -85,6 +86,13 @@ def test_the_cover_names_the_first_and_the_last_day():
     assert repr(reading("2026.2")) == "Guided import\nIteration 2026.2"
     assert repr(reading("2026.3")).endswith("2 March 2026, 08:00 to 9 March 2026, 08:00")
     assert "<h1>Guided import</h1>" in reading()._repr_html_()
+
+
+def test_the_cover_says_the_note_of_the_study():
+    shown = reading(note="Simulated: <nobody> is real.")
+    assert repr(shown).endswith("\nSimulated: <nobody> is real.")
+    assert '<p class="wb-note">Simulated: &lt;nobody&gt; is real.</p>' in shown._repr_html_()
+    assert "wb-note" not in reading()._repr_html_().split("</style>")[1]
 
 
 def test_the_cover_says_how_far_the_data_go():

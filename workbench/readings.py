@@ -98,11 +98,11 @@ class Reading:
         return Result(plain(content), _methods(found))
 
     def cover(self) -> Cover:
-        """The title of the report and what it reports on."""
+        """The title of the report, what it reports on, and the note of the study."""
         spec = self.study.spec
         here = next(each for each in spec.iterations if each.name == self.iteration)
         facts = (f"Iteration {here.name}", *_period(here.start, here.end), *_seen(self.seen))
-        return Cover(spec.title or spec.name, facts)
+        return Cover(spec.title or spec.name, facts, spec.note)
 
     def __repr__(self) -> str:
         """Write the cover of the report."""

@@ -23,11 +23,13 @@ class StudySpec(Spec):
     """What a study file holds.
 
     The data are `events` (with a `flow`), `counts` (with steps of their own), or `outcomes`
-    (yes/no columns of the `customers` table).
+    (yes/no columns of the `customers` table). `note` is what every reader of a report must know,
+    such as that the data are simulated; the cover says it under the title.
     """
 
     name: Name
     title: str = ""
+    note: str = ""
     events: EventsSource | None = None
     counts: CountsSource | None = None
     customers: CustomersSource | None = None
