@@ -186,7 +186,7 @@ def test_deviated_customers_went_where_the_reference_says(case, data):
 @random_logs
 @given(cases())
 def test_crossovers_duplicates_and_ties_are_counted(case):
-    frame = traced(case, in_polars)[0].frame.filter(nw.col("crossover"))
+    frame = traced(case, in_polars)[0].crossovers
     counts = frame.group_by("span").agg(nw.len()).collect().rows()
     found = {case.periods[span].name: crossovers for span, crossovers in counts}
     assert found == reference.crossovers(followed(case))

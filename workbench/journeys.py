@@ -96,7 +96,7 @@ class Journeys:
     def crossovers(self, iteration: str, moment: datetime | None = None) -> int:
         """Count the customers left out of an iteration for two values of an experiment."""
         place = [span.name for span in self.spans].index(iteration)
-        frame = self.paths(moment).frame.filter(nw.col("crossover"), nw.col("span") == place)
+        frame = self.paths(moment).crossovers.filter(nw.col("span") == place)
         return int(collect(frame.select(nw.len().alias("customers")))[0]["customers"])
 
     @cached_property

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import narwhals as nw
 import pandas as pd
 
 from workbench.cohorts import GroupingKind
-from workbench.engines import collect
+from workbench.engines import Frame, collect
 from workbench.events import EventLog
 from workbench.flow import Flow
 from workbench.iterations import Iteration, to_instant
@@ -60,41 +60,52 @@ def learning_metrics(
 
 def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
     """Count, on the engine, the paths of every iteration and cohort; crossovers are left out."""
-    steps = paths.flow.names
-    closed = paths.closed
-    frame = paths.frame.filter(~nw.col("crossover")).with_columns(closed.alias("closed"))
     groups = ["span", *(f"by {column}" for column in by)]
-    table = collect(
-        frame.group_by(*groups).agg(
-            nw.len().alias("aligned 0"),
-            nw.col("closed").cast(nw.Int64).sum().alias("converted 0"),
-            *(each for place in range(1, len(steps) + 1) for each in _of_place(str(place))),
-        )
-    )
+    counted = [_count(paths.stage(place, by), groups) for place in range(len(paths.stages))]
     return [
         StepCounts(
-            iteration=paths.spans[row["span"]].name,
-            cohort=tuple(row[group] for group in groups[1:]),
+            iteration=paths.spans[span].name,
+            cohort=tuple(cohort),
             step=step,
-            entered=row[f"aligned {place}"],
-            aligned=row[f"aligned {place + 1}"],
-            pending=(row[f"aligned {place}"] - row[f"converted {place}"])
-            - (row[f"aligned {place + 1}"] - row[f"converted {place + 1}"]),
-            converted=row[f"converted {place + 1}"],
-            closed=row["converted 0"],
-            before=row[f"converted {place}"],
-            median_hours=_hours(row[f"median {place + 1}"]),
+            entered=before.customers,
+            aligned=now.customers,
+            pending=(before.customers - before.closed) - (now.customers - now.closed),
+            converted=now.closed,
+            closed=entrants.closed,
+            before=before.closed,
+            median_hours=now.median / HOUR,
         )
-        for row in table
-        for place, step in enumerate(steps)
+        for (span, *cohort), entrants in counted[0].items()
+        for place, step in enumerate(paths.flow.names)
+        for before, now in [
+            [counted[each].get((span, *cohort), NOBODY) for each in (place, place + 1)]
+        ]
     ]
 
 
-def _of_place(place: str) -> Iterable[nw.Expr]:
-    reached = ~nw.col(place).is_null()
-    yield reached.cast(nw.Int64).sum().alias(f"aligned {place}")
-    yield (reached & nw.col("closed")).cast(nw.Int64).sum().alias(f"converted {place}")
-    yield (nw.col(place) - nw.col("0")).median().alias(f"median {place}")
+class _Count(NamedTuple):
+    """Customers at a stage, those of them whose window is over, their median time to it."""
+
+    customers: int
+    closed: int
+    median: float
+
+
+NOBODY = _Count(0, 0, float("nan"))
+
+
+def _count(stage: Frame, groups: Sequence[str]) -> dict[tuple[Any, ...], _Count]:
+    table = stage.group_by(*groups).agg(
+        nw.len().alias("customers"),
+        nw.col("closed").cast(nw.Int64).sum(),
+        (nw.col("at") - nw.col("entered")).median().alias("median"),
+    )
+    return {
+        tuple(row[group] for group in groups): _Count(
+            row["customers"], row["closed"], float(row["median"])
+        )
+        for row in collect(table)
+    }
 
 
 def count_next(
@@ -107,14 +118,15 @@ def count_next(
     """
     late = {name: f"{name} (too late)" for name in paths.flow.step(step).events}
     place = paths.flow.names.index(step) + 1
-    before = nw.col(str(place - 1))
     groups = ["span", *(f"by {column}" for column in by)]
-    deviated = paths.frame.filter(
-        ~nw.col("crossover"), ~before.is_null(), nw.col(str(place)).is_null(), paths.closed
-    ).select("customer", *groups, before.alias("left"))
+    reached = paths.stages[place].select("customer", "entered")
+    deviated = (
+        paths.stage(place - 1, by)
+        .filter(nw.col("closed"))
+        .join(reached, on=["customer", "entered"], how="anti")
+        .select("customer", *groups, nw.col("at").alias("left"))
+    )
     rows = log.rows().filter(nw.col("at") <= paths.as_of)
-    if rows.collect_schema()["customer"] != deviated.collect_schema()["customer"]:
-        rows = rows.with_columns(nw.col("customer").cast(nw.String))
     later = rows.join(deviated, on="customer").filter(nw.col("at") > nw.col("left"))
     first = later.group_by("customer", "span").agg(nw.col("at").min().alias("first"))
     event = (
@@ -176,10 +188,6 @@ def next_table(
         ],
         columns=["iteration", *by, "step", "next_event", "customers", "share"],
     )
-
-
-def _hours(microseconds: float | None) -> float:
-    return float("nan") if microseconds is None else float(microseconds) / HOUR
 
 
 def learning_table(

@@ -20,30 +20,40 @@ from workbench.flow import Flow
 from workbench.iterations import Span
 
 MICROSECOND = timedelta(microseconds=1)
-KEYS = ("customer", "span")
+ENTRANT = ("customer", "entered", "cohort")
 
 
 @dataclass(frozen=True)
 class Paths:
-    """One row for each customer and iteration entered.
+    """Who got how far: a frame of the entrants, then one for each step of those who reached it.
 
-    `frame` has the columns customer, span (the place in `spans`), the grouping columns
-    (`by NAME`, text), crossover (whether the customer shows two values of an experiment grouping),
-    `0` (the time of the entering trigger) and `1`, `2`, ... (the time of each step reached in
-    time, else null).
+    Each frame in `stages` has the columns customer, entered (the entering trigger's time), cohort,
+    and at (when the trigger or the step was reached). `cohorts` gives each cohort's grouping values
+    (`by NAME`, text). `crossovers` (customer, span: the place in `spans`) are in none of the stages.
     """
 
-    frame: Frame
+    stages: tuple[Frame, ...]
+    cohorts: Frame
+    crossovers: Frame
     flow: Flow
     spans: tuple[Span, ...]
     as_of: int
 
+    def stage(self, place: int, by: Sequence[str] = ()) -> Frame:
+        """Give a stage with span, closed (whether the window is over) and grouping values."""
+        frame = self.stages[place]
+        if by:
+            values = self.cohorts.select("cohort", *(f"by {column}" for column in by))
+            frame = frame.join(values, on="cohort")
+        return frame.with_columns(
+            span_of(self.spans, nw.col("entered")).alias("span"), self._closed.alias("closed")
+        )
+
     @property
-    def closed(self) -> nw.Expr:
-        """Whether a customer's window is over by `as_of`."""
+    def _closed(self) -> nw.Expr:
         if self.flow.window is None:
             return nw.lit(value=True)
-        return nw.col("0") + self.flow.window // MICROSECOND <= self.as_of
+        return nw.col("entered") + self.flow.window // MICROSECOND <= self.as_of
 
 
 def trace(
@@ -72,256 +82,233 @@ def trace(
     rows = log.rows(*of_log).filter(_is(flow.events))
     if until < log.facts.newest:
         rows = rows.filter(nw.col("at") <= until)
-    rows = rows.with_columns(
-        nw.col(f"by {column}").cast(nw.String).fill_null(MISSING) for column in of_log
-    )
-    question = _Question(flow, tuple(spans), of_log)
-    if flow.shares_events:
-        frame = question.winding(rows, log.units(flow.events, until))
-    else:
-        first = question.straight(rows)
-        unclear = first.filter(nw.col("unclear")).select("customer").unique()
-        rest = keep(rows.join(unclear, on="customer", how="semi"))
-        winding = question.winding(rest, rest)
-        clear = first.join(unclear, on="customer", how="anti").drop("unclear")
-        frame = nw.concat([clear, winding.select(clear.collect_schema().names())])
+    values = [
+        nw.col(f"by {column}").cast(nw.String).fill_null(MISSING).alias(f"by {column}")
+        for column in of_log
+    ]
+    rows = keep(_coded(rows, flow).select("customer", "at", "code", *values))
+    entrants = _entrants(rows, flow, spans, list(of_log))
+    crossovers = _crossovers(rows, entrants, _experiments(of_log))
     if customers is not None:
-        frame = keep(_with_customers(frame, customers, groupings))
-    return Paths(frame, flow, tuple(spans), until)
+        entrants, twice = _with_customers(entrants, customers, groupings)
+        crossovers = nw.concat([crossovers, twice])
+    crossovers = keep(crossovers.unique())
+    entrants, cohorts = _cohorts(entrants, [f"by {column}" for column in groupings])
+    start = entrants.join(crossovers, on=["customer", "span"], how="anti").with_columns(
+        nw.col("entered").alias("at")
+    )
+    units = rows
+    if flow.shares_events:
+        units = keep(_coded(log.units(flow.events, until), flow).drop("event"))
+    stages = _stages(keep(start.select(*ENTRANT, "at")), units, flow)
+    return Paths(stages, cohorts, crossovers, flow, tuple(spans), until)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What is asked of a log's rows: a flow, iterations, and grouping columns with their kinds."""
+def span_of(spans: Sequence[Span], at: nw.Expr) -> nw.Expr:
+    """Give the place in `spans` of the iteration that a time inside of one lies in."""
+    inside = [(at >= span.start) & (at < span.end) for span in spans]
+    places = [(within, place) for place, within in enumerate(inside)]
+    return _either(places).cast(nw.Int64)
 
-    flow: Flow
-    spans: tuple[Span, ...]
-    groupings: Mapping[str, str]
 
-    def straight(self, rows: Frame) -> Frame:
-        """Solve in one pass all whose first events after the trigger stand in the flow's order.
-
-        The others are marked `unclear`: somebody who did a later step before an earlier one (and
-        may have repeated it), or whose rows differ in a grouping.
-        """
-        at, entered = nw.col("at"), nw.col("0")
-        by = [f"by {column}" for column in self.groupings]
-        entrants = keep(
-            self._triggers(rows)
-            .group_by(*KEYS)
-            .agg(
-                at.min().alias("0"),
-                *(nw.col(column).min() for column in by),
-                *(nw.col(column).max().alias(f"other {column}") for column in by),
-            )
+def _entrants(rows: Frame, flow: Flow, spans: Sequence[Span], columns: Sequence[str]) -> Frame:
+    """Give each customer's first trigger in each iteration, with the grouping values there."""
+    at, entered = nw.col("at"), nw.col("entered")
+    by = [f"by {column}" for column in columns]
+    inside = _any(*((at >= span.start) & (at < span.end) for span in spans))
+    triggers = rows.filter(_among(flow, flow.trigger), inside).with_columns(
+        span_of(spans, at).alias("span")
+    )
+    first = keep(
+        triggers.group_by("customer", "span").agg(
+            at.min().alias("entered"),
+            *(nw.col(column).min() for column in by),
+            *(nw.col(column).max().alias(f"other {column}") for column in by),
         )
-        named = [f"by {column}" for column in self.experiments]
-        differs = [
-            (nw.col(column) != nw.col(f"entered {column}")) & (nw.col(column) != MISSING)
-            for column in named
-        ]
-        last = self._end(entered)
-        steps = {str(place): names for place, names in enumerate(self.places) if place}
-        reached = (
-            rows.filter(~_is(self.flow.trigger))
-            .join(
-                entrants.select(
-                    *KEYS, "0", *(nw.col(column).alias(f"entered {column}") for column in named)
-                ),
+    )
+    ends = sorted(spans, key=lambda span: span.start)
+    end = _either([(entered < span.end, span.end) for span in ends]).alias("end")
+    if not by:
+        return keep(first.with_columns(end))
+    mixed = _any(*(nw.col(column) != nw.col(f"other {column}") for column in by))
+    own = (
+        triggers.join(
+            first.filter(mixed).select("customer", "span", "entered"), on=["customer", "span"]
+        )
+        .filter(at == entered)
+        .group_by("customer", "span", "entered")
+        .agg(*(_only(nw.col(column) != MISSING, column).min().alias(column) for column in by))
+        .with_columns(*(nw.col(column).fill_null(MISSING) for column in by))
+    )
+    names = ["customer", "span", "entered", *by]
+    entrants = nw.concat([first.filter(~mixed).select(names), own.select(names)])
+    return keep(entrants.with_columns(end))
+
+
+def _crossovers(rows: Frame, entrants: Frame, experiments: Sequence[str]) -> Frame:
+    """Find who shows two values of an experiment from the trigger to the iteration's end."""
+    found = [entrants.filter(nw.col("entered") < nw.col("entered")).select("customer", "span")]
+    for column in experiments:
+        value, own = nw.col(f"by {column}"), nw.col("own")
+        others = (
+            rows.join(
+                entrants.select("customer", "span", "entered", "end", value.alias("own")),
                 on="customer",
             )
-            .filter(at >= entered, _any(at < last, self._in_window(at)))
-            .group_by(*KEYS)
-            .agg(
-                *(
-                    _only(_is(names), "at").min().alias(f"first {place}")
-                    for place, names in steps.items()
-                ),
-                *(((at < last) & _any(*differs)).any().alias("differs") for _ in named[:1]),
+            .filter(
+                value != own,
+                value != MISSING,
+                nw.col("at") >= nw.col("entered"),
+                nw.col("at") < nw.col("end"),
             )
+            .group_by("customer", "span", "own")
+            .agg(value.min().alias("one"), value.max().alias("two"))
         )
-        frame = entrants.join(reached, on=list(KEYS), how="left").with_columns(
-            _any(
-                *(nw.col(column) != nw.col(f"other {column}") for column in by),
-                *(nw.col("differs") for _ in named[:1]),
-            ).alias("unclear"),
-            nw.lit(value=False).alias("crossover"),
-        )
-        for place in steps:
-            first, before = nw.col(f"first {place}"), nw.col(str(int(place) - 1))
-            frame = frame.with_columns(
-                nw.when(first >= before, self._in_window(first)).then(first).alias(place),
-                _any(nw.col("unclear"), first < before).alias("unclear"),
-            )
-        return keep(frame.select(*KEYS, *by, "0", *steps, "crossover", "unclear"))
-
-    def winding(self, rows: Frame, units: Frame) -> Frame:
-        """Solve anybody, step by step: the specification as it reads.
-
-        `units` has `customer`, `event`, `at`, and where places of the flow share events `spare`,
-        the number of distinct rows alike in these.
-        """
-        state = self._taken(self._triggers(units), 0).with_columns(
-            nw.col("taken").alias("0"), *(used.alias(name) for name, used in self._used(0))
-        )
-        state = keep(state.drop("taken", "name"))
-        for place in range(1, len(self.places)):
-            at, before = nw.col("at"), nw.col(str(place - 1))
-            ahead = (
-                units.filter(_is(self.places[place]))
-                .join(state.filter(~before.is_null()), on="customer")
-                .filter(
-                    at >= before,
-                    self._in_window(at),
-                    *(
-                        (nw.col("event") != name)
-                        | (at > before)
-                        | (nw.col("spare") > nw.col(f"used {name}"))
-                        for name in self.shared
-                    ),
-                )
-            )
-            state = state.join(self._taken(ahead, place), on=list(KEYS), how="left").with_columns(
-                nw.col("taken").alias(str(place)),
-                *(used.alias(name) for name, used in self._used(place)),
-            )
-            state = keep(state.drop("taken", "name"))
-        state = state.drop(*(f"used {name}" for name in self.shared))
-        return self._with_cohorts(state, rows)
-
-    def _taken(self, ahead: Frame, place: int) -> Frame:
-        """Take the earliest row; of several at that time the one that the place names first."""
-        names = self.places[place]
-        rank = _either([(nw.col("event") == name, number) for number, name in enumerate(names)])
-        key = nw.col("at") * len(names) + rank
-        return (
-            ahead.group_by(*KEYS)
-            .agg(key.min().alias("key"))
-            .select(
-                *KEYS,
-                (nw.col("key") // len(names)).alias("taken"),
-                (nw.col("key") % len(names)).alias("name"),
-            )
-        )
-
-    def _used(self, place: int) -> list[tuple[str, nw.Expr]]:
-        """How many rows of each shared event the steps so far took at the newest step's time."""
-        found = []
-        for name in self.shared:
-            before = nw.lit(0)
-            if place:
-                still = nw.col("taken") == nw.col(str(place - 1))
-                before = nw.when(still).then(nw.col(f"used {name}")).otherwise(nw.lit(0))
-            names = self.places[place]
-            if name in names:
-                now = nw.col("name") == names.index(name)
-                before = before + nw.when(now).then(nw.lit(1)).otherwise(nw.lit(0))
-            found.append((f"used {name}", before))
-        return found
-
-    def _with_cohorts(self, state: Frame, rows: Frame) -> Frame:
-        """Add the grouping values of each entering trigger, and who is a crossover."""
-        if not self.groupings:
-            return state.with_columns(nw.lit(value=False).alias("crossover"))
-        at = nw.col("at")
-        entering = (at == nw.col("0")) & _is(self.flow.trigger)
-        before_end = at < self._end(nw.col("0"))
-        named = {
-            column: _only(before_end & (nw.col(f"by {column}") != MISSING), f"by {column}")
-            for column in self.experiments
-        }
-        differs = [nw.col(f"one {column}") != nw.col(f"two {column}") for column in named]
-        values = (
-            rows.join(state.select(*KEYS, "0"), on="customer")
-            .filter(at >= nw.col("0"))
-            .group_by(*KEYS)
-            .agg(
-                *(
-                    _only(entering & (nw.col(f"by {column}") != MISSING), f"by {column}")
-                    .min()
-                    .alias(f"by {column}")
-                    for column in self.groupings
-                ),
-                *(value.min().alias(f"one {column}") for column, value in named.items()),
-                *(value.max().alias(f"two {column}") for column, value in named.items()),
-            )
-            .with_columns(
-                _any(*differs).alias("crossover"),
-                *(nw.col(f"by {column}").fill_null(MISSING) for column in self.groupings),
-            )
-            .drop(*(f"{which} {column}" for which in ("one", "two") for column in named))
-        )
-        return keep(state.join(values, on=list(KEYS)))
-
-    def _triggers(self, rows: Frame) -> Frame:
-        """Give the triggers inside the iterations, with the iteration's place."""
-        at = nw.col("at")
-        inside = [(at >= span.start) & (at < span.end) for span in self.spans]
-        place = _either([(within, number) for number, within in enumerate(inside)])
-        return rows.filter(_is(self.flow.trigger), _any(*inside)).with_columns(
-            place.cast(nw.Int64).alias("span")
-        )
-
-    def _end(self, entered: nw.Expr) -> nw.Expr:
-        """Give the end of the iteration that a trigger inside of one lies in."""
-        return _either([(entered < span.end, span.end) for span in self._by_start])
-
-    def _in_window(self, at: nw.Expr) -> nw.Expr:
-        if self.flow.window is None:
-            return nw.lit(value=True)
-        return at <= nw.col("0") + self.flow.window // MICROSECOND
-
-    @property
-    def _by_start(self) -> list[Span]:
-        return sorted(self.spans, key=lambda span: span.start)
-
-    @property
-    def places(self) -> list[tuple[str, ...]]:
-        """The events of the trigger and of each step."""
-        return [self.flow.trigger, *(step.events for step in self.flow.steps)]
-
-    @property
-    def shared(self) -> list[str]:
-        """The events that count for more than one place of the flow."""
-        return [
-            name for name in self.flow.events if sum(name in place for place in self.places) > 1
-        ]
-
-    @property
-    def experiments(self) -> list[str]:
-        """The grouping columns of kind experiment."""
-        return [column for column, kind in self.groupings.items() if kind == "experiment"]
+        several = others.filter((own != MISSING) | (nw.col("one") != nw.col("two")))
+        found.append(several.select("customer", "span"))
+    return nw.concat(found)
 
 
-def _with_customers(frame: Frame, customers: Frame, groupings: Mapping[str, str]) -> Frame:
-    """Add the grouping values that the customers table holds, one row for each customer there."""
+def _with_customers(
+    entrants: Frame, customers: Frame, groupings: Mapping[str, str]
+) -> tuple[Frame, Frame]:
+    """Add the values that the customers table holds; give also whom it lists with two groups."""
     known = customers.collect_schema().names()
     columns = [column for column in groupings if column in known]
     table = customers.group_by("customer").agg(
         *(nw.col(column).cast(nw.String).min().alias(f"by {column}") for column in columns),
         *(nw.col(column).cast(nw.String).max().alias(f"other {column}") for column in columns),
     )
-    if frame.collect_schema()["customer"] != table.collect_schema()["customer"]:
-        frame = frame.with_columns(nw.col("customer").cast(nw.String))
-        table = table.with_columns(nw.col("customer").cast(nw.String))
+    if entrants.collect_schema()["customer"] != table.collect_schema()["customer"]:
+        named = nw.col("customer").cast(nw.String)
+        table = table.with_columns(named)
+        keys = entrants.with_columns(named.alias("(name)"))
+        joined = keys.join(table, left_on="(name)", right_on="customer", how="left").drop("(name)")
+    else:
+        joined = entrants.join(table, on="customer", how="left")
     twice = [
         nw.col(f"by {column}") != nw.col(f"other {column}")
         for column in columns
         if groupings[column] == "experiment"
     ]
-    return (
-        frame.join(table, on="customer", how="left")
-        .with_columns(
-            _any(nw.col("crossover"), *twice).alias("crossover"),
+    joined = keep(
+        joined.with_columns(
+            _any(*twice, nw.lit(value=False)).alias("twice"),
             *(nw.col(f"by {column}").fill_null(MISSING) for column in columns),
-        )
-        .drop(*(f"other {column}" for column in columns))
+        ).drop(*(f"other {column}" for column in columns))
     )
+    return joined.drop("twice"), joined.filter(nw.col("twice")).select("customer", "span")
+
+
+def _cohorts(entrants: Frame, by: Sequence[str]) -> tuple[Frame, Frame]:
+    """Number the cohorts, so that stages carry a number in place of the grouping values."""
+    if not by:
+        numbered = entrants.with_columns(nw.lit(0).alias("cohort"))
+        return numbered, numbered.select("cohort").head(1)
+    cohorts = keep(entrants.select(*by).unique().with_row_index("cohort", order_by=list(by)))
+    return entrants.join(cohorts, on=list(by)), cohorts
+
+
+def _stages(start: Frame, units: Frame, flow: Flow) -> tuple[Frame, ...]:
+    """Take step after step: the specification as it reads.
+
+    `units` has `customer`, `at`, `code`, and where places of the flow share events `spare`, the
+    number of distinct rows alike in these.
+    """
+    at, before = nw.col("at"), nw.col("before")
+    shared = _shared(flow)
+    state = start
+    if shared:
+        state = keep(_take(_triggers_at(start, units, flow), flow, flow.trigger, shared))
+    stages = [start]
+    for step in flow.steps:
+        ahead = (
+            units.filter(_among(flow, step.events))
+            .join(state.rename({"at": "before"}), on="customer")
+            .filter(
+                at >= before,
+                _in_window(flow, at),
+                *(
+                    (nw.col("code") != code) | (at > before) | (nw.col("spare") > nw.col(used))
+                    for code, used in shared.items()
+                ),
+            )
+        )
+        state = keep(_take(ahead, flow, step.events, shared))
+        stages.append(state.select(*ENTRANT, "at") if shared else state)
+    return tuple(stages)
+
+
+def _triggers_at(start: Frame, units: Frame, flow: Flow) -> Frame:
+    """Give the rows of the entering triggers, before any row was used."""
+    unused = [nw.lit(0).alias(used) for used in _shared(flow).values()]
+    entering = start.rename({"at": "before"}).with_columns(*unused)
+    triggers = units.filter(_among(flow, flow.trigger)).join(entering, on="customer")
+    return triggers.filter(nw.col("at") == nw.col("before"))
+
+
+def _take(ahead: Frame, flow: Flow, names: Sequence[str], shared: Mapping[int, str]) -> Frame:
+    """Take the earliest row; of several at that time the one that the place names first.
+
+    Where events are shared, count also how many rows of each were used at that time.
+    """
+    at = nw.col("at")
+    codes = [flow.events.index(name) for name in names]
+    if not shared:
+        return ahead.group_by(*ENTRANT).agg(at.min())
+    rank = _either([(nw.col("code") == code, rank) for rank, code in enumerate(codes)])
+    taken = ahead.group_by(*ENTRANT).agg(
+        (at * len(codes) + rank).min().alias("key"),
+        nw.col("before").max(),
+        *(nw.col(used).max() for used in shared.values()),
+    )
+    taken = taken.with_columns(
+        (nw.col("key") // len(codes)).alias("at"), (nw.col("key") % len(codes)).alias("rank")
+    )
+    still = at == nw.col("before")
+    counts = []
+    for code, used in shared.items():
+        count = nw.when(still).then(nw.col(used)).otherwise(nw.lit(0))
+        if code in codes:
+            now = nw.col("rank") == codes.index(code)
+            count = count + nw.when(now).then(nw.lit(1)).otherwise(nw.lit(0))
+        counts.append(count.alias(used))
+    return taken.with_columns(*counts).select(*ENTRANT, "at", *shared.values())
+
+
+def _coded(rows: Frame, flow: Flow) -> Frame:
+    """Number the events by their place among the flow's events."""
+    code = _either([(nw.col("event") == name, code) for code, name in enumerate(flow.events)])
+    return rows.with_columns(code.cast(nw.Int64).alias("code"))
+
+
+def _among(flow: Flow, names: Sequence[str]) -> nw.Expr:
+    return _any(*(nw.col("code") == flow.events.index(name) for name in names))
 
 
 def _is(events: Sequence[str]) -> nw.Expr:
     """Whether the row's event is one of these; spelled out, since engines push that further down."""
     return reduce(lambda one, other: one | other, [nw.col("event") == name for name in events])
+
+
+def _shared(flow: Flow) -> dict[int, str]:
+    """Give the events that count for more than one place of the flow, by code."""
+    places = [flow.trigger, *(step.events for step in flow.steps)]
+    return {
+        code: f"used {code}"
+        for code, name in enumerate(flow.events)
+        if sum(name in place for place in places) > 1
+    }
+
+
+def _in_window(flow: Flow, at: nw.Expr) -> nw.Expr:
+    if flow.window is None:
+        return nw.lit(value=True)
+    return at <= nw.col("entered") + flow.window // MICROSECOND
+
+
+def _experiments(groupings: Mapping[str, str]) -> list[str]:
+    return [column for column, kind in groupings.items() if kind == "experiment"]
 
 
 def _only(condition: nw.Expr, column: str) -> nw.Expr:
@@ -330,6 +317,8 @@ def _only(condition: nw.Expr, column: str) -> nw.Expr:
 
 def _any(*conditions: nw.Expr) -> nw.Expr:
     """Whether one of the conditions holds; an undefined one does not."""
+    if len(conditions) == 1:
+        return conditions[0]
     known = [condition.fill_null(value=False) for condition in conditions]
     return reduce(lambda one, other: one | other, known) if known else nw.lit(value=False)
 
