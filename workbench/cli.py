@@ -177,7 +177,7 @@ def report(
 ) -> None:
     """Publish the report of an iteration.
 
-    A page, the notebook behind it, and result.json. Says where the report lies, and each verdict in a sentence.
+    A page, the notebook behind it, and the same numbers as JSON. Says where the report lies, and each verdict in a sentence.
     """
     name = iteration or _newest(_load(study), as_of)
     from workbench.reports import publish
