@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Literal, get_args
 
-from scipy.special import ndtr
-
 from workbench.errors import unknown_name
 from workbench.exact import Edge, boschloo_pvalue, fisher_pvalue, lower_end, pvalue_from_below
 from workbench.score import (
@@ -273,8 +271,8 @@ def _test(
 
 def _normal_pvalue(statistic: float, alternative: str) -> float:
     if alternative == "two-sided":
-        return float(2.0 * ndtr(-abs(statistic)))
-    return float(ndtr(-statistic if alternative == "greater" else statistic))
+        return math.erfc(abs(statistic) / math.sqrt(2.0))
+    return 0.5 * math.erfc((statistic if alternative == "greater" else -statistic) / math.sqrt(2.0))
 
 
 def _exact_edge(

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -38,6 +37,8 @@ class Region:
 @lru_cache(maxsize=64)
 def log_choices(n: int) -> Array:
     """Give the logarithms of n over 0..n."""
+    from scipy.special import gammaln
+
     return np.asarray(
         gammaln(n + 1) - gammaln(np.arange(n + 1) + 1) - gammaln(n - np.arange(n + 1) + 1)
     )

@@ -11,11 +11,11 @@ Caffo (2000) The American Statistician 54:280-288; Wilson (1927) JASA 22:209-212
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ def normal_quantile(confidence_level: float) -> float:
     >>> round(normal_quantile(0.95), 6)
     1.959964
     """
-    return float(-ndtri((1.0 - confidence_level) / 2.0))
+    return -NormalDist().inv_cdf((1.0 - confidence_level) / 2.0)
 
 
 def _between(values: Array, low: float, high: float) -> Array:
