@@ -57,7 +57,7 @@ def test_the_sentence_of_a_supported_hypothesis():
     found = judge(hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100))
     assert found.sentence == (
         "48.0% (48/100) of the preview cohort reached imported, 30.0% (30/100) of the blank "
-        "cohort: an effect of +18.0 percentage points (90% interval +4.7 to +29.1), too large for "
+        "cohort: an effect of +18.0 [+4.7, +29.1] percentage points (90% interval), too large for "
         "chance alone (p = 0.00471)."
     )
 
@@ -73,7 +73,7 @@ def test_the_sentence_of_an_inconclusive_hypothesis_names_the_customers_needed()
     found = judge(hypothesis(), control=Counts(40, 100), treatment=Counts(44, 100))
     assert found.needed is not None
     assert found.needed > 1_000
-    assert f"{found.needed:,} more customers per cohort are needed to show +5.0 points" in (
+    assert f"{found.needed:,} more customers per cohort are needed to show +5 points" in (
         found.sentence
     )
 

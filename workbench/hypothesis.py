@@ -272,9 +272,8 @@ def _sentence(evaluation: Evaluation) -> str:
         f"{_share(found.control)} of the {claim.control.label} cohort"
     )
     effect = (
-        f"an effect of {formats.points(found.estimate)} percentage points "
-        f"({100 * found.confidence_level:.0f}% interval {formats.points(found.low)} to "
-        f"{formats.points(found.high)})"
+        f"an effect of {formats.effect(found.estimate, found.low, found.high)} percentage points "
+        f"({100 * found.confidence_level:.0f}% interval)"
     )
     middle = {
         Verdict.SUPPORTED: f"{effect}, too large for chance alone (p {_pvalue(found.pvalue)}).",
@@ -304,7 +303,7 @@ def _open(claim: Hypothesis, found: Comparison) -> str:
     if not claim.minimum_effect:
         return "whether there is an effect"
     return (
-        f"both no effect and one of {formats.points(claim.towards(found.estimate))} points, the least "
+        f"both no effect and one of {formats.worth(claim.towards(found.estimate))} points, the least "
         "worth having"
     )
 
@@ -321,7 +320,7 @@ def _outlook(evaluation: Evaluation) -> str:
             f"With {power} these customers could have shown {formats.points(evaluation.detectable)} points"
         )
     if evaluation.needed:
-        worth = formats.points(claim.towards(evaluation.comparison.estimate))
+        worth = formats.worth(claim.towards(evaluation.comparison.estimate))
         parts.append(
             f"{evaluation.needed:,} more customers per cohort are needed to show {worth} points"
         )
