@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from notebooks_for_tests import FINISH, write
 
 from workbench import kernels, reports
 from workbench.errors import DataError, ReportError, StudyError
+from workbench.readings import RESULT
 from workbench.reports import publish, safe_name
 
 
@@ -32,7 +34,7 @@ class FakeStudy:
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    monkeypatch.setattr(reports, "Study", FakeStudy)
+    monkeypatch.setattr("workbench.study.Study", FakeStudy)
     path = tmp_path / "study.yaml"
     path.touch()
     return path
@@ -174,11 +176,12 @@ def test_reports_published_at_once_are_never_mixed(study, template, tmp_path, mo
             "evaluations": [],
             "as_of": values["as_of"],
         }
-        data = {reports.RESULT: content, "text/plain": values["as_of"]}
+        data = {RESULT: content, "text/plain": values["as_of"]}
         ran.cells[-1].outputs = [nbformat.v4.new_output("display_data", data=data)]
         return kernels.Run(ran)
 
     monkeypatch.setattr(reports, "run", at_once)
+    monkeypatch.setattr(reports, "spare_kernel", nullcontext)
     days = [f"2026-02-{day:02d}" for day in range(1, 17)]
 
     def one(day):

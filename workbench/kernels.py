@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +27,28 @@ KINDS = {
     "CellTimeoutError": "it took too long",
     "DeadKernelError": "the kernel died (out of memory, or its process was ended)",
 }
+
+INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel sets before anything loads
+LAUNCHER = "ipykernel_launcher"
+SPARE = f"""
+import contextlib, importlib, json, runpy, sys
+here = [sys.path.pop(0)] if sys.path[0] == "" else []
+for name in sys.argv[1:]:
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+sys.path[:0] = here
+if arguments := sys.stdin.readline():
+    sys.argv = json.loads(arguments)
+    runpy.run_module("{LAUNCHER}", run_name="__main__", alter_sys=True)
+"""
+LOADED_BY_SPARE = (
+    "workbench.readings",
+    "workbench.plots",
+    "workbench.tables",
+    "workbench.cards",
+    "ipykernel.kernelapp",
+    "matplotlib.backends.backend_svg",
+)
 
 Progress = Callable[[int, int], None]
 
@@ -58,16 +83,72 @@ class Run:
     last_cell: int = -1
 
 
+@dataclass(frozen=True)
+class Spare:
+    """An interpreter that is no kernel yet: it loads what templates use, and waits to become one."""
+
+    process: subprocess.Popen[str]
+    log: IO[bytes]
+
+    def become_kernel(self, arguments: Sequence[str]) -> bool:
+        """Have it start a kernel with the launcher's arguments; say whether it could be told."""
+        stdin = self.process.stdin
+        if stdin is None or self.process.poll() is not None:
+            return False
+        try:
+            stdin.write(json.dumps([LAUNCHER, *arguments]) + "\n")
+            stdin.flush()
+        except OSError:
+            return False
+        return True
+
+
+@contextmanager
+def spare_kernel() -> Iterator[Spare | None]:
+    """Start an interpreter for a kernel that may be wanted soon; it runs nothing until it is.
+
+    So it loads its packages while this process loads papermill and looks through the input. None on
+    Windows, where a kernel is interrupted by what it is started with.
+    """
+    if sys.platform == "win32":
+        yield None
+        return
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603 - this same Python, with our own words
+            [sys.executable, "-c", SPARE, *LOADED_BY_SPARE],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            env={
+                **os.environ,
+                **_environment(),
+                "JPY_PARENT_PID": str(os.getpid()),
+                "MPLBACKEND": os.environ.get("MPLBACKEND") or INLINE,
+            },
+        )
+        try:
+            yield Spare(process, log)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdin is not None:
+                with suppress(OSError):
+                    process.stdin.close()
+
+
 def run(
     notebook: NotebookNode,
     values: Mapping[str, Any],
     *,
+    spare: Spare | None = None,
     cell_timeout: timedelta | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Run a notebook with papermill, in one new kernel of this same Python.
 
-    Papermill alone takes a notebook for completed whose kernel died, or in which a cell called
+    The kernel is what `spare` becomes, if there is one. Papermill alone takes a notebook for completed whose kernel died, or in which a cell called
     `sys.exit(0)`. Here each code cell must have run, without an error.
     """
     import papermill
@@ -92,7 +173,7 @@ def run(
 
     error: Exception | None = None
     try:
-        with tempfile.TemporaryFile() as log:
+        with nullcontext(spare.log) if spare is not None else tempfile.TemporaryFile() as log:
             papermill.execute_notebook(
                 notebook,
                 None,
@@ -104,7 +185,7 @@ def run(
                 execution_timeout=None
                 if cell_timeout is None
                 else math.ceil(cell_timeout.total_seconds()),
-                kernel_manager_class=_kernel_manager(log),
+                kernel_manager_class=_kernel_manager(log, spare),
                 on_notebook_start=keep,
                 on_cell_execute=started,
                 on_cell_executed=executed,
@@ -115,22 +196,29 @@ def run(
     return result
 
 
-def _kernel_manager(log: IO[bytes]) -> type:
+def _environment() -> dict[str, str]:
+    """Let a kernel find this same workbench."""
+    package = str(Path(__file__).resolve().parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
+def _kernel_manager(log: IO[bytes], spare: Spare | None) -> type:
     """Make kernels of this interpreter, which find the same packages as this process.
 
     What a kernel says about itself goes to `log`: what a cell writes is an output of the notebook.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-    package = str(Path(__file__).resolve().parent.parent)
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    launcher = [sys.executable, "-m", LAUNCHER]
     spec = KernelSpec(
-        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        argv=[*launcher, "-f", "{connection_file}"],
         display_name="Python 3",
         language="python",
         metadata={"supported_encryption": ["curve"]},
-        env={"PYTHONPATH": os.pathsep.join(paths), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+        env=_environment(),
     )
 
     class SamePython(AsyncKernelManager):
@@ -138,6 +226,18 @@ def _kernel_manager(log: IO[bytes]) -> type:
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
             await self._async_start_kernel(**{**options, "stdout": log, "stderr": log})
+
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+            local = self.provisioner
+            if (
+                spare is None
+                or not isinstance(local, LocalProvisioner)
+                or not spare.become_kernel(kernel_cmd[len(launcher) :])
+            ):
+                await super()._async_launch_kernel(kernel_cmd, **options)
+                return
+            local.process, local.pid, local.pgid = spare.process, *[spare.process.pid] * 2
+            self._reconcile_connection_info(local.connection_info)
 
     return SamePython
 

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import DataError, ReportError, StudyError, WorkbenchError
 from workbench.iterations import moment
-from workbench.kernels import Progress, run
+from workbench.kernels import Progress, Run, Spare, run, spare_kernel
 from workbench.parameters import find_template
-from workbench.readings import RESULT, chosen_iteration
-from workbench.study import Study
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -83,27 +81,20 @@ def publish(
         ReportError: The template or a parameter is wrong, the folder cannot be written, or the
             template failed: then the half-run notebook lies there as `NAME.failed.ipynb`.
     """
-    chosen = find_template(template)
-    for name in {"study", "iteration", "as_of"} & set(parameters or {}):
+    given = dict(parameters or {})
+    for name in {"study", "iteration", "as_of"} & given.keys():
         raise ReportError(
             f"parameter {name} has an argument of its own; leave it out of parameters"
         )
-    given = {"study": str(study_path), "iteration": iteration}
+    given |= {"study": str(study_path), "iteration": iteration}
     given |= {"as_of": as_of} if as_of else {}
-    values = chosen.values({**given, **(parameters or {})})
-    study = Study.load(study_path)
-    chosen_iteration(iteration, [each.name for each in study.spec.iterations])
-    _check_as_of(as_of)
-    folder = Path(output) if output else study.folder / "reports" / safe_name(iteration)
-    made = _check_writable(folder)
-    import papermill  # noqa: F401 - before the thread, since two threads may not load the same
-
-    warm = Thread(target=_import_exporter, daemon=True)
-    warm.start()
-    ran = run(chosen.notebook, values, cell_timeout=cell_timeout, progress=progress)
-    warm.join()
-    if ran.notebook is not None:
-        _forget_folders(ran.notebook)
+    with spare_kernel() as spare:
+        chosen = find_template(template)
+        values = chosen.values(given)
+        folder = _folder(study_path, iteration, output)
+        _check_as_of(as_of)
+        made = _check_writable(folder)
+        ran = _run(chosen.notebook, values, spare, cell_timeout=cell_timeout, progress=progress)
     failure = ran.failure
     if failure is not None and failure.error in BAD_INPUT:
         _remove(made)
@@ -120,6 +111,8 @@ def publish(
 
 def result_of(notebook: NotebookNode) -> dict[str, Any] | None:
     """Give the result that the last code cell of an executed notebook holds, if it does."""
+    from workbench.readings import RESULT
+
     last = next((each for each in reversed(notebook.cells) if each.cell_type == "code"), None)
     if last is None:
         return None
@@ -139,6 +132,36 @@ def safe_name(name: str) -> str:
     if safe == name:
         return name
     return f"{safe}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def _folder(study_path: str | Path, iteration: str, output: str | Path | None) -> Path:
+    """Look the study and the iteration over, and give the folder of the report."""
+    from workbench.readings import chosen_iteration
+    from workbench.study import Study
+
+    study = Study.load(study_path)
+    chosen_iteration(iteration, [each.name for each in study.spec.iterations])
+    return Path(output) if output else study.folder / "reports" / safe_name(iteration)
+
+
+def _run(
+    notebook: NotebookNode,
+    values: Mapping[str, Any],
+    spare: Spare | None,
+    *,
+    cell_timeout: timedelta | None,
+    progress: Progress | None,
+) -> Run:
+    """Run the template, and load what makes the page while the kernel is at work."""
+    import papermill  # noqa: F401 - before the thread, since two threads may not load the same
+
+    warm = Thread(target=_import_exporter, daemon=True)
+    warm.start()
+    ran = run(notebook, values, spare=spare, cell_timeout=cell_timeout, progress=progress)
+    warm.join()
+    if ran.notebook is not None:
+        _forget_folders(ran.notebook)
+    return ran
 
 
 def _check_as_of(as_of: str) -> None:
