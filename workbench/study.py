@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import duckdb
-import pandas as pd
 
 from workbench import comparisons, quality
 from workbench.aggregates import CountsTable, OutcomesTable, customers_table
@@ -25,6 +25,9 @@ from workbench.learning import learning_table, next_table
 from workbench.quality import DataReport, Problem
 from workbench.specification import StudySpec
 from workbench.steps import StepCounts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AsOf = str | date | datetime | None
 
@@ -168,6 +171,12 @@ class Study:
         return data.as_of(self._moment(as_of)) if isinstance(data, Journeys) else None
 
     def _evaluate(self, claim: Hypothesis, at: datetime | None) -> Evaluation:
+        """Evaluate a hypothesis, once for each time that it is looked at."""
+        if (claim, at) not in self._evaluations:
+            self._evaluations[claim, at] = self._evaluate_anew(claim, at)
+        return self._evaluations[claim, at]
+
+    def _evaluate_anew(self, claim: Hypothesis, at: datetime | None) -> Evaluation:
         columns = claim.columns
         counts = self._counts(columns, at, claim)
         try:
@@ -250,6 +259,10 @@ class Study:
     @property
     def _experiments(self) -> list[str]:
         return [column for column, kind in self.spec.groupings.items() if kind == "experiment"]
+
+    @cached_property
+    def _evaluations(self) -> dict[tuple[Hypothesis, datetime | None], Evaluation]:
+        return {}
 
     @cached_property
     def _spans(self) -> tuple[Span, ...]:
