@@ -182,7 +182,7 @@ def report(
     name = iteration or _newest(_load(study), as_of)
     from workbench.reports import publish
 
-    with working(f"Report of iteration {name}") as progress:
+    with working(f"Report of iteration {name}") as progress, _short_grammar():
         published = publish(
             study, iteration=name, template=template, output=output, as_of=as_of, progress=progress
         )
@@ -197,6 +197,24 @@ def report(
     else:
         write(str(published.html))
         _say(rows)
+
+
+@contextmanager
+def _short_grammar() -> Iterator[None]:
+    """Keep jsonschema, which comes with notebooks, from building a grammar of web addresses.
+
+    That takes it most of a second, for a format of values that notebooks do not have. Without the
+    grammar's package it goes without that format, so for once the package is not to be found.
+    """
+    package = "rfc3987_syntax"
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 @app.command(epilog="Example: workbench init my-study, then: workbench report my-study/study.yaml")
