@@ -72,7 +72,9 @@ def test_the_guide_has_a_study_for_each_kind_of_data():
     assert {"events", "counts", "outcomes"} <= set().union(*kinds)
 
 
-@pytest.mark.parametrize(("page", "number"), STUDIES, ids=str)
+@pytest.mark.parametrize(
+    ("page", "number"), STUDIES, ids=[f"{page.stem}-{number}" for page, number in STUDIES]
+)
 def test_studies_on_a_page_load_and_have_no_errors(page, number, tmp_path):
     for name, content in studies_of(page)[number].items():
         (tmp_path / name).write_text(content, encoding="utf-8")
