@@ -73,7 +73,7 @@ def test_begin_opens_the_study(monkeypatch):
         opened.append(path)
         return FakeStudy()
 
-    monkeypatch.setattr(readings, "Study", SimpleNamespace(load=load))
+    monkeypatch.setattr("workbench.study.Study", SimpleNamespace(load=load))
     assert begin(study="a.yaml", iteration=2026.1).at == {"iteration": "2026.1", "as_of": None}
     assert begin(iteration="2026.1", as_of="2026-02-01").as_of == "2026-02-01"
     assert opened == ["a.yaml", readings.bundled_study()]

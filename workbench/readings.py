@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from workbench.cards import Cover
 from workbench.displays import Column, Table
 from workbench.errors import StudyError, unknown_name
-from workbench.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.hypothesis import Evaluation
+    from workbench.study import Study
 
 RESULT = "application/vnd.workbench.result+json"
 BUNDLED = "studies/guided-import/study.yaml"
@@ -138,6 +138,8 @@ def begin(*, study: str | Path = "", iteration: object, as_of: object = "") -> R
     two iterations look alike as numbers (2026.1 and 2026.10). An empty `study` is the one that
     comes with the workbench, an empty `as_of` the newest event.
     """
+    from workbench.study import Study
+
     opened = Study.load(study or bundled_study())
     names = [each.name for each in opened.spec.iterations]
     return Reading(opened, chosen_iteration(iteration, names), str(as_of) or None)

@@ -137,11 +137,11 @@ def safe_name(name: str) -> str:
 def _folder(study_path: str | Path, iteration: str, output: str | Path | None) -> Path:
     """Look the study and the iteration over, and give the folder of the report."""
     from workbench.readings import chosen_iteration
-    from workbench.study import Study
+    from workbench.specification import read_study
 
-    study = Study.load(study_path)
-    chosen_iteration(iteration, [each.name for each in study.spec.iterations])
-    return Path(output) if output else study.folder / "reports" / safe_name(iteration)
+    study = Path(study_path)
+    chosen_iteration(iteration, [each.name for each in read_study(study).iterations])
+    return Path(output) if output else study.parent / "reports" / safe_name(iteration)
 
 
 def _run(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from workbench.aggregates import CountsSource, CustomersSource
 from workbench.cohorts import Cohort, GroupingKind
+from workbench.documents import read_document
 from workbench.errors import StudyError, unknown_name
 from workbench.events import EventsSource
 from workbench.flow import Flow
@@ -127,3 +129,11 @@ class StudySpec(Spec):
         if cohort.iteration is not None and cohort.iteration not in iterations:
             said = unknown_name("iteration", cohort.iteration, iterations)
             yield (*place, "iteration"), said
+
+
+def read_study(path: Path) -> StudySpec:
+    """Read a study file, not its data; raise StudyError, with file and line, for a broken rule."""
+    spec, document = read_document(path, StudySpec)
+    for place, said in spec.contradictions():
+        raise StudyError(f"{document.at(*place)}: {said}")
+    return spec

@@ -14,7 +14,6 @@ import duckdb
 
 from workbench import comparisons, quality
 from workbench.aggregates import CountsTable, OutcomesTable, customers_table
-from workbench.documents import read_document
 from workbench.engines import read_table
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.events import EventLog
@@ -23,7 +22,7 @@ from workbench.iterations import Span, in_zone, moment, select, to_instant
 from workbench.journeys import Journeys
 from workbench.learning import learning_table, next_table
 from workbench.quality import DataReport, Problem
-from workbench.specification import StudySpec
+from workbench.specification import StudySpec, read_study
 from workbench.steps import StepCounts
 
 if TYPE_CHECKING:
@@ -48,10 +47,7 @@ class Study:
     def load(cls, path: str | Path) -> Study:
         """Read a study file; raise StudyError, naming file and line, for what breaks a rule."""
         path = Path(path)
-        spec, document = read_document(path, StudySpec)
-        for place, said in spec.contradictions():
-            raise StudyError(f"{document.at(*place)}: {said}")
-        return cls(spec, path.parent)
+        return cls(read_study(path), path.parent)
 
     def check(self) -> DataReport:
         """Read the data and name what is wrong with them, each with its count and an example."""
