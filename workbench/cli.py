@@ -6,6 +6,7 @@ bad input, with one sentence that says what is wrong, where, and the way out.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.iterations import Iteration
     from workbench.study import Study
 
+FEW_COLLECTIONS = 100_000  # new objects between them: a module that loads leaves no garbage
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
 ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
 VERDICT = ["hypothesis", "verdict", "sentence"]
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    gc.set_threshold(FEW_COLLECTIONS)
     try:
         code = app(arguments, prog_name="workbench", standalone_mode=False)
         sys.stdout.flush()

@@ -30,18 +30,22 @@ KINDS = {
 
 INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel sets before anything loads
 LAUNCHER = "ipykernel_launcher"
+# While modules load nothing becomes garbage; to look for it takes a fifth of the time.
 SPARE = f"""
-import contextlib, importlib, json, runpy, sys
+import contextlib, gc, importlib, json, runpy, sys
+gc.disable()
 here = [sys.path.pop(0)] if sys.path[0] == "" else []
 for name in sys.argv[1:]:
     with contextlib.suppress(Exception):
         importlib.import_module(name)
 sys.path[:0] = here
+gc.enable()
 if arguments := sys.stdin.readline():
     sys.argv = json.loads(arguments)
     runpy.run_module("{LAUNCHER}", run_name="__main__", alter_sys=True)
 """
 LOADED_BY_SPARE = (
+    "workbench.study",
     "workbench.readings",
     "workbench.plots",
     "workbench.tables",
