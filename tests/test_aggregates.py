@@ -62,6 +62,7 @@ def test_a_verdict_on_counts(trial):
         ("100,40,20", "100,,20", "Payments is 20 but Enrollments before it is empty; fill it in"),
         ("100,40,20", "100,-4,", "Enrollments is -4; a count is a whole number, 0 or more"),
         ("100,40,20", "100,4.5,", "Enrollments is 4.5; a count is a whole number"),
+        ("50,20,", '50,"2,0",', "Enrollments is '2,0'; a count is a whole number"),
         ("100,40,20", ",40,20", "Clicks is None; a count is a whole number"),
     ],
 )
@@ -118,6 +119,16 @@ def test_an_outcome_must_be_yes_or_no(tmp_path):
     (tmp_path / "study.yaml").write_text(OUTCOMES)
     (tmp_path / "players.csv").write_text("id,gate,day_1,day_7\n1,a,3,false\n")
     with pytest.raises(
-        WorkbenchError, match="column 'day_1' holds Int64; an outcome is true, false"
+        WorkbenchError, match="column 'day_1' holds 3; an outcome is true or 1, false or 0"
     ):
         Study.load(tmp_path / "study.yaml").learning_metrics()
+
+
+def test_an_outcome_may_be_one_or_zero(tmp_path):
+    (tmp_path / "study.yaml").write_text(OUTCOMES)
+    (tmp_path / "players.csv").write_text("id,gate,day_1,day_7\n1,a,1,0\n2,a,0,\n3,a,1,0\n")
+    table = Study.load(tmp_path / "study.yaml").learning_metrics()
+    assert table[["step", "aligned", "pending"]].values.tolist() == [
+        ["stayed_1", 2, 0],
+        ["stayed_7", 0, 1],
+    ]

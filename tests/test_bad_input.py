@@ -97,7 +97,7 @@ FILE = [
     ("  trigger: opened\n", "", "flow.trigger is missing; add it"),
     ("variant: experiment", "variant: experimental", "must be 'experiment', 'segment'"),
     ('iteration: "1"', 'iteration: "3"', "line 26: unknown iteration '3'; known: 1, 2"),
-    ('iteration: "1"', "iteration: 1.1", 'put it in quotes: "1.1"'),
+    ('iteration: "1"', "iteration: 1.10", '1.10 is read as a number; put it in quotes: "1.10"'),
     ("metric: imported", "metric: import", "unknown metric 'import'; did you mean 'imported'"),
     (
         "control: {variant: blank}",

@@ -79,10 +79,10 @@ def test_the_sentence_of_an_inconclusive_hypothesis_names_the_customers_needed()
 
 
 def test_a_broken_comparison_has_no_verdict_but_a_reason():
-    check = Check("sample ratio", "invalid", "the cohorts' sizes do not fit.")
+    check = Check("sample ratio", "invalid", "The cohorts' sizes do not fit.")
     found = judge(hypothesis(), control=Counts(1, 9), treatment=Counts(90, 100), checks=[check])
     assert found.verdict is Verdict.INVALID
-    assert found.sentence == "No verdict on imported: the cohorts' sizes do not fit."
+    assert found.sentence == "No verdict on imported. The cohorts' sizes do not fit."
 
 
 def test_a_warning_is_part_of_the_sentence():

@@ -67,7 +67,10 @@ class CountsTable:
         frame = self.table
         if self.source.time is not None:
             frame = instants(frame, self.source.time, self.source.timezone, self.source.source)
-        rows = collect(frame)
+        rows = [
+            {name: _whole(value) if name in roles else value for name, value in row.items()}
+            for row in collect(frame)
+        ]
         if not rows:
             msg = f"{self.source.source} has no rows; an empty table has nobody to learn from"
             raise DataError(msg)
@@ -176,10 +179,20 @@ class OutcomesTable:
                 msg = f"{self.source.source}: {unknown_name('column', column, schema.names())}"
                 raise DataError(msg)
         for column in self.outcomes.values():
+            if schema[column].is_integer():
+                value = nw.col(column)
+                other = collect(self.table.filter((value < 0) | (value > 1)).head(1))
+                if not other:
+                    continue
+                msg = (
+                    f"{self.source.source}: column {column!r} holds {other[0][column]}; an outcome "
+                    "is true or 1, false or 0, or empty while it is pending"
+                )
+                raise DataError(msg)
             if schema[column] != nw.Boolean:
                 msg = (
                     f"{self.source.source}: column {column!r} holds {schema[column]}; an outcome "
-                    "is true, false, or empty while it is pending"
+                    "is true or 1, false or 0, or empty while it is pending"
                 )
                 raise DataError(msg)
 
@@ -241,6 +254,12 @@ def _known(groupings: Iterable[str], columns: Sequence[str], table: str) -> None
         if column not in columns:
             msg = f"{table}: {unknown_name('grouping', column, columns)}"
             raise DataError(msg)
+
+
+def _whole(value: Any) -> Any:
+    """Read a whole number that a file holds as text; whatever else it holds stays as it is."""
+    written = value.strip() if isinstance(value, str) else ""
+    return int(written) if written.isdecimal() else value
 
 
 def _text(value: object) -> str:

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import ScalarNode
 
 from workbench.errors import StudyError
-from workbench.specs import Spec
+from workbench.specs import Spec, Written
 
 Kind = TypeVar("Kind", bound=Spec)
 
@@ -75,7 +77,7 @@ def _parse(path: Path) -> Any:
         msg = f"{path} is a folder; name the study file in it, such as {path / 'study.yaml'}"
         raise StudyError(msg)
     try:
-        content = YAML().load(path.read_text("utf-8-sig"))
+        content = _loader().load(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         msg = f"{path} does not exist; name a study file, or write one with: workbench init FOLDER"
         raise StudyError(msg) from None
@@ -92,6 +94,23 @@ def _parse(path: Path) -> Any:
         msg = f"{path} holds no keys; a study file starts with: name, title, events, flow"
         raise StudyError(msg)
     return content
+
+
+class _AsWritten(RoundTripConstructor):
+    """Reads numbers with a point as numbers that still know how they were written."""
+
+    def construct_written(self, node: ScalarNode) -> Written:
+        """Read one number."""
+        return Written(node.value)
+
+
+_AsWritten.add_constructor("tag:yaml.org,2002:float", _AsWritten.construct_written)
+
+
+def _loader() -> YAML:
+    loader = YAML()
+    loader.Constructor = _AsWritten
+    return loader
 
 
 def _plain(part: Any) -> Any:

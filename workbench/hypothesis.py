@@ -266,7 +266,7 @@ def _sentence(evaluation: Evaluation) -> str:
     claim, found = evaluation.hypothesis, evaluation.comparison
     if evaluation.verdict is Verdict.INVALID:
         reasons = " ".join(each.sentence for each in evaluation.checks if each.level == "invalid")
-        return f"No verdict on {claim.metric}: {reasons}"
+        return f"No verdict on {claim.metric}. {reasons}"
     rates = (
         f"{_share(found.treatment)} of the {claim.treatment.label} cohort reached {claim.metric}, "
         f"{_share(found.control)} of the {claim.control.label} cohort"

@@ -96,7 +96,7 @@ def before_after_check(claim: Hypothesis, *, endless: bool) -> Check:
     before, after = claim.iteration_of(claim.control), claim.iteration_of(claim.treatment)
     if endless:
         said = (
-            f"the flow has no window, so customers of {before} and {after} had unequal time to get "
+            f"The flow has no window, so customers of {before} and {after} had unequal time to get "
             "there; give the hypothesis a window, such as 14d."
         )
         return Check("equal time", "invalid", said)
@@ -135,7 +135,7 @@ def ratio_check(
             f"only {often} cases (sample ratio p {shown}), and a fault there shifts the effect."
         ),
         "invalid": (
-            f"the cohorts' sizes, {sizes} ({names}), do not fit equal shares (sample ratio "
+            f"The cohorts' sizes, {sizes} ({names}), do not fit equal shares (sample ratio "
             f"p {shown}), so customers were not allocated as planned; find out why and test again."
         ),
     }
@@ -167,7 +167,7 @@ def pending_check(open_customers: int, entered: int) -> Check:
     """Check how many customers' windows are still open."""
     share = open_customers / entered if entered else 0.0
     if entered and open_customers == entered:
-        said = "every customer is still pending: no window is over yet; look again later."
+        said = "Every customer is still pending; look again later."
         return Check("pending", "invalid", said, open_customers)
     if not open_customers:
         return Check("pending", "ok", "Every customer's window is over.", 0)

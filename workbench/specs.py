@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -49,10 +49,31 @@ def duration(value: object) -> object:
     return read
 
 
+class Written(float):
+    """A number that knows how it was written: 2026.10 is no 2026.1."""
+
+    written: str
+
+    def __new__(cls, written: str) -> Self:
+        """Read a number."""
+        plain = written.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
+        number = super().__new__(cls, plain)
+        number.written = written
+        return number
+
+
 def text(value: object) -> object:
-    """Refuse what YAML reads as a number or a truth value where a name is meant."""
+    """Refuse what YAML reads as a number or a truth value where a name is meant.
+
+    >>> text(Written("2026.10"))
+    Traceback (most recent call last):
+    ValueError: 2026.10 is read as a number; put it in quotes: "2026.10"
+    """
     if isinstance(value, bool | int | float):
-        msg = f'{value!r} is read as a {type(value).__name__}; put it in quotes: "{value}"'
+        kind = "truth value" if isinstance(value, bool) else "number"
+        written = str(value).lower() if isinstance(value, bool) else value
+        written = getattr(value, "written", written)
+        msg = f'{written} is read as a {kind}; put it in quotes: "{written}"'
         raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError into its own error
     return value
 
