@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, gammaln
 
 Array = npt.NDArray[np.float64]
 
@@ -19,6 +18,8 @@ def chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
     >>> round(chi_square([44_700, 45_489], [45_094.5, 45_094.5]), 4)
     0.0086
     """
+    from scipy.special import chdtrc
+
     if not sum(sizes):
         return 1.0
     statistic = sum((size - mean) ** 2 / mean for size, mean in zip(sizes, expected, strict=True))
@@ -31,6 +32,8 @@ def exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
     Every way to fill all cohorts but two is gone through at once; how the rest falls on the last
     two is binomial, and a sorted cumulative sum per rest answers which part of it counts.
     """
+    from scipy.special import gammaln
+
     customers = sum(sizes)
     logs = np.log(chances)
     observed = gammaln(customers + 1) + sum(

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from workbench.errors import unknown_name
 from workbench.exact import rejection_region
@@ -280,14 +280,19 @@ class _Plan:
             for p0, p1 in (restricted, (np.float64(control_rate), np.float64(treatment_rate)))
         )
         sides = 2.0 if self.alternative == "two-sided" else 1.0
-        reach = -float(ndtri(self.alpha / sides)) * under_null
+        reach = -NormalDist().inv_cdf(self.alpha / sides) * under_null
         above, below = effect - self.null - reach, self.null - effect - reach
         chance = 0.0
         if self.alternative != "less":
-            chance += float(ndtr(above / true)) if true > ROUNDING else float(above > ROUNDING)
+            chance += _below(above / true) if true > ROUNDING else float(above > ROUNDING)
         if self.alternative != "greater":
-            chance += float(ndtr(below / true)) if true > ROUNDING else float(below > ROUNDING)
+            chance += _below(below / true) if true > ROUNDING else float(below > ROUNDING)
         return min(chance, 1.0)
+
+
+def _below(quantile: float) -> float:
+    """Give the standard normal distribution's share below; as precise far out on the left."""
+    return 0.5 * math.erfc(-quantile / math.sqrt(2.0))
 
 
 @lru_cache(maxsize=64)
@@ -297,7 +302,7 @@ def _exact_region(plan: _Plan, n0: int, n1: int) -> Region:
 
 def _score_region(plan: _Plan, n0: int, n1: int) -> Region:
     sides = 2.0 if plan.alternative == "two-sided" else 1.0
-    level = -float(ndtri(plan.alpha / sides)) * finite_factor(n0, n1) ** 0.5
+    level = -NormalDist().inv_cdf(plan.alpha / sides) * finite_factor(n0, n1) ** 0.5
     up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
     if plan.alternative != "less":
         up = score_threshold(n0, n1, plan.null, level, from_above=False)
