@@ -149,15 +149,37 @@ def _summit(edge: Edge, where: float, high: float) -> float:
 
 
 def _crossing(edge: Edge, low: float, high: float, level: float) -> tuple[float, float]:
-    """Narrow [low, high] to where the raw p-value passes `level`: not at one end, at the other."""
-    rising = edge.bound(high, high, level) > level
-    while high - low > NARROW:
-        middle = 0.5 * (low + high)
-        if (edge.bound(middle, middle, level) > level) == rising:
-            high = middle
+    """Narrow [low, high] to where the raw p-value passes `level`: not at one end, at the other.
+
+    Chandrupatla (1997): by inverse quadratic interpolation where the p-values bend smoothly, by
+    halves where they leap.
+    """
+
+    def excess(difference: float) -> float:
+        return edge.bound(difference, difference) - level
+
+    at, across = high, low
+    value, opposite = excess(at), excess(across)
+    part = 0.5
+    while abs(across - at) > NARROW:
+        new = at + part * (across - at)
+        found = excess(new)
+        if (found > 0.0) == (value > 0.0):
+            before, earlier = at, value
         else:
-            low = middle
-    return low, high
+            before, earlier, across, opposite = across, opposite, at, value
+        at, value = new, found
+        part = 0.5
+        if earlier not in (value, opposite) and value != opposite:
+            along = (at - across) / (before - across)
+            up = (value - opposite) / (earlier - opposite)
+            if up * up < along and (1.0 - up) ** 2 < 1.0 - along:
+                part = value / (opposite - value) * earlier / (opposite - earlier) + (
+                    before - at
+                ) / (across - at) * value / (earlier - value) * opposite / (earlier - opposite)
+        least = min(0.5 * NARROW / max(abs(across - at), NARROW), 0.5)
+        part = min(max(part, least), 1.0 - least)
+    return min(at, across), max(at, across)
 
 
 def pvalue_from_below(edge: Edge, null: float) -> float:
