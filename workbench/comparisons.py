@@ -11,7 +11,7 @@ import pandas as pd
 from workbench.cohorts import MISSING, Cohort
 from workbench.errors import StudyError, unknown_name
 from workbench.hypothesis import DecisionRule, Evaluation, Hypothesis
-from workbench.proportions import Counts, compare
+from workbench.proportions import Comparison, Counts, compare
 from workbench.steps import StepCounts
 
 CHANGES = (
@@ -116,10 +116,13 @@ def effects(
 ) -> pd.DataFrame:
     """Compare control and treatment within each level of each grouping, by a rule's interval."""
     rows: list[tuple[Any, ...]] = []
+    compared: dict[tuple[Counts, Counts], Comparison] = {}  # some levels hold the same customers
     for grouping, (control, treatment) in levels.items():
         for level in sorted({*control, *treatment}, key=lambda name: (name == MISSING, name)):
             one, other = control.get(level, Counts(0, 0)), treatment.get(level, Counts(0, 0))
-            found = rule.compare(control=one, treatment=other)
+            if (one, other) not in compared:
+                compared[one, other] = rule.compare(control=one, treatment=other)
+            found = compared[one, other]
             numbers = (one.converted, one.total, other.converted, other.total)
             estimates = (found.estimate, found.low, found.high)
             rows.append((grouping, kinds[grouping], level, *numbers, *estimates))

@@ -51,6 +51,7 @@ LOADED_BY_SPARE = (
     "workbench.tables",
     "workbench.cards",
     "ipykernel.kernelapp",
+    "scipy.special",
     "matplotlib.backends.backend_svg",
 )
 
