@@ -49,6 +49,12 @@ def test_an_empty_cell_is_pending_and_never_zero(trial):
     assert paid["step_rate"] == 20 / 40
 
 
+def test_the_quality_counts_whoever_is_pending_at_any_step(trial):
+    rows = trial().quality("1").set_index("check")
+    assert rows.loc["customers", "value"] == 375
+    assert rows.loc["pending", "value"] == 375 - 210
+
+
 def test_a_verdict_on_counts(trial):
     (found,) = trial().evaluate()
     assert (found.comparison.control.total, found.comparison.treatment.total) == (150, 165)

@@ -14,6 +14,7 @@ import duckdb
 
 from workbench import comparisons, quality
 from workbench.aggregates import CountsTable, OutcomesTable, customers_table
+from workbench.cohorts import MISSING
 from workbench.engines import read_table
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.events import EventLog
@@ -66,8 +67,7 @@ class Study:
             try:
                 self._evaluate(claim, None)
             except WorkbenchError as error:
-                said = f"hypothesis {claim.name}, version {claim.version}: {error}"
-                problems.append(Problem("error", said, 1, {}))
+                problems.append(Problem("error", str(error), 1, {"version": claim.version}))
         return DataReport(tuple(problems))
 
     def learning_metrics(
@@ -148,16 +148,17 @@ class Study:
         (name,) = self._iterations(iteration)
         at, data = self._moment(as_of), self._data
         facts = quality.log_facts(data) if isinstance(data, Journeys) else []
-        first = self._first_step(self._counts((), at), name)
-        entered = sum(each.entered for each in first)
+        counts = self._counts((), at)
+        entered = sum(each.entered for each in self._first_step(counts, name))
+        closed = min((each.closed for each in counts if each.iteration == name), default=0)
         facts.append(("customers", entered, "ok", f"Customers who entered the flow in {name}."))
         checks = [
-            quality.pending_check(entered - sum(each.closed for each in first), entered),
+            quality.pending_check(entered - closed, entered),
             *self._crossovers(name, entered, at),
         ]
         for column in self._experiments:
             cohorts = self._first_step(self._counts((column,), at), name)
-            sizes = {each.cohort[0]: each.entered for each in cohorts}
+            sizes = {each.cohort[0]: each.entered for each in cohorts if each.cohort[0] != MISSING}
             checks.append(quality.ratio_check(sizes))
         return quality.quality_table(facts, checks)
 
@@ -237,7 +238,7 @@ class Study:
         return [each.name for each in select(self.spec.iterations, wanted)]
 
     def _columns(self, by: str | Sequence[str]) -> list[str]:
-        columns = [by] if isinstance(by, str) else list(by)
+        columns = [by] if isinstance(by, str) else list(dict.fromkeys(by))
         for column in columns:
             if column not in self.spec.groupings:
                 raise StudyError(unknown_name("grouping", column, self.spec.groupings))
