@@ -126,7 +126,7 @@ def safe_name(name: str) -> str:
     A name that had to be changed ends in a few letters of its hash, so that no two names meet.
 
     >>> safe_name("2026.1"), safe_name("Q1/2026: pilot")
-    ('2026.1', 'Q1-2026-pilot-ba0ee9')
+    ('2026.1', 'Q1-2026-pilot-ea4a3e')
     """
     safe = re.sub(r"[^\w.+-]+", "-", name).strip("-. ")[:80]
     if safe == name:
