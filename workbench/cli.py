@@ -105,6 +105,8 @@ def check(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
     with working("Checking"):
         report = _load(study).check()
     _show(report.table, form)
+    if report.table.empty:
+        tell("Nothing odd was found.")
     if found := len(report.errors):
         errors = f"{found} errors" if found > 1 else "an error"
         tell(f"workbench: {study} has {errors}; nothing can be concluded until that is mended")
@@ -190,7 +192,7 @@ def report(
             study, iteration=name, template=template, output=output, as_of=as_of, progress=progress
         )
     if not iteration:
-        tell(f"Iteration {name}, the newest with a hypothesis; --iteration NAME takes another")
+        tell(f"Iteration {name}, the newest to report on; --iteration NAME takes another")
     rows = [asdict(each) for each in published.verdicts]
     if form is Format.JSON:
         files = {name: str(getattr(published, name)) for name in ("html", "notebook", "result")}
