@@ -210,7 +210,7 @@ def test_report_says_where_it_lies_and_each_verdict(workbench, begun, tmp_path):
     assert verdicts == [f"{name}: {evaluation.verdict}. {evaluation.sentence}"]
     assert (
         said.err
-        == "Iteration 2026.1, the newest with a hypothesis; --iteration NAME takes another\n"
+        == "Iteration 2026.1, the newest to report on; --iteration NAME takes another\n"
     )
 
 
