@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SOURCE_LINES = 4
+SOON = 0.01  # seconds between looks whether a kernel has ended
 ERROR_MARKER = "papermill-error-cell-tag"
 
 KINDS = {
@@ -30,7 +31,8 @@ KINDS = {
 
 INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel sets before anything loads
 LAUNCHER = "ipykernel_launcher"
-# While modules load nothing becomes garbage; to look for it takes a fifth of the time.
+# While modules load nothing becomes garbage, and what is loaded stays: to look for garbage there
+# takes a fifth of the time, and again when the kernel ends.
 SPARE = f"""
 import contextlib, gc, importlib, json, runpy, sys
 gc.disable()
@@ -39,6 +41,7 @@ for name in sys.argv[1:]:
     with contextlib.suppress(Exception):
         importlib.import_module(name)
 sys.path[:0] = here
+gc.freeze()
 gc.enable()
 if arguments := sys.stdin.readline():
     sys.argv = json.loads(arguments)
@@ -231,6 +234,9 @@ def _kernel_manager(log: IO[bytes], spare: Spare | None) -> type:
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
             await self._async_start_kernel(**{**options, "stdout": log, "stderr": log})
+
+        async def _async_wait(self, pollinterval: float = SOON) -> None:
+            await super()._async_wait(min(pollinterval, SOON))
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
             local = self.provisioner
