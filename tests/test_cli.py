@@ -208,10 +208,7 @@ def test_report_says_where_it_lies_and_each_verdict(workbench, begun, tmp_path):
     (evaluation,) = Study.load(begun).evaluate(iteration="2026.1")
     name = evaluation.hypothesis.name
     assert verdicts == [f"{name}: {evaluation.verdict}. {evaluation.sentence}"]
-    assert (
-        said.err
-        == "Iteration 2026.1, the newest to report on; --iteration NAME takes another\n"
-    )
+    assert said.err == "Iteration 2026.1, the newest to report on; --iteration NAME takes another\n"
 
 
 def test_report_that_fails_is_no_success(workbench, begun, monkeypatch):
