@@ -154,3 +154,19 @@ def test_a_log_of_purchases_alone(tmp_path):
     )
     table = Study.load(tmp_path / "study.yaml").learning_metrics("1")
     assert table[FACTS].values.tolist() == [[2, 1, 1, 0]]
+
+
+def test_columns_may_be_called_anything(tmp_path):
+    (tmp_path / "e v.csv").write_text(
+        'my ""id"",ev,at,seg\'s\n'.replace('my ""id""', '"my ""id"""')
+        + "1,a,2026-01-05,x\n1,b,2026-01-06,x\n2,a,2026-01-05,y\n"
+    )
+    (tmp_path / "study.yaml").write_text(
+        "name: odd\n"
+        "events: {source: e v.csv, customer: 'my \"id\"', event: ev, time: at}\n"
+        'groupings: {"seg\'s": segment}\n'
+        "flow: {trigger: a, steps: [b]}\n"
+        'iterations: [{name: "1", start: 2026-01-05, end: 2026-01-07}]\n'
+    )
+    table = Study.load(tmp_path / "study.yaml").learning_metrics(by="seg's")
+    assert table[["seg's", "entered", "aligned"]].values.tolist() == [["x", 1, 1], ["y", 1, 0]]

@@ -63,9 +63,13 @@ def read_table(
         msg = f"{source} cannot be read: {str(error).splitlines()[0]}"
         raise DataError(msg) from None
     stem = "regexp_extract(filename, '([^/\\\\]+?)(\\.[^/\\\\]*)?$', 1) as filename"
-    kept = ", ".join(f'"{name}"' for name in native.columns if name != "filename")
+    kept = ", ".join(_quoted(name) for name in native.columns if name != "filename")
     frame = _frame(native.project(f"{kept}, {stem}"))
     return frame if names[0].endswith(PARQUET) else keep(frame)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def lazy(table: Any) -> Frame:
@@ -162,7 +166,9 @@ def _parsed(frame: Frame, column: str, *, zoned: bool) -> Frame:
     if frame.implementation.is_duckdb():
         kind = "timestamptz" if zoned else "timestamp"
         return _frame(
-            frame.to_native().project(f'*, epoch_us(try_cast("{column}" as {kind})) as "{AT}"')
+            frame.to_native().project(
+                f'*, epoch_us(try_cast({_quoted(column)} as {kind})) as "{AT}"'
+            )
         )
     if frame.implementation.is_pyspark():
         from pyspark.sql import functions as spark
@@ -194,7 +200,7 @@ def _micros(frame: Frame) -> Frame:
     """Turn the moments of AT into microseconds since 1970."""
     if frame.implementation.is_duckdb():
         native = frame.to_native()
-        kept = ", ".join(f'"{name}"' for name in native.columns if name != AT)
+        kept = ", ".join(_quoted(name) for name in native.columns if name != AT)
         return _frame(native.project(f'{kept}, epoch_us("{AT}") as "{AT}"'))
     if frame.implementation.is_pyspark():
         from pyspark.sql import functions as spark
