@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 def bounds(requirements: list[str]) -> dict[str, str]:
     """Split `name>=bound` into names and lower bounds."""
-    pairs = [re.fullmatch(r"([\w.-]+) ?(>=[\d.]+)", each) for each in requirements]
+    pairs = [re.fullmatch(r"([\w.-]+)(?:\[\w+\])? ?(>=[\d.]+)", each) for each in requirements]
     assert all(pairs), requirements
     return {canonicalize_name(pair[1]): pair[2] for pair in pairs if pair}
 
@@ -36,6 +36,7 @@ def wanted(*, spark: bool = True, bench: bool = False) -> dict[str, str]:
     return bounds(
         PROJECT["project"]["dependencies"]
         + extras["lab"]
+        + extras["postgres"]
         + groups["test"]
         + (extras["spark"] if spark else [])
         + (groups["bench"] if bench else [])
