@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.hypothesis import Check, Evaluation, Hypothesis, judge
+from workbench.hypothesis import Hypothesis
 from workbench.proportions import Counts
+from workbench.verdicts import Check, Evaluation, judge
 
 NAN = float("nan")
 SCRIPT = "<script>alert(1)</script>"

@@ -5,8 +5,8 @@ from bs4 import BeautifulSoup
 from results import DOLLARS, SCRIPT, evaluation, hypothesis
 
 from workbench import cards
-from workbench.hypothesis import Check, judge
 from workbench.proportions import Counts
+from workbench.verdicts import Check, judge
 
 
 def soup_of(*evaluations):

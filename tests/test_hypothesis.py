@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from workbench.hypothesis import Check, DecisionRule, Hypothesis, Verdict, judge
+from workbench.hypothesis import DecisionRule, Hypothesis, Verdict
 from workbench.proportions import Counts
+from workbench.verdicts import Check, judge
 
 
 def hypothesis(**changed):

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from workbench.cohorts import Cohort
     from workbench.events import EventLog
     from workbench.flow import Flow
-    from workbench.hypothesis import Evaluation, Hypothesis, Verdict
+    from workbench.hypothesis import Hypothesis, Verdict
     from workbench.proportions import Comparison, Counts, compare
     from workbench.study import Study
+    from workbench.verdicts import Evaluation
 
 __all__ = [
     "Cohort",
@@ -35,7 +36,7 @@ HOMES = {
     "Cohort": "cohorts",
     "Comparison": "proportions",
     "Counts": "proportions",
-    "Evaluation": "hypothesis",
+    "Evaluation": "verdicts",
     "EventLog": "events",
     "Flow": "flow",
     "Hypothesis": "hypothesis",

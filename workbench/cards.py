@@ -13,8 +13,8 @@ from workbench.displays import Badge
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from workbench.hypothesis import Evaluation
     from workbench.proportions import Counts
+    from workbench.verdicts import Evaluation
 
 NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
 

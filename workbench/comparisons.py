@@ -10,9 +10,10 @@ import pandas as pd
 
 from workbench.cohorts import MISSING, Cohort
 from workbench.errors import StudyError, unknown_name
-from workbench.hypothesis import DecisionRule, Evaluation, Hypothesis
+from workbench.hypothesis import DecisionRule, Hypothesis
 from workbench.proportions import Comparison, Counts, compare
 from workbench.steps import StepCounts
+from workbench.verdicts import Evaluation
 
 CHANGES = (
     "step",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
 
 from workbench import formats
-from workbench.hypothesis import Check, Hypothesis, Level
+from workbench.hypothesis import Hypothesis
 from workbench.journeys import Journeys, Odd
 from workbench.planning import sample_ratio
+from workbench.study_data import StudyData
+from workbench.verdicts import Check, Level
 
 WARN, INVALID = 0.01, 0.001
 MOST_CROSSOVERS = {"warn": 0.01, "invalid": 0.1}
@@ -83,6 +86,28 @@ def log_facts(data: Journeys) -> list[Fact]:
         ("duplicates", data.duplicates[0], "ok", "Rows that repeat another exactly; counted once."),
         ("ties", data.ties[0], "ok", "Moments with several events; the flow's order decides."),
     ]
+
+
+def of_iteration(data: StudyData, iteration: str, at: datetime | None) -> pd.DataFrame:
+    """Say how far an iteration's data can be trusted: check, value, level, sentence."""
+    facts = [] if data.journeys is None else log_facts(data.journeys)
+    counts = [each for each in data.counts((), at) if each.iteration == iteration]
+    entered = sum(each.entered for each in counts if each.step == data.spec.steps[0])
+    closed = min((each.closed for each in counts), default=0)
+    facts.append(("customers", entered, "ok", f"Customers who entered the flow in {iteration}."))
+    checks = [
+        pending_check(entered - closed, entered),
+        *crossovers(data, iteration, entered, at),
+        *(ratio_check(data.entered([column], at, iteration)) for column in data.experiments),
+    ]
+    return quality_table(facts, checks)
+
+
+def crossovers(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:
+    """Check how many customers of an iteration saw two groups, if the data can tell."""
+    if data.journeys is None or not data.experiments:
+        return []
+    return [crossover_check(data.journeys.crossovers(iteration, at), entered)]
 
 
 def quality_table(facts: Sequence[Fact], checks: Iterable[Check]) -> pd.DataFrame:

@@ -19,8 +19,8 @@ from workbench.errors import StudyError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.hypothesis import Evaluation
     from workbench.study import Study
+    from workbench.verdicts import Evaluation
 
 RESULT = "application/vnd.workbench.result+json"
 BUNDLED = "studies/guided-import/study.yaml"

@@ -11,8 +11,8 @@ from workbench.displays import Badge, Column, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.hypothesis import Evaluation
     from workbench.proportions import Comparison, Counts
+    from workbench.verdicts import Evaluation
 
 MOST_EVENTS = 5
 UNDECIDED = (formats.UNDEFINED, formats.UNDEFINED)
