@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from workbench.hypothesis import Hypothesis
+from workbench.judge import judge
 from workbench.proportions import Counts
-from workbench.verdicts import Check, Evaluation, judge
+from workbench.verdicts import Check, Evaluation
 
 NAN = float("nan")
 SCRIPT = "<script>alert(1)</script>"

@@ -5,8 +5,9 @@ from bs4 import BeautifulSoup
 from results import DOLLARS, SCRIPT, evaluation, hypothesis
 
 from workbench import cards
+from workbench.judge import judge
 from workbench.proportions import Counts
-from workbench.verdicts import Check, judge
+from workbench.verdicts import Check
 
 
 def soup_of(*evaluations):

@@ -7,8 +7,9 @@ import math
 import pytest
 
 from workbench.hypothesis import DecisionRule, Hypothesis, Verdict
+from workbench.judge import judge
 from workbench.proportions import Counts
-from workbench.verdicts import Check, judge
+from workbench.verdicts import Check
 
 
 def hypothesis(**changed):

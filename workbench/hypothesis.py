@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -21,6 +21,23 @@ def _inside(value: float) -> float:
 
 
 Probability = Annotated[float, AfterValidator(_inside)]
+Analysis = Literal["fixed", "sequential", "anytime"]
+Spending = Literal["obrien-fleming", "pocock"]
+FROZEN = (
+    "metric",
+    "iteration",
+    "alternative",
+    "minimum_effect",
+    "alpha",
+    "power",
+    "window",
+    "analysis",
+    "looks",
+    "spending",
+    "planned_customers",
+    "baseline",
+    "guardrails",
+)
 
 
 class Verdict(StrEnum):
@@ -64,8 +81,11 @@ class DecisionRule(Spec):
             confidence_level=self.confidence_level,
         )
 
-    def decide(self, comparison: Comparison) -> Verdict:
-        """Give the verdict: refuted if an effect worth having is ruled out, else by the test."""
+    def decide(self, comparison: Comparison, pvalue: float | None = None) -> Verdict:
+        """Give the verdict: refuted if an effect worth having is ruled out, else by the test.
+
+        `pvalue` takes the place of the comparison's own, where several are tested together.
+        """
         worth, low, high = self.minimum_effect, comparison.low, comparison.high
         refuted = {
             "greater": high < worth,
@@ -74,7 +94,8 @@ class DecisionRule(Spec):
         }[self.alternative]
         if refuted:
             return Verdict.REFUTED
-        return Verdict.SUPPORTED if comparison.pvalue <= self.alpha else Verdict.INCONCLUSIVE
+        tested = comparison.pvalue if pvalue is None else pvalue
+        return Verdict.SUPPORTED if tested <= self.alpha else Verdict.INCONCLUSIVE
 
     def customers_needed(self, control_rate: float, effect: float) -> int:
         """Give the customers per cohort that show `effect` with the power wanted."""
@@ -92,10 +113,21 @@ class DecisionRule(Spec):
         return -self.minimum_effect if down else self.minimum_effect
 
 
-class Hypothesis(DecisionRule):
-    """A claim about one metric of one iteration, for a control and a treatment cohort.
+class Guardrail(Spec):
+    """Another metric that must not suffer: the treatment may lose at most `margin`, a fraction."""
 
-    Any change of it is a new `version`. `window` replaces the flow's for this hypothesis alone.
+    metric: Name
+    margin: Probability
+
+
+class Hypothesis(DecisionRule):
+    """A claim about one metric of one iteration, for a control and one or more treatment cohorts.
+
+    `analysis` says when it may be looked at: "fixed" once, when `planned_customers` of each cohort
+    are through (worked out from `baseline`, the control's rate, if not given); "sequential" at up
+    to `looks` times, which share alpha by `spending`; "anytime" whenever somebody likes to.
+    `window` replaces the flow's for this hypothesis alone. Any change but of the statement is a
+    new `version`.
     """
 
     name: Name
@@ -105,7 +137,26 @@ class Hypothesis(DecisionRule):
     iteration: Name = ""
     control: Cohort
     treatment: Cohort
+    other_treatments: tuple[Cohort, ...] = ()
     window: Duration | None = None
+    analysis: Analysis = "fixed"
+    looks: int | None = Field(default=None, ge=2, le=50)
+    spending: Spending | None = None
+    planned_customers: int | None = Field(default=None, ge=1)
+    baseline: Probability | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several_treatments(cls, value: Any) -> Any:
+        """Let `treatment` be a list: every one of them is held against the control."""
+        treatment = value.get("treatment") if isinstance(value, dict) else None
+        if not isinstance(treatment, list | tuple):
+            return value
+        if not treatment:
+            msg = "treatment is an empty list; name the cohorts to hold against the control"
+            raise ValueError(msg)
+        return {**value, "treatment": treatment[0], "other_treatments": treatment[1:]}
 
     @model_validator(mode="before")
     @classmethod
@@ -117,17 +168,48 @@ class Hypothesis(DecisionRule):
         return value
 
     @model_validator(mode="after")
-    def _two_cohorts(self) -> Self:
+    def _different_cohorts(self) -> Self:
         if not self.iteration:
             msg = f"hypothesis {self.name!r} names no iteration; say which one tests it"
             raise ValueError(msg)
-        if (self.control.values, self.iteration_of(self.control)) == (
-            self.treatment.values,
-            self.iteration_of(self.treatment),
-        ):
-            msg = f"control and treatment are the same cohort ({self.control}); name two"
+        cohorts = [self.control, self.treatment, *self.other_treatments]
+        meant = [(each.values, self.iteration_of(each)) for each in cohorts]
+        for place, cohort in enumerate(cohorts):
+            if meant[place] in meant[:place]:
+                two = "control and treatment" if meant[place] == meant[0] else "two treatments"
+                msg = f"{two} are the same cohort ({cohort}); name two"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_analysis(self) -> Self:
+        if self.analysis == "sequential" and self.looks is None:
+            msg = (
+                f"hypothesis {self.name!r} is sequential; say how many looks it may take: looks: 4"
+            )
+            raise ValueError(msg)
+        for given in ("looks", "spending"):
+            if self.analysis != "sequential" and getattr(self, given) is not None:
+                msg = f"{given} is for analysis: sequential; this one is {self.analysis}, so leave it out"
+                raise ValueError(msg)
+        if any(each.metric == self.metric for each in self.guardrails):
+            msg = f"guardrail {self.metric!r} is the metric of the hypothesis; name another step"
             raise ValueError(msg)
         return self
+
+    @property
+    def arms(self) -> tuple[Hypothesis, ...]:
+        """The hypothesis once for each of its treatments."""
+        cohorts = (self.treatment, *self.other_treatments)
+        return tuple(
+            self.model_copy(
+                update={
+                    "treatment": each,
+                    "other_treatments": tuple(other for other in cohorts if other != each),
+                }
+            )
+            for each in cohorts
+        )
 
     def iteration_of(self, cohort: Cohort) -> str:
         """Give the iteration that a cohort's customers entered in."""
@@ -142,3 +224,10 @@ class Hypothesis(DecisionRule):
     def before_after(self) -> bool:
         """Whether the two cohorts entered in different iterations."""
         return self.iteration_of(self.control) != self.iteration_of(self.treatment)
+
+    def frozen(self) -> dict[str, Any]:
+        """Give the fields that may not change without a new version, as plain values."""
+        written = self.model_dump(mode="json", include=set(FROZEN))
+        treatments = sorted(map(str, (self.treatment, *self.other_treatments)))
+        cohorts = {"control": str(self.control), "treatment": str(self.treatment)}
+        return {**written, **cohorts, "treatments": treatments}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from workbench.errors import StudyError, unknown_name
 from workbench.specs import Name, Spec
 
+Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,6 +30,7 @@ class Iteration(Spec):
     """One iteration, `[start, end)`.
 
     Dates begin at midnight of the study's time zone. Studies without times have no dates.
+    `allocation` gives the planned shares of an experiment's cohorts; they are equal without it.
 
     >>> str(Iteration(name="2026.1", start="2026-01-05", end="2026-02-02"))
     '2026.1'
@@ -37,6 +39,7 @@ class Iteration(Spec):
     name: Name
     start: datetime | date | None = None
     end: datetime | date | None = None
+    allocation: Mapping[str, Share] = {}
 
     @field_validator("start", "end", mode="before")
     @classmethod

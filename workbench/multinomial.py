@@ -26,6 +26,30 @@ def chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
     return float(chdtrc(len(sizes) - 1, statistic))
 
 
+def homogeneity(one: Sequence[int], other: Sequence[int]) -> float:
+    """Give Pearson's chi-square p-value for two samples being of the same mix.
+
+    Levels that are expected fewer than five times in either sample are taken together (Cochran
+    1954). NaN where fewer than two levels are left.
+
+    >>> round(homogeneity([30, 60, 10], [50, 40, 10]), 4)
+    0.0111
+    """
+    from scipy.special import chdtrc
+
+    table = np.array([one, other], dtype=np.float64)
+    table = table[:, table.sum(axis=0) > 0]
+    share = table.sum(axis=1) / table.sum()
+    rare = table.sum(axis=0) * share.min() < 5
+    if rare.any():
+        table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    if table.shape[1] < 2:
+        return float("nan")
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    return float(chdtrc(table.shape[1] - 1, statistic))
+
+
 def exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
     """Sum the probabilities of the outcomes that are at most as likely as the observed one.
 

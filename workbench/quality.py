@@ -10,8 +10,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from workbench import formats
+from workbench.entries import again
 from workbench.hypothesis import Hypothesis
 from workbench.journeys import Journeys, Odd
+from workbench.multinomial import homogeneity
 from workbench.planning import sample_ratio
 from workbench.study_data import StudyData
 from workbench.verdicts import Check, Level
@@ -19,6 +21,7 @@ from workbench.verdicts import Check, Level
 WARN, INVALID = 0.01, 0.001
 MOST_CROSSOVERS = {"warn": 0.01, "invalid": 0.1}
 MOST_PENDING = 0.5
+MOST_CARRIED = 0.1
 ProblemLevel = Literal["error", "warning", "note"]
 Fact = tuple[str, float, Level, str]
 COLUMNS = ("level", "problem", "count", "example")
@@ -95,12 +98,36 @@ def of_iteration(data: StudyData, iteration: str, at: datetime | None) -> pd.Dat
     entered = sum(each.entered for each in counts if each.step == data.spec.steps[0])
     closed = min((each.closed for each in counts), default=0)
     facts.append(("customers", entered, "ok", f"Customers who entered the flow in {iteration}."))
+    planned = data.allocation(iteration)
     checks = [
         pending_check(entered - closed, entered),
         *crossovers(data, iteration, entered, at),
-        *(ratio_check(data.entered([column], at, iteration)) for column in data.experiments),
+        *(
+            ratio_check(data.entered([column], at, iteration), planned)
+            for column in data.experiments
+        ),
+        *carry_over(data, iteration, entered, at),
     ]
+    names = [each.name for each in data.spec.iterations]
+    if before := names[: names.index(iteration)][-1:]:
+        others = [each for each in data.spec.groupings if each not in data.experiments]
+        checks += [
+            mix_check(
+                column,
+                data.entered([column], at, before[0]),
+                data.entered([column], at, iteration),
+            )
+            for column in others
+        ]
     return quality_table(facts, checks)
+
+
+def carry_over(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:
+    """Check how many customers of an iteration entered an earlier one too, if the data can tell."""
+    names = [each.name for each in data.spec.iterations]
+    if data.journeys is None or not names.index(iteration):
+        return []
+    return [carry_over_check(again(data.journeys.paths(at), iteration), entered)]
 
 
 def crossovers(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:
@@ -141,30 +168,88 @@ def groups_check(claim: Hypothesis) -> Check:
     return Check("randomization", "warn", said)
 
 
-def ratio_check(
-    counts: Mapping[str, int], allocation: Sequence[float] | None = None, what: str = "cohorts"
-) -> Check:
-    """Check that an experiment's cohorts have the sizes that its allocation would give."""
-    if len(counts) < 2 or not sum(counts.values()):
-        return Check("sample ratio", "ok", f"The {what} hold too few cohorts to check their ratio.")
-    found = sample_ratio(list(counts.values()), allocation)
-    sizes = " : ".join(f"{count:,}" for count in counts.values())
-    names = " : ".join(counts)
+def ratio_check(counts: Mapping[str, int], allocation: Mapping[str, float] | None = None) -> Check:
+    """Check that an experiment's cohorts have the sizes that the planned allocation would give.
+
+    `allocation` gives a share for each cohort; without it they are equal.
+    """
+    planned = allocation or {}
+    unplanned = [
+        name for name, count in counts.items() if count and planned and name not in planned
+    ]
+    if unplanned:
+        said = (
+            f"{counts[unplanned[0]]:,} customers are in {unplanned[0]}, for which the allocation "
+            f"plans nobody ({_shares(planned)}); correct the allocation, or find out why."
+        )
+        return Check("sample ratio", "invalid", said, 0.0)
+    sizes = {name: counts.get(name, 0) for name in planned} or dict(counts)
+    if len(sizes) < 2 or not sum(sizes.values()):
+        return Check("sample ratio", "ok", "The cohorts hold too few cohorts to check their ratio.")
+    found = sample_ratio(list(sizes.values()), list(planned.values()) or None)
+    shown = " : ".join(f"{count:,}" for count in sizes.values())
+    names = " : ".join(sizes)
+    shares = f"shares of {_shares(planned)}" if planned else "equal shares"
     level: Level = "invalid" if found.pvalue < INVALID else "warn" if found.pvalue < WARN else "ok"
-    shown = f"{formats.pvalue(found.pvalue)}, {found.method}"
+    tested = f"{formats.pvalue(found.pvalue)}, {found.method}"
     often = f"{1000 * found.pvalue:.0f} in 1,000" if found.pvalue >= INVALID else "under 1 in 1,000"
     said = {
-        "ok": f"{sizes} customers ({names}) are what equal shares would give (p {shown}).",
+        "ok": f"{shown} customers ({names}) are what {shares} would give (p {tested}).",
         "warn": (
-            f"Check how customers were allocated: equal shares give {sizes} ({names}) or worse in "
-            f"only {often} cases (sample ratio p {shown}), and a fault there shifts the effect."
+            f"Check how customers were allocated: {shares} give {shown} ({names}) or worse in "
+            f"only {often} cases (sample ratio p {tested}), and a fault there shifts the effect."
         ),
         "invalid": (
-            f"The cohorts' sizes, {sizes} ({names}), do not fit equal shares (sample ratio "
-            f"p {shown}), so customers were not allocated as planned; find out why and test again."
+            f"The cohorts' sizes, {shown} ({names}), do not fit {shares} (sample ratio "
+            f"p {tested}), so customers were not allocated as planned; find out why and test again."
         ),
-    }
-    return Check("sample ratio", level, said[level], found.pvalue)
+    }[level]
+    return Check("sample ratio", level, said, found.pvalue)
+
+
+def carry_over_check(known: Mapping[str, int], entered: int) -> Check:
+    """Check how many customers met an earlier iteration before; `known` counts them for each."""
+    if not (entered and any(known.values())):
+        return Check("carry-over", "ok", "No customer entered an earlier iteration too.", 0)
+    name, most = max(known.items(), key=lambda each: each[1])
+    share = most / entered
+    said = (
+        f"{most:,} of {entered:,} customers ({formats.percent(share)}) entered iteration {name} "
+        "too, and may act on what they saw there."
+    )
+    return Check("carry-over", "warn" if share > MOST_CARRIED else "ok", said, most)
+
+
+def mix_check(grouping: str, before: Mapping[str, int], now: Mapping[str, int]) -> Check:
+    """Check whether an iteration's customers are of the same kinds as those of the one before."""
+    name = f"mix of {grouping}"
+    levels = [level for level in {**before, **now} if before.get(level) or now.get(level)]
+    old, new = ([each.get(level, 0) for level in levels] for each in (before, now))
+    if len(levels) < 2 or not (sum(old) and sum(new)):
+        return Check(name, "ok", f"There is no other mix of {grouping} to compare with.")
+    pvalue = homogeneity(old, new)
+    tested = formats.pvalue(pvalue)
+    if not pvalue < WARN:
+        said = f"The mix of {grouping} is that of the iteration before (p {tested})."
+        return Check(name, "ok", said, pvalue)
+    moved = max(levels, key=lambda level: abs(_part(now, level) - _part(before, level)))
+    shares = " to ".join(
+        formats.rate(_part(each, moved), each.get(moved, 0), sum(each.values()))
+        for each in (before, now)
+    )
+    said = (
+        f"The mix of {grouping} changed since the iteration before: {moved} went from {shares} "
+        f"(p {tested}), so the two iterations differ in their customers too."
+    )
+    return Check(name, "warn", said, pvalue)
+
+
+def _part(counts: Mapping[str, int], level: str) -> float:
+    return counts.get(level, 0) / sum(counts.values())
+
+
+def _shares(allocation: Mapping[str, float]) -> str:
+    return " : ".join(f"{name} {share:g}" for name, share in allocation.items())
 
 
 def crossover_check(crossovers: int, entered: int) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -72,6 +72,10 @@ class StudyData:
         rows = [each for each in self.counts(by, at) if (each.iteration, each.step) == here]
         rows.sort(key=lambda each: each.cohort)
         return {each.cohort[0]: each.entered for each in rows if each.cohort[0] != MISSING}
+
+    def allocation(self, iteration: str) -> Mapping[str, float]:
+        """Give the planned shares of an iteration's experiment cohorts; empty for equal ones."""
+        return next(each.allocation for each in self.spec.iterations if each.name == iteration)
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:

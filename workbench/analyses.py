@@ -1,0 +1,287 @@
+"""How a hypothesis is looked at: once at its planned size, at planned looks, or at any time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from workbench.errors import StudyError
+from workbench.hypothesis import Analysis, Hypothesis, Verdict
+from workbench.multiplicity import HolmBound, holm_bounds
+from workbench.proportions import Comparison, Counts, compare
+
+if TYPE_CHECKING:
+    from workbench.anytime import Outcomes
+
+Pair = tuple[Counts, Counts]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one look has to go on: the customers of control and treatment whose window is over.
+
+    `complete` means that nobody is still pending and nobody more will enter. `earlier` are the
+    cumulative counts of earlier looks, `in_order` the same customers in their order of entry.
+    `usual_rate` is the metric's rate as it was known before the iteration. `entered` and `per_day`
+    are those of the smaller cohort, `seen` is the time of the look, `ends` that of the iteration.
+    """
+
+    control: Counts
+    treatment: Counts
+    complete: bool = True
+    earlier: tuple[Pair, ...] = ()
+    in_order: Outcomes | None = None
+    usual_rate: float = math.nan
+    entered: int = 0
+    per_day: float = math.nan
+    seen: datetime | None = None
+    ends: datetime | None = None
+    window: timedelta | None = None
+
+    @property
+    def smaller(self) -> int:
+        """The customers of the smaller cohort."""
+        return min(self.control.total, self.treatment.total)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """When an analysis will decide, and on how many customers per cohort."""
+
+    at: datetime
+    customers: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an analysis has got, and whether it may decide.
+
+    `planned` and `through` count customers per cohort, the latter those of the smaller one whose
+    window is over. `early` forbids a decision, `final` says that this one stands for its iteration.
+    `expected` says when it will decide at the present rate of entry: when the planned customers are
+    through, or all of an iteration that ends before. `fraction` of the planned customers,
+    `boundary` (a z value) and `spent` (alpha) belong to planned looks, `evalue` and `blocks` to the
+    analysis at any time.
+    """
+
+    analysis: Analysis
+    planned: int | None
+    through: int
+    early: bool = False
+    final: bool = True
+    look: int = 1
+    looks: int | None = None
+    expected: Expected | None = None
+    fraction: float = math.nan
+    boundary: float = math.nan
+    spent: float = math.nan
+    evalue: float = math.nan
+    blocks: int = 0
+
+
+@dataclass(frozen=True)
+class GuardrailResult:
+    """Whether another metric held: `comparison` tests a loss of `margin` or more."""
+
+    metric: str
+    margin: float
+    comparison: Comparison
+    held: bool
+
+
+@dataclass(frozen=True)
+class Family:
+    """A hypothesis among the `size` tested together: Holm's p-value, and the interval with it.
+
+    `note` says for a reader what the interval is.
+    """
+
+    size: int
+    pvalue: float
+    low: float
+    high: float
+    note: str
+
+
+def analyse(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
+    """Compare the cohorts in the way that the hypothesis's analysis allows, and say how far it is.
+
+    Raises StudyError for planned looks without a planned size, and for an analysis at any time of
+    customers whose order of entry is not known.
+    """
+    if claim.analysis == "sequential":
+        return _sequential(claim, sample)
+    if claim.analysis == "anytime":
+        return _anytime(claim, sample)
+    planned = planned_size(claim, sample)
+    reached = sample.complete or (planned is not None and sample.smaller >= planned)
+    progress = Progress(
+        "fixed",
+        planned,
+        sample.smaller,
+        early=not reached,
+        final=reached,
+        expected=None if reached else _expected(planned, sample),
+    )
+    return claim.compare(control=sample.control, treatment=sample.treatment), progress
+
+
+def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
+    """Give the customers per cohort that the hypothesis plans for.
+
+    They are those it names, or those that show its minimum effect with its power from its
+    baseline, or else from the rate known before the iteration, or else from the control's. None if
+    it has no minimum effect, or one that the rate leaves no room for.
+    """
+    if claim.planned_customers is not None:
+        return claim.planned_customers
+    rates = (claim.baseline, sample.usual_rate, sample.control.rate)
+    rate = next((each for each in rates if each is not None and not math.isnan(each)), None)
+    if rate is None or not claim.minimum_effect:
+        return None
+    effects = {claim.towards(), claim.towards(math.copysign(1.0, rate - 0.5))}
+    room = [effect for effect in effects if 0 <= rate + effect <= 1]
+    return max((claim.customers_needed(rate, effect) for effect in room), default=None)
+
+
+def guardrails(claim: Hypothesis, counts: dict[str, Pair]) -> tuple[GuardrailResult, ...]:
+    """Test each guardrail of a hypothesis: one-sided, at its alpha, that no more than margin is lost.
+
+    `counts` gives control's and treatment's for each metric.
+    """
+    found = []
+    for each in claim.guardrails:
+        control, treatment = counts[each.metric]
+        comparison = compare(
+            control=control,
+            treatment=treatment,
+            alternative="greater",
+            null_effect=-each.margin,
+            confidence_level=1 - 2 * claim.alpha,
+        )
+        held = comparison.pvalue <= claim.alpha
+        found.append(GuardrailResult(each.metric, each.margin, comparison, held))
+    return tuple(found)
+
+
+def families(
+    claims: Sequence[Hypothesis], looked: Sequence[tuple[Comparison, Progress]]
+) -> list[Family | None]:
+    """Adjust hypotheses that are tested together, so that alpha holds for all of them (Holm 1979).
+
+    One that was looked at early is still in the race and counts as not rejected. The interval's end
+    that supports a claim is adjusted with it (Guilbaud 2008), where its analysis is fixed; the
+    other end, which refutes one, holds for its hypothesis alone. None for a hypothesis on its own,
+    and for one without a p-value.
+    """
+    pvalues = [1.0 if progress.early else found.pvalue for found, progress in looked]
+    tested = sum(not math.isnan(each) for each in pvalues)
+    if tested < 2:
+        return [None] * len(claims)
+    alpha = min(claim.alpha for claim in claims)
+    alternatives = [claim.alternative for claim in claims]
+    bounds = holm_bounds(pvalues, alternatives=alternatives, alpha=alpha)
+    adjusted: list[Family | None] = []
+    for claim, (found, progress), bound in zip(claims, looked, bounds, strict=True):
+        if math.isnan(bound.pvalue):
+            adjusted.append(None)
+            continue
+        low, high, note = found.low, found.high, "the interval belongs to this comparison alone"
+        if progress.analysis == "fixed" and not progress.early:
+            low, high, note = _region(claim, found, bound)
+        adjusted.append(Family(tested, bound.pvalue, low, high, note))
+    return adjusted
+
+
+def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[float, float, str]:
+    """Give the interval that goes with Holm's test; a one-sided claim keeps its own other end."""
+    low, high = found.low, found.high
+    if not math.isnan(bound.confidence_level):
+        alone = compare(
+            control=found.control,
+            treatment=found.treatment,
+            alternative=claim.alternative,
+            confidence_level=bound.confidence_level,
+        )
+        low, high = alone.low, alone.high
+    low, high = bound.region(low, high)
+    if math.isnan(low):
+        return found.low, found.high, "the interval belongs to this comparison alone"
+    if claim.alternative == "greater":
+        high = found.high
+    elif claim.alternative == "less":
+        low = found.low
+    return low, high, bound.note
+
+
+def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
+    from workbench.sequential import compare_sequential
+
+    planned = planned_size(claim, sample)
+    if planned is None:
+        msg = (
+            f"hypothesis {claim.name!r} is sequential but has no planned size; give "
+            "planned_customers, or a minimum_effect and a baseline that leaves room for it"
+        )
+        raise StudyError(msg)
+    looks = claim.looks or 1
+    found = compare_sequential(
+        control=sample.control,
+        treatment=sample.treatment,
+        earlier=sample.earlier,
+        planned=planned,
+        alternative=claim.alternative,
+        alpha=claim.alpha,
+        spending=claim.spending or "obrien-fleming",
+        final=sample.complete or len(sample.earlier) + 1 >= looks,
+    )
+    progress = Progress(
+        "sequential",
+        planned,
+        sample.smaller,
+        final=found.final or claim.decide(found.comparison) is not Verdict.INCONCLUSIVE,
+        look=found.look,
+        looks=looks,
+        expected=None if found.final else _expected(planned, sample),
+        fraction=found.fraction,
+        boundary=found.boundary,
+        spent=found.spent,
+    )
+    return found.comparison, progress
+
+
+def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
+    from workbench.anytime import compare_anytime
+
+    if sample.in_order is None:
+        msg = (
+            f"hypothesis {claim.name!r} is analysed at any time, which needs customers in their "
+            "order of entry, and only events tell it; use analysis: fixed or sequential"
+        )
+        raise StudyError(msg)
+    found = compare_anytime(sample.in_order, alternative=claim.alternative, alpha=claim.alpha)
+    progress = Progress(
+        "anytime",
+        claim.planned_customers,
+        sample.smaller,
+        final=sample.complete or claim.decide(found.comparison) is not Verdict.INCONCLUSIVE,
+        evalue=found.evalue,
+        blocks=found.blocks,
+    )
+    return found.comparison, progress
+
+
+def _expected(planned: int | None, sample: Sample) -> Expected | None:
+    """Say when the planned customers are through, if they go on entering as they did."""
+    seen, ends, window = sample.seen, sample.ends, sample.window or timedelta(0)
+    if seen is None or ends is None or not sample.per_day > 0:
+        return None
+    left = max(0.0, (ends - seen) / timedelta(days=1))
+    by_end = sample.entered + round(left * sample.per_day)
+    if planned is None or planned > by_end:
+        return Expected(max(seen, ends) + window, by_end)
+    missing = max(0, planned - sample.entered) / sample.per_day
+    return Expected(seen + timedelta(days=missing) + window, planned)

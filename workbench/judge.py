@@ -1,0 +1,248 @@
+"""The judge: the one place that makes a verdict of two cohorts' counts, and its plain sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from workbench import formats
+from workbench.analyses import Family, GuardrailResult, Progress, Sample, analyse
+from workbench.hypothesis import DecisionRule, Hypothesis, Verdict
+from workbench.planning import detectable_effect
+from workbench.proportions import Comparison, Counts
+from workbench.verdicts import Check, Decided, Evaluation
+
+
+def judge(
+    hypothesis: Hypothesis,
+    *,
+    control: Counts,
+    treatment: Counts,
+    checks: Sequence[Check] = (),
+    as_of: datetime | None = None,
+    looked: tuple[Comparison, Progress] | None = None,
+    guardrails: Sequence[GuardrailResult] = (),
+    family: Family | None = None,
+    decided: Decided | None = None,
+) -> Evaluation:
+    """Evaluate a hypothesis on counts: the one place that makes the verdict and its sentence.
+
+    `looked` is what `analyses.analyse` gave; without it the counts are taken for the whole sample.
+    """
+    comparison, progress = looked or analyse(hypothesis, Sample(control, treatment))
+    if family is not None:
+        comparison = replace(comparison, low=family.low, high=family.high)
+    if any(check.level == "invalid" for check in checks):
+        verdict, progress = Verdict.INVALID, replace(progress, early=False)
+    elif decided is not None:
+        verdict, progress = decided.verdict, replace(progress, early=False)
+    elif progress.early:
+        verdict = Verdict.INCONCLUSIVE
+    else:
+        verdict = hypothesis.decide(comparison, None if family is None else family.pvalue)
+    needed, detectable = _plan(hypothesis, comparison)
+    evaluation = Evaluation(
+        hypothesis,
+        as_of,
+        verdict,
+        "",
+        comparison,
+        tuple(checks),
+        needed,
+        detectable,
+        progress,
+        tuple(guardrails),
+        family,
+        decided,
+    )
+    return replace(evaluation, sentence=_sentence(evaluation))
+
+
+def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
+    """Work out how many customers per cohort are still missing, and what could be found now."""
+    if not (found.control.total and found.treatment.total):
+        return None, math.nan
+    rate = found.control.rate
+    effect = rule.towards(found.estimate)
+    detectable = detectable_effect(
+        control_rate=rate,
+        control_total=found.control.total,
+        treatment_total=found.treatment.total,
+        alternative=rule.alternative,
+        alpha=rule.alpha,
+        power=rule.power,
+    )
+    if not effect or not 0 <= rate + effect <= 1:
+        return None, detectable
+    wanted = rule.customers_needed(rate, effect)
+    return max(0, wanted - min(found.control.total, found.treatment.total)), detectable
+
+
+def _sentence(evaluation: Evaluation) -> str:
+    claim, found = evaluation.hypothesis, evaluation.comparison
+    if evaluation.verdict is Verdict.INVALID:
+        reasons = " ".join(each.sentence for each in evaluation.checks if each.level == "invalid")
+        return f"No verdict on {claim.metric}. {reasons}"
+    rates = (
+        f"{_share(found.treatment)} of the {claim.treatment.label} cohort reached {claim.metric}, "
+        f"{_share(found.control)} of the {claim.control.label} cohort"
+    )
+    effect = (
+        f"an effect of {formats.effect(found.estimate, found.low, found.high)} percentage points "
+        f"({100 * found.confidence_level:.0f}% interval)"
+    )
+    parts = [f"{rates}: {effect}{_middle(evaluation)}", _looks(evaluation), _outlook(evaluation)]
+    but = evaluation.verdict is Verdict.SUPPORTED
+    parts += [_guardrail(each, but=but) for each in evaluation.guardrails]
+    parts += [each.sentence for each in evaluation.checks if each.level == "warn"]
+    return " ".join(part for part in parts if part)
+
+
+def _middle(evaluation: Evaluation) -> str:
+    """Say what the effect means."""
+    claim, found, decided = evaluation.hypothesis, evaluation.comparison, evaluation.decided
+    if decided is not None:
+        return (
+            f". This was decided on {_day(decided.at)}, on {decided.customers:,} customers, and "
+            f"{claim.name} version {claim.version} is decided once: {decided.verdict}."
+        )
+    if evaluation.progress.early:
+        return f". {_early(evaluation.progress)}"
+    family = evaluation.family
+    several = "" if family is None else f", adjusted for {family.size} tests at once"
+    return {
+        Verdict.SUPPORTED: (
+            f", too large for chance alone (p {_pvalue(evaluation.pvalue)}{several})."
+        ),
+        Verdict.REFUTED: f", which rules out {_worth(claim, found)}.",
+        Verdict.INCONCLUSIVE: f", which leaves open {_open(claim, found)}.",
+    }[evaluation.verdict]
+
+
+def _early(progress: Progress) -> str:
+    """Say why a fixed analysis may not decide yet, and when it may."""
+    through = f"{progress.through:,} customers of the smaller cohort are through"
+    if progress.planned is not None:
+        through = f"{progress.through:,} of {progress.planned:,} planned customers per cohort are"
+        through += " through"
+    expected = progress.expected
+    if expected is None:
+        wait = "wait until no more of them are pending"
+    elif progress.planned is not None and expected.customers >= progress.planned:
+        wait = (
+            f"at the present rate of entry all of them are about {_day(expected.at)}; decide then"
+        )
+    else:
+        wait = (
+            f"the iteration will be over about {_day(expected.at)}, with {expected.customers:,} at "
+            "the present rate of entry; decide then"
+        )
+    return f"This is an early look, whatever it shows: {through}; {wait}."
+
+
+def _looks(evaluation: Evaluation) -> str:
+    """Say where planned looks, or an analysis at any time, stand."""
+    progress = evaluation.progress
+    if evaluation.decided is not None:
+        return ""
+    if progress.analysis == "anytime":
+        return (
+            f"The e-value is {_evalue(progress.evalue)} after {progress.blocks:,} blocks of "
+            "customers; it may be looked at as often as you like."
+        )
+    if progress.analysis == "fixed" or progress.planned is None:
+        return ""
+    of = f"look {progress.look} of {progress.looks}, at {100 * progress.fraction:.0f}% of the"
+    said = f"This is {of} {progress.planned:,} planned customers per cohort"
+    if evaluation.verdict is Verdict.SUPPORTED:
+        return f"{said}, and its boundary is crossed."
+    if progress.final or math.isnan(progress.boundary):
+        return f"{said}, and the last one."
+    return f"{said}; its boundary (z {progress.boundary:.2f}) is not crossed."
+
+
+def _guardrail(result: GuardrailResult, *, but: bool) -> str:
+    """Say whether a guardrail held, in the words of what may be lost."""
+    found = result.comparison
+    effect = formats.effect(found.estimate, found.low, found.high)
+    margin = f"{100 * result.margin:g}"
+    if math.isnan(found.estimate):
+        return f"Guardrail {result.metric}: nothing can be said ({found.reason})."
+    if result.held:
+        return (
+            f"Guardrail {result.metric} holds: a loss of {margin} points is ruled out ({effect})."
+        )
+    worst = formats.points(max(-found.low, 0.0), 2).lstrip("+")
+    return (
+        f"{'But guardrail' if but else 'Guardrail'} {result.metric} does not hold: it may lose "
+        f"{worst} points ({effect}), and {margin} is the most allowed."
+    )
+
+
+def _worth(claim: Hypothesis, found: Comparison) -> str:
+    least = f"{100 * claim.minimum_effect:g}"
+    if not claim.minimum_effect:
+        return "any effect in the hoped-for direction"
+    if claim.alternative == "two-sided":
+        return f"a change of {least} points either way, the least worth having"
+    way = "gain" if claim.alternative == "greater" else "drop"
+    small = found.low > 0 if claim.alternative == "greater" else found.high < 0
+    but = "; there is one, but a smaller one" if small else ""
+    return f"a {way} of {least} points, the least worth having{but}"
+
+
+def _open(claim: Hypothesis, found: Comparison) -> str:
+    if math.isnan(found.estimate):
+        return f"everything ({found.reason})"
+    if not claim.minimum_effect:
+        return "whether there is an effect"
+    return (
+        f"both no effect and one of {formats.worth(claim.towards(found.estimate))} points, the least "
+        "worth having"
+    )
+
+
+def _outlook(evaluation: Evaluation) -> str:
+    """Say, for an inconclusive verdict, what could have been found and who is still needed."""
+    claim, found = evaluation.hypothesis, evaluation.comparison
+    progress = evaluation.progress
+    open_end = evaluation.verdict is Verdict.INCONCLUSIVE and evaluation.decided is None
+    if not open_end or progress.early or progress.analysis != "fixed" or math.isnan(found.estimate):
+        return ""
+    power = f"a power of {100 * claim.power:g}%"
+    parts = []
+    if not math.isnan(evaluation.detectable):
+        parts.append(
+            f"With {power} these customers could have shown {formats.points(evaluation.detectable)} points"
+        )
+    if evaluation.needed:
+        worth = formats.worth(claim.towards(found.estimate))
+        parts.append(
+            f"{evaluation.needed:,} more customers per cohort are needed to show {worth} points"
+        )
+    elif evaluation.needed == 0:
+        parts.append(
+            "that is enough for the effect worth having, and chance or a smaller effect hid it"
+        )
+    return "; ".join(parts) + "." if parts else ""
+
+
+def _share(counts: Counts) -> str:
+    if not counts.total:
+        return "nobody (0/0)"
+    return formats.rate(counts.rate, counts.converted, counts.total)
+
+
+def _pvalue(pvalue: float) -> str:
+    written = formats.pvalue(pvalue)
+    return written if written.startswith("<") else f"= {written}"
+
+
+def _evalue(evalue: float) -> str:
+    return f"{evalue:,.0f}" if evalue >= 100 else f"{evalue:.3g}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"

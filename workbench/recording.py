@@ -1,0 +1,138 @@
+"""Recording: what a look leaves in the ledger, and what the ledger says before the next one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+
+from workbench.analyses import Pair
+from workbench.hypothesis import Hypothesis, Verdict
+from workbench.ledger import Ledger
+from workbench.proportions import Counts
+from workbench.records import FinalVerdict, Look, Registration, Stored, standing
+from workbench.verdicts import Decided, Evaluation
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a ledger holds of the looks before."""
+
+    ledger: Ledger
+
+    def earlier(self, claim: Hypothesis, pair: Pair) -> tuple[Pair, ...]:
+        """Give the counts of the recorded looks that saw fewer customers than this one."""
+        seen = [_pair(each.record) for each in self.ledger.looks(*_key(claim))]
+        now = _customers(pair)
+        return tuple(each for each in dict.fromkeys(seen) if _customers(each) < now)
+
+    def decided(self, claim: Hypothesis, pair: Pair) -> Decided | None:
+        """Give the final verdict, if one was made on fewer customers than there are now."""
+        of_claim = [each for each in self._verdicts if _key_of(each.record) == _key(claim)]
+        if not of_claim:
+            return None
+        stands = of_claim[-1]
+        looks = self.ledger.looks(*_key(claim))
+        seen = [_pair(each.record) for each in looks if _same_data(each.record, stands.record)]
+        if not seen or _customers(seen[-1]) >= _customers(pair):
+            return None
+        verdict = Verdict(stands.record.verdict.partition(":")[0].partition(",")[0])
+        return Decided(verdict, stands.recorded_at, _customers(seen[-1]))
+
+    @cached_property
+    def _verdicts(self) -> tuple[Stored[FinalVerdict], ...]:
+        return standing(self.ledger.verdicts())
+
+
+def record(ledger: Ledger, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Put looks on record, and the verdicts that are final for their iteration.
+
+    Gives the evaluations with the number of their look. The same look at the same data is recorded
+    once. Raises StudyError for a frozen field that changed without a new version; what was recorded
+    before stays.
+    """
+    return [_recorded(ledger, each) for each in evaluations]
+
+
+def fingerprint(evaluation: Evaluation) -> str:
+    """Tell the data that a look rests on from others: equal data have equal fingerprints."""
+    found, progress = evaluation.comparison, evaluation.progress
+    pairs = [(found.control, found.treatment)]
+    pairs += [
+        (each.comparison.control, each.comparison.treatment) for each in evaluation.guardrails
+    ]
+    counts = [[each.converted, each.total] for pair in pairs for each in pair]
+    order = repr(progress.evalue) if progress.analysis == "anytime" else ""
+    return sha256(json.dumps([counts, order]).encode()).hexdigest()
+
+
+def _recorded(ledger: Ledger, evaluation: Evaluation) -> Evaluation:
+    claim, found = evaluation.hypothesis, evaluation.comparison
+    name, version, arm, iteration = _key(claim)
+    look = Look(
+        name,
+        version,
+        arm,
+        iteration,
+        None if evaluation.as_of is None else evaluation.as_of.isoformat(),
+        claim.analysis,
+        found.control.converted,
+        found.control.total,
+        found.treatment.converted,
+        found.treatment.total,
+        fingerprint(evaluation),
+        found.estimate,
+        found.low,
+        found.high,
+        found.confidence_level,
+        found.pvalue,
+        evaluation.progress.evalue,
+    )
+    verdict = None
+    if evaluation.decided is None and evaluation.progress.final:
+        verdict = FinalVerdict(
+            name,
+            version,
+            arm,
+            iteration,
+            evaluation.label,
+            evaluation.success,
+            _stream_pvalue(evaluation),
+            look.fingerprint,
+            evaluation.sentence,
+        )
+    done = ledger.record(Registration(name, version, arm, claim.frozen()), look, verdict)
+    return replace(evaluation, look=done.look_number)
+
+
+def _stream_pvalue(evaluation: Evaluation) -> float:
+    """Give the p-value of the claim that everything holds, its guardrails included.
+
+    That is the largest of theirs (intersection-union test: Berger 1982). NaN for no valid test.
+    """
+    if evaluation.verdict is Verdict.INVALID:
+        return float("nan")
+    return max([evaluation.pvalue, *(each.comparison.pvalue for each in evaluation.guardrails)])
+
+
+def _key(claim: Hypothesis) -> tuple[str, int, str, str]:
+    return claim.name, claim.version, str(claim.treatment), claim.iteration
+
+
+def _key_of(verdict: FinalVerdict) -> tuple[str, int, str, str]:
+    return verdict.hypothesis, verdict.version, verdict.arm, verdict.iteration
+
+
+def _pair(look: Look) -> Pair:
+    control = Counts(look.control_converted, look.control_closed)
+    return control, Counts(look.treatment_converted, look.treatment_closed)
+
+
+def _customers(pair: Pair) -> int:
+    return sum(each.total for each in pair)
+
+
+def _same_data(look: Look, verdict: FinalVerdict) -> bool:
+    return look.fingerprint == verdict.fingerprint
