@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,3 +40,24 @@ def real_data(root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; name its folder in WORKBENCH_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """Give the URL of a PostgreSQL server that lasts as long as the tests, or skip and say why."""
+    try:
+        with postgres.running() as url:
+            yield url
+    except postgres.CannotStartError as missing:
+        pytest.skip(f"no PostgreSQL server: {missing}")
+
+
+@pytest.fixture
+def schema(postgresql: str) -> str:
+    """Give a URL of the server at which nothing is yet: a schema of its own."""
+    import psycopg
+
+    name = f"s{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    return f"{postgresql}&options=-csearch_path%3D{name}"
