@@ -1,0 +1,269 @@
+"""Anytime-valid inference for two rates: the safe test and its interval, valid at every look.
+
+The data may be looked at after every customer, and the study stopped for any reason, without more
+false verdicts than alpha. The e-values, their source and why that holds are in
+`workbench.evidence`; the R package `safestats` is the reference for the numbers.
+
+>>> control = [False, False, True, False, False, False, True, False, False, False]
+>>> treatment = [True, True, True, True, True, True, False, True, True, True]
+>>> found = compare_anytime(Outcomes(control, treatment), alternative="greater")
+>>> print(f"{found.evalue:.2f}, p = {found.comparison.pvalue:.4f}, {found.blocks} blocks")
+7.64, p = 0.0474, 10 blocks
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.errors import unknown_name
+from workbench.evidence import Evidence, Sizes, converted_in_blocks, log_path, predictions
+from workbench.proportions import Alternative, Comparison, Counts, Ratio
+from workbench.score import Array
+
+Flags = npt.NDArray[np.bool_]
+
+TEST = "safe test (Turner, Ly & Grünwald)"
+INTERVAL = "anytime-valid (Turner & Grünwald)"
+MOST_LOG = 700.0  # e-values are shown up to exp(700)
+NEAR = 1e-9  # a distance from an end of the interval within its own rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """Who converted, in order of entry, among each cohort's customers whose window is over.
+
+    Any sequences of booleans (or zeros and ones); kept as arrays that cannot be written to.
+
+    >>> Outcomes([True, False], [1, 1, 0]).treatment
+    array([ True,  True, False])
+    >>> Outcomes([0, 2], [1])
+    Traceback (most recent call last):
+    ValueError: control holds 2; an outcome must be true or false
+    """
+
+    control: Flags
+    treatment: Flags
+
+    def __init__(
+        self, control: Sequence[bool] | npt.ArrayLike, treatment: Sequence[bool] | npt.ArrayLike
+    ) -> None:
+        for name, values in (("control", control), ("treatment", treatment)):
+            object.__setattr__(self, name, _flags(name, values, dimensions=1))
+
+
+@dataclass(frozen=True, slots=True)
+class AnytimeComparison:
+    """A comparison that is valid whenever it is looked at, with the path that led to it.
+
+    `comparison` holds the counts of the customers in whole blocks; `unused` customers of control and
+    of treatment still wait for their block. `evalue` is the evidence against the null now, `path`
+    the same after each block. `comparison.statistic` is the largest of them so far, 1 at least, and
+    the p-value is 1 over it: once it is at most alpha it stays there. The interval is in the same
+    way what every look so far has left.
+    """
+
+    comparison: Comparison
+    evalue: float
+    blocks: int
+    unused: tuple[int, int]
+    allocation: tuple[int, int]
+    path: tuple[float, ...]
+
+
+def compare_anytime(
+    outcomes: Outcomes,
+    *,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    null_effect: float = 0.0,
+    allocation: Sizes = (1, 1),
+) -> AnytimeComparison:
+    """Test and estimate the effect treatment - control, however often the data were looked at.
+
+    The null is that the effect equals `null_effect`; for "greater" that it is at most that, for
+    "less" at least. `allocation` says how many customers of control and of treatment make a block.
+    The interval is at level 1 - alpha for a two-sided test, holding every effect that is not
+    rejected; one-sided at 1 - 2 alpha, with the effects that neither of the two one-sided tests at
+    alpha rejects. So pvalue <= alpha exactly when the interval excludes `null_effect`. Where effects
+    further off than the null are not rejected though the null is, the p-value is the largest of
+    theirs. NaN where no block is whole, and for both ends of the interval where no effect is left,
+    as when rates change while customers enter; `comparison.reason` says so.
+
+    The counts and the estimate are of the last look. Since the interval has kept what earlier looks
+    left, the estimate may lie outside it after a swing of the data.
+
+    Raises ValueError for an argument out of range.
+
+    >>> outcomes = Outcomes([False] * 40, [True, False] * 20)
+    >>> found = compare_anytime(outcomes).comparison
+    >>> print(f"{found.estimate:.2f} [{found.low:.3f}, {found.high:.3f}], p = {found.pvalue:.2g}")
+    0.50 [0.256, 0.751], p = 4.5e-07
+    """
+    check_options(alternative, null_effect, allocation)
+    if not 0.0 < alpha < 0.5:
+        raise ValueError(f"alpha is {alpha}; it must lie between 0 and 0.5")
+    control, treatment = (
+        converted_in_blocks(flags, size)
+        for flags, size in zip((outcomes.control, outcomes.treatment), allocation, strict=True)
+    )
+    blocks = min(control.size, treatment.size)
+    control, treatment = control[:blocks], treatment[:blocks]
+    counts = [
+        Counts(int(converted.sum()), blocks * size)
+        for converted, size in zip((control, treatment), allocation, strict=True)
+    ]
+    path = log_path(control, treatment, allocation, null_effect, alternative)
+    result = Comparison(
+        control=counts[0],
+        treatment=counts[1],
+        estimate=counts[1].rate - counts[0].rate,
+        low=math.nan,
+        high=math.nan,
+        pvalue=math.nan,
+        statistic=math.nan,
+        test=TEST,
+        interval=INTERVAL,
+        alternative=alternative,
+        null_effect=null_effect,
+        confidence_level=1.0 - (alpha if alternative == "two-sided" else 2.0 * alpha),
+        ratio=Ratio(math.nan, math.nan, math.nan, "none that is anytime-valid"),
+        reason=f"no block of {allocation[0]} control and {allocation[1]} treatment is whole",
+    )
+    if blocks:
+        predicted = predictions(control, treatment, allocation)
+        evidence = Evidence(control, treatment, predicted, allocation, -math.log(alpha))
+        result = _concluded(result, evidence, path, alpha)
+    shown = np.exp(np.minimum(path, MOST_LOG))
+    return AnytimeComparison(
+        comparison=result,
+        evalue=float(shown[-1]) if blocks else 1.0,
+        blocks=blocks,
+        unused=(
+            outcomes.control.size - blocks * allocation[0],
+            outcomes.treatment.size - blocks * allocation[1],
+        ),
+        allocation=(int(allocation[0]), int(allocation[1])),
+        path=tuple(shown.tolist()),
+    )
+
+
+def evalues(
+    control: npt.ArrayLike,
+    treatment: npt.ArrayLike,
+    *,
+    alternative: Alternative = "two-sided",
+    null_effect: float = 0.0,
+    allocation: Sizes = (1, 1),
+) -> Array:
+    """Give the e-value after each block, for many runs at once: one row a run, in and out.
+
+    `control` and `treatment` are matrices of outcomes in order of entry. A run rejects at its first
+    e-value of 1 / alpha or more.
+
+    >>> evalues([[0, 0, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]]).round(3)
+    array([[ 1.   ,  3.011, 10.278],
+           [ 1.   ,  1.   ,  0.911]])
+    """
+    check_options(alternative, null_effect, allocation)
+    flags = [
+        _flags(name, values, dimensions=2)
+        for name, values in (("control", control), ("treatment", treatment))
+    ]
+    if flags[0].shape[0] != flags[1].shape[0]:
+        raise ValueError(
+            f"control has {flags[0].shape[0]} rows and treatment {flags[1].shape[0]};"
+            " each run needs a row in both"
+        )
+    first, second = (
+        converted_in_blocks(each, size) for each, size in zip(flags, allocation, strict=True)
+    )
+    blocks = min(first.shape[1], second.shape[1])
+    first, second = first[:, :blocks], second[:, :blocks]
+    path = log_path(first, second, allocation, null_effect, alternative)
+    return np.asarray(np.exp(np.minimum(path, MOST_LOG)))
+
+
+def _concluded(result: Comparison, evidence: Evidence, path: Array, alpha: float) -> Comparison:
+    """Add what follows from the e-values: p-value, interval, and why something is NaN."""
+    alternative, null = result.alternative, result.null_effect
+    one_sided = alternative != "two-sided"
+    low = evidence.end("greater" if one_sided else alternative, -1.0)
+    high = evidence.end("less" if one_sided else alternative, 1.0)
+    peak = max(0.0, float(path.max()))
+    pvalue = math.exp(-peak)
+    if pvalue <= alpha:
+        further = evidence.further(null, alternative, low + NEAR, high - NEAR)
+        if further < evidence.level:
+            # An effect further off than the null is not rejected: the interval holds both of them.
+            pvalue = math.exp(-further)
+    low, high = _settled(low, high, null, alternative, rejected=pvalue <= alpha)
+    reasons = ["no interval of the ratio is anytime-valid"]
+    if not result.control.converted:
+        reasons = ["no ratio: no control customer converted"]
+    if not low <= high:
+        low = high = math.nan
+        reasons.insert(0, "every effect is rejected: the rates seem to change as customers enter")
+    return replace(
+        result,
+        low=low,
+        high=high,
+        pvalue=pvalue,
+        statistic=math.exp(min(peak, MOST_LOG)),
+        ratio=replace(result.ratio, estimate=_ratio(result.control, result.treatment)),
+        reason="; ".join(reasons),
+    )
+
+
+def _ratio(control: Counts, treatment: Counts) -> float:
+    return treatment.rate / control.rate if control.converted else math.nan
+
+
+def _settled(
+    low: float, high: float, null: float, alternative: str, *, rejected: bool
+) -> tuple[float, float]:
+    """Move an end that lies within rounding of the null to the side that the p-value says."""
+    if not rejected:
+        low = min(low, null) if alternative != "less" else low
+        high = max(high, null) if alternative != "greater" else high
+    elif low <= null <= high:
+        lower = alternative == "greater" or (
+            alternative == "two-sided" and abs(low - null) <= abs(high - null)
+        )
+        if lower:
+            low = math.nextafter(null, math.inf)
+        else:
+            high = math.nextafter(null, -math.inf)
+    return low, high
+
+
+def _flags(name: str, values: Any, dimensions: int) -> Flags:
+    """Check outcomes and keep them where nobody writes to them."""
+    found = np.array(values)
+    if found.ndim != dimensions:
+        shape = "one row of outcomes" if dimensions == 1 else "a matrix with one row a run"
+        raise ValueError(f"{name} has {found.ndim} dimensions; it must be {shape}")
+    if found.dtype != np.bool_:
+        odd = found[~np.isin(found, (0, 1))]
+        if odd.size:
+            raise ValueError(f"{name} holds {odd[0]}; an outcome must be true or false")
+        found = found.astype(np.bool_)
+    found.setflags(write=False)
+    return found
+
+
+def check_options(alternative: str, null_effect: float, allocation: Sequence[int]) -> None:
+    """Raise ValueError for an option out of range."""
+    if alternative not in get_args(Alternative):
+        raise ValueError(unknown_name("alternative", alternative, get_args(Alternative)))
+    if not -1.0 < null_effect < 1.0:
+        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
+    if len(allocation) != 2 or not all(size >= 1 and size % 1 == 0 for size in allocation):
+        raise ValueError(
+            f"allocation is {allocation}; it must be two whole numbers of 1 or more, as (1, 1)"
+        )
