@@ -1,0 +1,374 @@
+"""Planned looks at two rates: group sequential tests by alpha spending, on counts.
+
+Each look has the information of its cohorts' harmonic mean size, as a fraction of the size planned;
+what alpha may be spent by then follows from that fraction alone, so looks may come when they come,
+as long as their timing does not depend on what was seen (Lan & DeMets 1983, Biometrika 70:659-663).
+
+Normal boundaries alone err too often in small cohorts. So each look's exact one-sided p-value (the
+score test's above 600 customers) is held against the boundary: the statistic is its normal
+quantile. By enumeration of all tables, with no effect and rates of 2 to 50 %, at 2, 4 and 8 looks at
+10 to 80 customers per cohort and a one-sided alpha of .05, this crosses with probability .048 at
+most; the score test would cross with up to .067 (10 per cohort) and .054 (80 per cohort).
+
+Until the boundary is crossed or no more customers come, interval and p-value are repeated ones,
+which hold at every look at once (Jennison & Turnbull 1989, JRSS B 51:305-361): the effects that this
+look's boundary would not reject, and the least alpha whose boundary this look would reach. Then they
+are those of the stage-wise order (Fairbanks & Madsen 1982, Biometrika 69:69-74; Tsiatis, Rosner &
+Mehta 1984, Biometrics 40:797-803): drifts from that order, put on the scale of the effect by the
+same exact test, so that one single look gives the exact test and interval themselves. A crossing
+ends the test: later customers do not count.
+
+Planning: a sequential test has its power where the fixed test at the same size has that of the same
+drift, which is how the exact test's own power enters; expected sizes by the same recursion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench import planning
+from workbench.boundaries import Spending, below, boundaries, check_design, sides, spent
+from workbench.designs import Design
+from workbench.planning import Test
+from workbench.proportions import Alternative, Comparison, Counts, compare
+from workbench.stages import Reached, SequentialTest
+
+__all__ = [
+    "ExpectedCustomers",
+    "SequentialComparison",
+    "Spending",
+    "boundaries",
+    "compare_sequential",
+    "customers_needed",
+    "detectable_effect",
+    "expected_customers",
+    "inflation",
+    "power",
+    "spent",
+]
+
+NEW = 1e-3  # a look adds information if it has at least this much more, relatively
+NAMES = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialComparison:
+    """What a look of a group sequential test says.
+
+    `comparison` holds the counts that the test rests on, the plain estimate (not adjusted for
+    stopping), the adjusted interval and p-value, and a ratio with its repeated interval:
+    pvalue <= alpha exactly if the boundary is `crossed`, and then the interval excludes the null
+    effect. `look` counts the looks that added information, `fraction` and `fractions` are theirs,
+    `boundary` is this look's critical value (inf while nothing may be spent), `spent` the alpha of
+    all sides so far. `final` says that the planned information is reached or no more will come.
+    `unbiased` is the median-unbiased estimate of a test that has ended, NaN before. `reason` says
+    why later counts do not matter, if so.
+    """
+
+    comparison: Comparison
+    look: int
+    fraction: float
+    fractions: tuple[float, ...]
+    boundary: float
+    spent: float
+    crossed: bool
+    final: bool
+    unbiased: float = math.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCustomers:
+    """How many customers of both cohorts a sequential test needs on average, until it ends."""
+
+    with_effect: float
+    without_effect: float
+
+
+def compare_sequential(
+    *,
+    control: Counts,
+    treatment: Counts,
+    earlier: Sequence[tuple[Counts, Counts]] = (),
+    planned: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    spending: Spending = "obrien-fleming",
+    null_effect: float = 0.0,
+    final: bool = False,
+) -> SequentialComparison:
+    """Evaluate a look, given the cumulative counts (control, treatment) of each earlier look.
+
+    `planned` is the number of customers per cohort at full information. A look with no more
+    information than the one before adds nothing, and that one's result stands. The look that
+    reaches the planned size, or passes it, spends all alpha that remains. So does a `final` look: no
+    more customers will come, for reasons other than what it shows. Either way with the correlation
+    that the real sizes give (as Wassmer & Brannath 2016, section 3.3, for over- and under-running).
+
+    Raises ValueError for arguments out of range.
+
+    >>> result = compare_sequential(
+    ...     control=Counts(24, 80),
+    ...     treatment=Counts(43, 80),
+    ...     earlier=[(Counts(13, 40), Counts(19, 40))],
+    ...     planned=100,
+    ...     alternative="greater",
+    ... )
+    >>> result.look, result.crossed, f"{result.boundary:.3f} {result.comparison.pvalue:.4f}"
+    (2, True, '1.914 0.0029')
+    """
+    check_design(alpha, alternative, spending)
+    if isinstance(planned, bool) or planned < 1:
+        raise ValueError(f"planned is {planned}; it must be 1 customer per cohort or more")
+    if not -1.0 < null_effect < 1.0:
+        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
+    looks = _informative([*earlier, (control, treatment)], planned)
+    closing = final or any(_size(*pair) >= planned for pair in (*looks[-1:], (control, treatment)))
+    turned = -1 if alternative == "less" else 1
+    reached = None
+    if looks:
+        test = SequentialTest(alpha, spending, turned * null_effect, alternative == "two-sided")
+        tables = [
+            (one.converted, one.total, other.converted, other.total)
+            for one, other in (pair[::turned] for pair in looks)
+        ]
+        sizes = tuple(_size(*pair) / planned for pair in looks)
+        reached = test.evaluate(tables, sizes, closing=closing)
+    at = looks[reached.look - 1] if reached else (control, treatment)
+    fractions = tuple(min(each, 1.0) for each in sizes[: reached.look]) if reached else ()
+    return SequentialComparison(
+        comparison=_comparison(at, reached, alternative, null_effect, alpha, spending),
+        look=len(fractions),
+        fraction=fractions[-1] if fractions else 0.0,
+        fractions=fractions,
+        boundary=reached.boundary if reached else math.inf,
+        spent=reached.spent if reached else 0.0,
+        crossed=reached is not None and reached.crossed,
+        final=closing,
+        unbiased=turned * reached.unbiased if reached else math.nan,
+        reason=_later(reached, at, (control, treatment), planned),
+    )
+
+
+def _size(control: Counts, treatment: Counts) -> float:
+    """Give the harmonic mean of the cohorts' sizes: twice the information per unit of variance."""
+    customers = control.total + treatment.total
+    return 2.0 * control.total * treatment.total / customers if customers else 0.0
+
+
+def _informative(
+    looks: Sequence[tuple[Counts, Counts]], planned: int
+) -> list[tuple[Counts, Counts]]:
+    """Keep the looks that have more information than those before, up to the planned size."""
+    kept: list[tuple[Counts, Counts]] = []
+    most = 0.0
+    for pair in looks:
+        if most < planned and _size(*pair) > most * (1.0 + NEW):
+            kept.append(pair)
+            most = _size(*pair)
+    return kept
+
+
+def _comparison(
+    at: tuple[Counts, Counts],
+    reached: Reached | None,
+    alternative: Alternative,
+    null_effect: float,
+    alpha: float,
+    spending: Spending,
+) -> Comparison:
+    """Put the adjusted numbers into a comparison of the counts they rest on."""
+    outside = 2.0 * below(-reached.boundary) if reached else alpha
+    plain = compare(
+        control=at[0],
+        treatment=at[1],
+        confidence_level=min(max(1.0 - outside, 1e-9), 1.0 - 1e-14),
+        test="score",
+    )
+    low = high = pvalue = statistic = math.nan
+    if reached:
+        low, high = reached.low, reached.high
+        pvalue, statistic = reached.pvalue, reached.statistic
+        if alternative == "less":
+            low, high, statistic = -high, -low, -statistic
+    return Comparison(
+        control=at[0],
+        treatment=at[1],
+        estimate=plain.estimate,
+        low=low,
+        high=high,
+        pvalue=pvalue,
+        statistic=statistic,
+        test=f"alpha spending ({NAMES[spending]})",
+        interval="stage-wise" if reached and reached.over else "repeated",
+        alternative=alternative,
+        null_effect=null_effect,
+        confidence_level=1.0 - alpha * (3 - sides(alternative)),
+        ratio=plain.ratio,
+        reason=plain.reason,
+    )
+
+
+def _later(
+    reached: Reached | None,
+    at: tuple[Counts, Counts],
+    now: tuple[Counts, Counts],
+    planned: int,
+) -> str:
+    """Say why the counts of this look are not those that the result rests on."""
+    if reached is None or at == now:
+        return ""
+    if reached.crossed:
+        return f"the boundary was crossed at look {reached.look}; later customers do not count"
+    if _size(*at) >= planned:
+        return f"the planned size was reached at look {reached.look}; later customers do not count"
+    return f"this look adds no information to look {reached.look}, whose result stands"
+
+
+def power(
+    *,
+    control_rate: float,
+    effect: float,
+    control_total: int,
+    treatment_total: int,
+    looks: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    null_effect: float = 0.0,
+    spending: Spending = "obrien-fleming",
+    test: Test = "auto",
+) -> float:
+    """Give the probability that some of equally spaced looks, the last at these sizes, crosses.
+
+    Raises ValueError for arguments out of range.
+
+    >>> sizes = {"control_total": 100, "treatment_total": 100}
+    >>> round(power(control_rate=0.2, effect=0.2, looks=4, alternative="greater", **sizes), 3)
+    0.919
+    """
+    plan = Design(looks, alternative, alpha, spending)
+    drift = plan.drift_of_fixed(
+        planning.power(
+            control_rate=control_rate,
+            effect=effect,
+            control_total=control_total,
+            treatment_total=treatment_total,
+            alternative=alternative,
+            alpha=alpha,
+            null_effect=null_effect,
+            test=test,
+        )
+    )
+    return plan.power(drift)
+
+
+def customers_needed(
+    *,
+    control_rate: float,
+    effect: float,
+    looks: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    power: float = 0.8,
+    allocation: float = 1.0,
+    null_effect: float = 0.0,
+    spending: Spending = "obrien-fleming",
+    test: Test = "auto",
+) -> int:
+    """Give the smallest control cohort, at the last look, with which looks find `effect`.
+
+    Raises ValueError as `workbench.planning.customers_needed` does.
+
+    >>> customers_needed(control_rate=0.5, effect=0.25, power=0.9, looks=4, test="score")
+    78
+    """
+    return planning.customers_needed(
+        control_rate=control_rate,
+        effect=effect,
+        alternative=alternative,
+        alpha=alpha,
+        power=Design(looks, alternative, alpha, spending, power).as_fixed(power),
+        allocation=allocation,
+        null_effect=null_effect,
+        test=test,
+    )
+
+
+def detectable_effect(
+    *,
+    control_rate: float,
+    control_total: int,
+    treatment_total: int,
+    looks: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    power: float = 0.8,
+    null_effect: float = 0.0,
+    spending: Spending = "obrien-fleming",
+    test: Test = "auto",
+) -> float:
+    """Give the effect nearest to the null that looks, the last at these sizes, find; or NaN."""
+    return planning.detectable_effect(
+        control_rate=control_rate,
+        control_total=control_total,
+        treatment_total=treatment_total,
+        alternative=alternative,
+        alpha=alpha,
+        power=Design(looks, alternative, alpha, spending, power).as_fixed(power),
+        null_effect=null_effect,
+        test=test,
+    )
+
+
+def expected_customers(
+    *,
+    control_rate: float,
+    effect: float,
+    control_total: int,
+    treatment_total: int,
+    looks: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    null_effect: float = 0.0,
+    spending: Spending = "obrien-fleming",
+    test: Test = "auto",
+) -> ExpectedCustomers:
+    """Give the customers used on average, of both cohorts, if looks end with a crossing.
+
+    `control_total` and `treatment_total` are the sizes at the last look.
+    """
+    plan = Design(looks, alternative, alpha, spending)
+    fixed = planning.power(
+        control_rate=control_rate,
+        effect=effect,
+        control_total=control_total,
+        treatment_total=treatment_total,
+        alternative=alternative,
+        alpha=alpha,
+        null_effect=null_effect,
+        test=test,
+    )
+    everyone = control_total + treatment_total
+    return ExpectedCustomers(
+        everyone * plan.expected_fraction(plan.drift_of_fixed(fixed)),
+        everyone * plan.expected_fraction(0.0),
+    )
+
+
+def inflation(
+    *,
+    looks: int,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    power: float = 0.8,
+    spending: Spending = "obrien-fleming",
+) -> float:
+    """Give the largest size of a sequential test relative to the fixed test with its power.
+
+    >>> round(inflation(looks=3, alternative="greater", alpha=0.025, power=0.9), 4)
+    1.0119
+    """
+    plan = Design(looks, alternative, alpha, spending, power)
+    return (plan.drift_of_power(power) / plan.drift_of_fixed(power)) ** 2
