@@ -1,0 +1,335 @@
+"""Voices: what customers said beside what they did; themes, contradictions, evidence cited."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from workbench.cohorts import MISSING
+from workbench.errors import DataError, StudyError, unknown_name
+from workbench.feedback import FeedbackSource, Remark
+from workbench.iterations import Iteration
+
+EVERYBODY = "(all)"
+ANYWHERE = "(no step)"
+NOT_ENTERED = "did not enter"
+DONE = ("aligned", "deviated", "pending", NOT_ENTERED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one customer did in one iteration: `done` at each step, and the values of groupings."""
+
+    customer: str
+    iteration: str
+    entered: date
+    done: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Theme(NamedTuple):
+    """How many customers of a cohort spoke of a theme at a step; `remarks` may be more.
+
+    `unnamed` counts the remarks of whole cohorts among them, whose customers nobody knows.
+    """
+
+    theme: str
+    step: str
+    grouping: str
+    level: str
+    customers: int
+    positive: int
+    negative: int
+    remarks: int
+    unnamed: int
+
+
+class Agreement(NamedTuple):
+    """What the customers who spoke of a step said by their newest remark, and what they did."""
+
+    step: str
+    customers: int
+    success_aligned: int
+    success_not_aligned: int
+    trouble_aligned: int
+    trouble_not_aligned: int
+
+
+class Contradiction(NamedTuple):
+    """A remark that what the customer did contradicts; ids and quotes only if the study says so."""
+
+    remark: str
+    iteration: str
+    step: str
+    theme: str
+    source: str
+    said: str
+    done: str
+    customer: str
+    quote: str
+
+
+class Cited(NamedTuple):
+    """What a hypothesis rests on: its remarks, by how many customers, and what they are about."""
+
+    hypothesis: str
+    version: int
+    remarks: tuple[str, ...]
+    customers: int
+    themes: tuple[str, ...]
+
+
+class Unaddressed(NamedTuple):
+    """A strong theme that no hypothesis cites a remark of."""
+
+    theme: str
+    customers: int
+    negative: int
+    steps: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+class Quote(NamedTuple):
+    """What somebody said, word for word; there only if the study lets quotes out."""
+
+    remark: str
+    theme: str
+    customer: str
+    quote: str
+
+
+class Claim(NamedTuple):
+    """What feedback needs to know of a hypothesis or an idea."""
+
+    name: str
+    version: int
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What customers said, weighed with what they did.
+
+    `heard` counts the customers who said anything, `remarks` all remarks, also of cohorts.
+    """
+
+    iteration: str | None
+    remarks: int
+    heard: int
+    sources: tuple[tuple[str, int], ...]
+    themes: tuple[Theme, ...]
+    agreements: tuple[Agreement, ...]
+    contradictions: tuple[Contradiction, ...]
+    cited: tuple[Cited, ...]
+    unaddressed: tuple[Unaddressed, ...]
+    quotes: tuple[Quote, ...]
+
+    def rows(self) -> dict[str, Any]:
+        """Give every table as rows of plain values."""
+        tables = ("themes", "agreements", "contradictions", "cited", "unaddressed", "quotes")
+        return {
+            "iteration": self.iteration,
+            "remarks": self.remarks,
+            "customers": self.heard,
+            "sources": dict(self.sources),
+            **{name: [each._asdict() for each in getattr(self, name)] for name in tables},
+        }
+
+
+def weigh(
+    remarks: Sequence[Remark],
+    entries: Mapping[str, Sequence[Entry]],
+    source: FeedbackSource,
+    *,
+    steps: Sequence[str],
+    groupings: Sequence[str],
+    iterations: Sequence[Iteration],
+    claims: Sequence[Claim] = (),
+    iteration: str | None = None,
+) -> Feedback:
+    """Count themes by customers, and hold what they said against what they did.
+
+    `entries` gives each customer who is known their iterations, in the order of time. Of an
+    `iteration` are the remarks from its start to the start of the next. Raises DataError for a
+    customer who is not known, StudyError for evidence that does not exist.
+    """
+    for each in remarks:
+        if each.customer is not None and each.customer not in entries:
+            raise DataError(
+                f"{source.source}: remark {each.id} is of customer {each.customer!r}, who is in "
+                "neither events nor customers; correct the id, or name a cohort instead"
+            )
+    cited = tuple(_cited(each, remarks, source) for each in claims if each.evidence)
+    here = [each for each in remarks if iteration in (None, _iteration(each.date, iterations))]
+    said = [each for each in here if each.quote] if source.quotes else []
+    return Feedback(
+        iteration=iteration,
+        remarks=len(here),
+        heard=_customers(here),
+        sources=_sources(here),
+        themes=tuple(_themes(here, entries, steps, groupings)),
+        agreements=tuple(_agreements(here, entries, steps)),
+        contradictions=tuple(_contradictions(here, entries, quotes=source.quotes)),
+        cited=cited,
+        unaddressed=tuple(_unaddressed(here, cited, remarks, source.strong)),
+        quotes=tuple(Quote(each.id, each.theme, each.customer or "", each.quote) for each in said),
+    )
+
+
+def _cited(claim: Claim, remarks: Sequence[Remark], source: FeedbackSource) -> Cited:
+    known = {each.id: each for each in remarks}
+    for name in claim.evidence:
+        if name not in known:
+            said = unknown_name("evidence", name, known)
+            raise StudyError(f"hypothesis {claim.name!r}: {said} (remarks of {source.source})")
+    rests_on = [known[name] for name in claim.evidence]
+    themes = tuple(dict.fromkeys(each.theme for each in rests_on))
+    return Cited(claim.name, claim.version, claim.evidence, _customers(rests_on), themes)
+
+
+def _unaddressed(
+    here: Sequence[Remark], cited: Sequence[Cited], remarks: Sequence[Remark], strong: int
+) -> Iterable[Unaddressed]:
+    ids = {name for each in cited for name in each.remarks}
+    addressed = {each.theme for each in remarks if each.id in ids}
+    found = []
+    for theme in dict.fromkeys(each.theme for each in here):
+        of_theme = [each for each in here if each.theme == theme]
+        customers = _customers(of_theme)
+        if customers >= strong and theme not in addressed:
+            unhappy = _customers(each for each in of_theme if each.sentiment == "negative")
+            steps = tuple(dict.fromkeys(each.step or ANYWHERE for each in of_theme))
+            names = tuple(each.id for each in of_theme)
+            found.append(Unaddressed(theme, customers, unhappy, steps, names))
+    return sorted(found, key=lambda each: (-each.customers, each.theme))
+
+
+def _themes(
+    here: Sequence[Remark],
+    entries: Mapping[str, Sequence[Entry]],
+    steps: Sequence[str],
+    groupings: Sequence[str],
+) -> Iterable[Theme]:
+    found: dict[tuple[str, str, str, str], list[Remark]] = {}
+    for each in here:
+        levels = {EVERYBODY: EVERYBODY, **_levels(each, entries, groupings)}
+        for grouping, level in levels.items():
+            found.setdefault((each.theme, each.step or ANYWHERE, grouping, level), []).append(each)
+    order = {name: place for place, name in enumerate([*steps, ANYWHERE])}
+    places = {name: place for place, name in enumerate([EVERYBODY, *groupings])}
+    rows = [
+        Theme(
+            *key,
+            customers=_customers(rows),
+            positive=_customers(each for each in rows if each.sentiment == "positive"),
+            negative=_customers(each for each in rows if each.sentiment == "negative"),
+            remarks=len(rows),
+            unnamed=sum(each.customer is None for each in rows),
+        )
+        for key, rows in found.items()
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (
+            places[row.grouping],
+            order[row.step],
+            -row.customers,
+            row.theme,
+            row.level,
+        ),
+    )
+
+
+def _levels(
+    remark: Remark, entries: Mapping[str, Sequence[Entry]], groupings: Sequence[str]
+) -> dict[str, str]:
+    if remark.cohort is not None:
+        return dict(remark.cohort.values)
+    entry = _entry(remark, entries)
+    return {each: entry.levels.get(each, MISSING) if entry else MISSING for each in groupings}
+
+
+def _agreements(
+    here: Sequence[Remark], entries: Mapping[str, Sequence[Entry]], steps: Sequence[str]
+) -> Iterable[Agreement]:
+    for step in steps:
+        newest: dict[str, Remark] = {}
+        for each in sorted(here, key=lambda remark: remark.date):
+            if each.customer is not None and each.step == step and each.sentiment != "neutral":
+                newest[each.customer] = each
+        told = [
+            (each.sentiment, done)
+            for each in newest.values()
+            if (done := _done(each, entries)) not in ("pending", "")
+        ]
+        if told:
+            numbers = (
+                sum((said, done == "aligned") == (sentiment, aligned) for said, done in told)
+                for sentiment in ("positive", "negative")
+                for aligned in (True, False)
+            )
+            yield Agreement(step, len(told), *numbers)
+
+
+def _contradictions(
+    here: Sequence[Remark], entries: Mapping[str, Sequence[Entry]], *, quotes: bool
+) -> Iterable[Contradiction]:
+    for each in here:
+        done = _done(each, entries)
+        opposite = {"positive": ("deviated", NOT_ENTERED), "negative": ("aligned",)}
+        if done in opposite.get(each.sentiment, ()):
+            entry, said = (
+                _entry(each, entries),
+                "success" if each.sentiment == "positive" else "trouble",
+            )
+            yield Contradiction(
+                each.id,
+                entry.iteration if entry else "",
+                each.step or "",
+                each.theme,
+                each.source,
+                said,
+                done,
+                (each.customer or "") if quotes else "",
+                each.quote if quotes else "",
+            )
+
+
+def _done(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> str:
+    """Say what the customer did at the step of a remark, by what the data know now."""
+    entry = _entry(remark, entries)
+    return "" if entry is None or remark.step is None else entry.done.get(remark.step, "")
+
+
+def _entry(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> Entry | None:
+    """Give the customer's newest entry into the flow by the day of a remark."""
+    if remark.customer is None:
+        return None
+    known = entries[remark.customer]
+    place = bisect_right([each.entered for each in known], remark.date)
+    return known[place - 1] if place else None
+
+
+def _iteration(day: date, iterations: Sequence[Iteration]) -> str | None:
+    """Give the iteration that had begun last by a day."""
+    begun = [
+        (each.start.date() if isinstance(each.start, datetime) else each.start, each.name)
+        for each in iterations
+        if each.start is not None
+    ]
+    if not begun:
+        return iterations[0].name if iterations else None
+    return max(((start, name) for start, name in begun if start <= day), default=(None, None))[1]
+
+
+def _sources(remarks: Sequence[Remark]) -> tuple[tuple[str, int], ...]:
+    names = dict.fromkeys(each.source for each in remarks)
+    counted = [(name, sum(each.source == name for each in remarks)) for name in names]
+    return tuple(sorted(counted, key=lambda each: (-each[1], each[0])))
+
+
+def _customers(remarks: Iterable[Remark]) -> int:
+    return len({each.customer for each in remarks if each.customer is not None})
