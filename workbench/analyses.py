@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import StudyError
 from workbench.hypothesis import Analysis, Hypothesis, Verdict
 from workbench.multiplicity import HolmBound, holm_bounds
+from workbench.planning import customers_needed
 from workbench.proportions import Comparison, Counts, compare
 
 if TYPE_CHECKING:
@@ -84,12 +85,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class GuardrailResult:
-    """Whether another metric held: `comparison` tests a loss of `margin` or more."""
+    """Whether another metric held: `comparison` tests a loss of `margin` or more.
+
+    `needed` counts the customers per cohort that would rule that loss out if nothing is lost.
+    """
 
     metric: str
     margin: float
     comparison: Comparison
     held: bool
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,17 @@ def guardrails(claim: Hypothesis, counts: dict[str, Pair]) -> tuple[GuardrailRes
             confidence_level=1 - 2 * claim.alpha,
         )
         held = comparison.pvalue <= claim.alpha
-        found.append(GuardrailResult(each.metric, each.margin, comparison, held))
+        needed = None
+        if not held and 0 < control.rate < 1:
+            needed = customers_needed(
+                control_rate=control.rate,
+                effect=0.0,
+                null_effect=-each.margin,
+                alternative="greater",
+                alpha=claim.alpha,
+                power=claim.power,
+            )
+        found.append(GuardrailResult(each.metric, each.margin, comparison, held, needed))
     return tuple(found)
 
 

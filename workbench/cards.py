@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
 
+NOT_RECORDED = (
+    "This look is not recorded: evaluate(record=True) and workbench report put it into the ledger."
+)
+
 
 @dataclass(frozen=True)
 class Cover:
@@ -52,14 +56,16 @@ class VerdictCards:
     def __repr__(self) -> str:
         """Write one sentence for each hypothesis."""
         lines = [
-            f"{each.hypothesis.name}: {each.verdict}. {each.sentence}" for each in self.evaluations
+            f"{each.name}: {each.label}. {each.sentence}" for each in self.evaluations
         ]
         return "\n".join(lines) or NO_HYPOTHESIS
 
     def _repr_html_(self) -> str:
         if not self.evaluations:
             return f'<p class="wb-empty">{NO_HYPOTHESIS}</p>'
-        return "".join(map(_card, self.evaluations))
+        unseen = any(each.look is None for each in self.evaluations)
+        note = f'<p class="wb-note">{NOT_RECORDED}</p>' if unseen else ""
+        return "".join(map(_card, self.evaluations)) + note
 
 
 def verdicts(evaluations: Iterable[Evaluation]) -> VerdictCards:
@@ -73,12 +79,12 @@ def stylesheet() -> str:
 
 
 def _card(evaluation: Evaluation) -> str:
-    hypothesis, kind = evaluation.hypothesis, html.escape(str(evaluation.verdict), quote=True)
-    name = html.escape(hypothesis.name)
+    hypothesis, kind = evaluation.hypothesis, html.escape(evaluation.kind, quote=True)
+    name = html.escape(evaluation.name)
     return (
         f'<article class="wb-card wb-{kind}">'
-        f'<p class="wb-verdict">{Badge(str(evaluation.verdict)).to_html()} '
-        f'<span class="wb-kicker">{name}, version {hypothesis.version}</span></p>'
+        f'<p class="wb-verdict">{Badge(evaluation.label, evaluation.kind).to_html()} '
+        f'<span class="wb-kicker">{name}, version {hypothesis.version}{_look(evaluation)}</span></p>'
         f"<h3>{html.escape(hypothesis.statement)}</h3>"
         f'<p class="wb-sentence">{html.escape(evaluation.sentence)}</p>'
         f"{_numbers(evaluation)}{_checks(evaluation)}</article>"
@@ -107,7 +113,7 @@ def _effect(evaluation: Evaluation) -> str:
     pairs = {
         "Effect in percentage points": formats.effect(found.estimate, found.low, found.high),
         "Interval": f"{100 * found.confidence_level:g}%, {found.interval}",
-        "p-value": f"{formats.pvalue(found.pvalue)}, {found.test}",
+        "p-value": _pvalue(evaluation),
         "Effect worth having": (
             f"{worth} percentage points" if hypothesis.minimum_effect else "any"
         ),
@@ -117,6 +123,17 @@ def _effect(evaluation: Evaluation) -> str:
         for name, value in pairs.items()
     )
     return f'<dl class="wb-facts-list">{facts}</dl>'
+
+
+def _look(evaluation: Evaluation) -> str:
+    return "" if evaluation.look is None else f", look {evaluation.look}"
+
+
+def _pvalue(evaluation: Evaluation) -> str:
+    shown = f"{formats.pvalue(evaluation.pvalue)}, {evaluation.comparison.test}"
+    if evaluation.family is None:
+        return shown
+    return f"{shown}, Holm-adjusted for {evaluation.family.size} tests; {evaluation.family.note}"
 
 
 def _broken() -> str:

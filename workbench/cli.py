@@ -158,8 +158,9 @@ def evaluate(
     if form is not Format.TABLE:
         show(rows, list(rows[0]) if rows else VERDICT, form)
         return
-    _say(rows)
+    _say([{**row, "verdict": row["label"]} for row in rows])
     if rows:
+        tell("Not recorded: workbench report puts a look into the ledger.")
         write("")
         show(rows, [name for name in ROW if name in rows[0]], form)
     else:
@@ -270,6 +271,7 @@ def _load(path: Path) -> Study:
 
 def _newest(study: Study, as_of: str) -> str:
     """Name the newest iteration with a hypothesis, or else the newest, that has begun by then."""
+    study.spec.require_counts()
     begun = [each for each in study.spec.iterations if not as_of or _begun(each, as_of)]
     if not begun:
         raise StudyError(f"no iteration has begun by {as_of}; give a later --as-of, or none")

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from workbench import formats
 
 LONGEST_CELL = 60
-SYMBOLS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "invalid": "!"}
+SYMBOLS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "invalid": "!", "but": "!"}
 SYMBOLS |= {"ok": "✓", "note": "i", "warn": "!", "warning": "!", "error": "✕"}
 
 
 @dataclass(frozen=True)
 class Badge:
-    """One word out of a few, told by symbol, word and colour."""
+    """One word out of a few, told by symbol, word and colour; `kind` if it is not the word."""
 
     word: str
+    kind: str = ""
 
     def __str__(self) -> str:
         """Write the word."""
@@ -24,8 +25,8 @@ class Badge:
 
     def to_html(self) -> str:
         """Write the word, its symbol hidden from screen readers."""
-        kind = html.escape(self.word, quote=True)
-        symbol = SYMBOLS.get(self.word, "")
+        kind = html.escape(self.kind or self.word, quote=True)
+        symbol = SYMBOLS.get(self.kind or self.word, "")
         shown = f'<span aria-hidden="true">{symbol}</span> ' if symbol else ""
         return f'<span class="wb-badge wb-{kind}">{shown}{html.escape(self.word)}</span>'
 

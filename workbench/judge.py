@@ -174,10 +174,15 @@ def _guardrail(result: GuardrailResult, *, but: bool) -> str:
         return (
             f"Guardrail {result.metric} holds: a loss of {margin} points is ruled out ({effect})."
         )
+    settled = ""
+    if result.needed is not None and found.high > -result.margin:
+        settled = (
+            f" {result.needed:,} customers per cohort would settle that, if nothing is lost at all."
+        )
     worst = formats.points(max(-found.low, 0.0), 2).lstrip("+")
     return (
         f"{'But guardrail' if but else 'Guardrail'} {result.metric} does not hold: it may lose "
-        f"{worst} points ({effect}), and {margin} is the most allowed."
+        f"{worst} points ({effect}), and {margin} is the most allowed.{settled}"
     )
 
 

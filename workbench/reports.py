@@ -30,7 +30,7 @@ BAD_INPUT: dict[str, type[WorkbenchError]] = {"DataError": DataError, "StudyErro
 
 @dataclass(frozen=True)
 class PublishedVerdict:
-    """The verdict of one hypothesis, as the report gives it."""
+    """The verdict of one hypothesis, with what takes back half of it, as the report gives it."""
 
     hypothesis: str
     verdict: str
@@ -227,7 +227,7 @@ def _place(
             _failed(folder, name).unlink(missing_ok=True)
     ipynb, result, html = texts
     verdicts = tuple(
-        PublishedVerdict(each["hypothesis"], each["verdict"], each["sentence"])
+        PublishedVerdict(each["hypothesis"], each["label"], each["sentence"])
         for each in content["evaluations"]
     )
     return Published(html, ipynb, result, verdicts)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-from pydantic import Field
 
 from workbench.aggregates import CountsSource, CustomersSource
 from workbench.cohorts import Cohort, GroupingKind
@@ -15,9 +13,14 @@ from workbench.errors import StudyError, unknown_name
 from workbench.events import EventsSource
 from workbench.flow import Flow
 from workbench.hypothesis import Hypothesis
+from workbench.indicators import IndicatorsSource
 from workbench.iterations import Iteration, in_order
 from workbench.specs import Name, Spec
 
+ANYTIME = (
+    "an analysis at any time takes customers in their order of entry, and only events tell it; "
+    "use analysis: fixed, or sequential with looks"
+)
 Contradiction = tuple[tuple[str | int, ...], str]
 
 
@@ -25,7 +28,8 @@ class StudySpec(Spec):
     """What a study file holds.
 
     The data are `events` (with a `flow`), `counts` (with steps of their own), or `outcomes`
-    (yes/no columns of the `customers` table). `note` is what every reader of a report must know,
+    (yes/no columns of the `customers` table); a study of `indicators` needs none of them, and no
+    iterations. `note` is what every reader of a report must know,
     such as that the data are simulated; the cover says it under the title.
     """
 
@@ -38,8 +42,10 @@ class StudySpec(Spec):
     outcomes: Mapping[str, Name] = {}
     groupings: Mapping[str, GroupingKind] = {}
     flow: Flow | None = None
-    iterations: tuple[Iteration, ...] = Field(min_length=1)
+    indicators: IndicatorsSource | None = None
+    iterations: tuple[Iteration, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
+    ledger: Name = "ledger.db"
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -48,11 +54,31 @@ class StudySpec(Spec):
             return self.flow.names
         return tuple(self.counts.steps if self.counts is not None else self.outcomes)
 
+    def claims(self, iterations: Container[str]) -> tuple[Hypothesis, ...]:
+        """Give the hypotheses of these iterations, once for each treatment."""
+        tested = [each for each in self.hypotheses if each.iteration in iterations]
+        return tuple(arm for each in tested for arm in each.arms)
+
     @property
     def timezone(self) -> str:
         """The zone of dates, and of times that carry none."""
         source = self.events or self.counts
         return "UTC" if source is None else source.timezone
+
+    @property
+    def indicators_only(self) -> bool:
+        """Whether there are indicators, and nothing that hypotheses could be tested on."""
+        others = self.events or self.counts or self.outcomes
+        return self.indicators is not None and not others
+
+    def require_counts(self) -> None:
+        """Raise StudyError where the study holds nothing that follows customers through a flow."""
+        if self.indicators_only:
+            msg = (
+                f"study {self.name!r} has indicators only; add events with a flow, counts or "
+                "outcomes to count steps and test hypotheses"
+            )
+            raise StudyError(msg)
 
     def known_step(self, name: str) -> str:
         """Give back the name of a step; raise StudyError for any other."""
@@ -76,11 +102,28 @@ class StudySpec(Spec):
                 yield (*here, "metric"), unknown_name("metric", claim.metric, self.steps)
             if claim.iteration not in known:
                 yield (*here, "iteration"), unknown_name("iteration", claim.iteration, known)
-            for role, cohort in (("control", claim.control), ("treatment", claim.treatment)):
+            for guard, each in enumerate(claim.guardrails):
+                if each.metric not in self.steps:
+                    said = unknown_name("metric", each.metric, self.steps)
+                    yield (*here, "guardrails", guard, "metric"), said
+            if claim.analysis == "anytime" and self.events is None:
+                yield (*here, "analysis"), ANYTIME
+            treatments = (claim.treatment, *claim.other_treatments)
+            for role, cohort in (
+                ("control", claim.control),
+                *(("treatment", each) for each in treatments),
+            ):
                 yield from self._of_cohort((*here, role), cohort, known)
 
     def _of_data(self) -> Iterator[Contradiction]:
         given = [name for name in ("events", "counts", "outcomes") if getattr(self, name)]
+        if "iteration" in self.groupings:
+            yield ("groupings", "iteration"), "iteration is no grouping column; rename the column"
+        if self.indicators is not None:
+            events = self.events is not None
+            yield from self.indicators.contradictions(self.steps, events=events)
+        if self.indicators_only:
+            return  # a flow there is the journey that indicators have their places on
         if len(given) != 1:
             has = " and ".join(given) if given else "none"
             yield (
@@ -100,10 +143,10 @@ class StudySpec(Spec):
             yield ("outcomes",), "outcomes are columns of the customers table; add customers"
         elif given == ["counts"] and self.customers is not None:
             yield ("customers",), "counts know no single customer; leave customers out"
-        if "iteration" in self.groupings:
-            yield ("groupings", "iteration"), "iteration is no grouping column; rename the column"
 
     def _of_iterations(self) -> Iterator[Contradiction]:
+        if not self.iterations and not self.indicators_only:
+            yield ("iterations",), "there are no iterations; add at least one"
         dated = self.events is not None or (self.counts is not None and self.counts.time)
         for place, each in enumerate(self.iterations):
             if dated and each.start is None:
@@ -114,6 +157,12 @@ class StudySpec(Spec):
         if len(self.iterations) > 1 and not apart:
             what = "counts need a time or iteration column" if self.counts else "outcomes have one"
             yield ("iterations", 1), f"there are several iterations, but {what}"
+        for place, each in enumerate(self.iterations):
+            if each.allocation and "experiment" not in self.groupings.values():
+                said = (
+                    f"iteration {each.name!r} has an allocation, but no grouping is an experiment"
+                )
+                yield ("iterations", place, "allocation"), said
         try:
             in_order(self.iterations, ZoneInfo(self.timezone))
         except StudyError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -13,15 +13,20 @@ from zoneinfo import ZoneInfo
 from workbench import comparisons, quality
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.evaluations import Evaluator
+from workbench.indicator_quality import indicator_problems
+from workbench.indicators import Indicators
 from workbench.iterations import in_zone, moment, select
 from workbench.learning import learning_table, next_table
 from workbench.quality import DataReport, Problem
 from workbench.specification import StudySpec, read_study
 from workbench.study_data import StudyData
+from workbench.study_indicators import StudyIndicators
 from workbench.verdicts import Evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.ledger import Ledger
 
 AsOf = str | date | datetime | None
 
@@ -46,6 +51,8 @@ class Study:
 
     def check(self) -> DataReport:
         """Read the data and name what is wrong with them, each with its count and an example."""
+        if self.spec.indicators_only:
+            return DataReport(tuple(self._of_indicators()))
         try:
             journeys = self._data.journeys
         except WorkbenchError as error:
@@ -57,12 +64,20 @@ class Study:
                 for row in self.quality(each.name).to_dict("records")
                 if row["level"] != "ok"
             ]
-        for claim in self.spec.hypotheses:
+        for name in dict.fromkeys(claim.iteration for claim in self.spec.hypotheses):
             try:
-                self._evaluator.evaluate(claim, None)
+                self._evaluator.evaluate(name, None)
             except WorkbenchError as error:
-                problems.append(Problem("error", str(error), 1, {"version": claim.version}))
-        return DataReport(tuple(problems))
+                problems.append(Problem("error", str(error), 1, {"iteration": name}))
+        return DataReport((*problems, *self._of_indicators()))
+
+    def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
+        """Give the leading and lagging indicators: series per period, panels customers x periods.
+
+        `cohort` keeps the customers with these values of grouping columns of the customers table,
+        such as {"company_size": "50+"}; with `as_of`, periods that begin later are left out.
+        """
+        return self._indicators.read(cohort, self._moment(as_of))
 
     def learning_metrics(
         self,
@@ -101,11 +116,30 @@ class Study:
             counted = {name: journeys.count_next(name, columns, at) for name in steps}
         return next_table(counted, columns, names)
 
-    def evaluate(self, iteration: str | None = None, as_of: AsOf = None) -> list[Evaluation]:
-        """Give each hypothesis of an iteration, or of all of them, its verdict."""
+    def evaluate(
+        self, iteration: str | None = None, as_of: AsOf = None, *, record: bool = False
+    ) -> list[Evaluation]:
+        """Give each hypothesis of an iteration, or of all of them, its verdict.
+
+        Those of an iteration are tested together (Holm), one evaluation for each treatment.
+        `record` puts the looks into the study's ledger, and the verdicts that are final; without it
+        nothing is recorded, and each evaluation's `look` is None. Raises StudyError for a registered
+        version that changed.
+        """
         names, at = self._iterations(iteration), self._moment(as_of)
-        claims = [each for each in self.spec.hypotheses if each.iteration in names]
-        return [self._evaluator.evaluate(claim, at) for claim in claims]
+        found = [each for name in names for each in self._evaluator.evaluate(name, at)]
+        if not record:
+            return found
+        from workbench import recording
+
+        return recording.record(self.ledger, found)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The study's ledger; nothing is made or opened before something is recorded."""
+        from workbench.ledger import Ledger
+
+        return Ledger.at(self.spec.ledger, self.folder, self.spec.name)
 
     def changes(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Compare each step's rate with the iteration before, where nothing was randomized.
@@ -146,7 +180,16 @@ class Study:
         """Give the time up to which the data are read; None for data without times."""
         return self._data.newest(self._moment(as_of))
 
+    def _of_indicators(self) -> list[Problem]:
+        if self.spec.indicators is None:
+            return []
+        try:
+            return indicator_problems(self.indicators(), self._indicators.unnamed)
+        except WorkbenchError as error:
+            return [Problem("error", str(error), 1, {})]
+
     def _iterations(self, wanted: str | Sequence[str] | None) -> list[str]:
+        self.spec.require_counts()
         return [each.name for each in select(self.spec.iterations, wanted)]
 
     def _columns(self, by: str | Sequence[str]) -> list[str]:
@@ -167,8 +210,18 @@ class Study:
 
     @cached_property
     def _data(self) -> StudyData:
+        self.spec.require_counts()
         return StudyData(self.spec, self.folder)
 
     @cached_property
+    def _indicators(self) -> StudyIndicators:
+        journeys = None if self.spec.indicators_only else self._data.journeys
+        return StudyIndicators(self.spec, self.folder, journeys)
+
+    @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self._data)
+        if "://" not in self.spec.ledger and not (self.folder / self.spec.ledger).exists():
+            return Evaluator(self._data)
+        from workbench.recording import Past
+
+        return Evaluator(self._data, Past(self.ledger))

@@ -30,11 +30,11 @@ def verdicts(evaluations: Iterable[Evaluation]) -> Table:
     """One row for each hypothesis: the verdict and the numbers that it stands on."""
     rows = [
         (
-            each.hypothesis.name,
-            Badge(str(each.verdict)),
+            each.name,
+            Badge(each.label, each.kind),
             _counts(each.comparison.control),
             _counts(each.comparison.treatment),
-            *(UNDECIDED if each.verdict == "invalid" else _effect(each.comparison)),
+            *(UNDECIDED if each.verdict == "invalid" else _tested(each)),
         )
         for each in evaluations
     ]
@@ -302,6 +302,10 @@ def _counts(counts: Counts) -> str:
 
 def _effect(found: Comparison) -> tuple[str, str]:
     return formats.effect(found.estimate, found.low, found.high), formats.pvalue(found.pvalue)
+
+
+def _tested(each: Evaluation) -> tuple[str, str]:
+    return _effect(each.comparison)[0], formats.pvalue(each.pvalue)
 
 
 def _by(frame: pd.DataFrame) -> list[str]:

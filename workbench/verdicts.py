@@ -66,13 +66,28 @@ class Evaluation:
         return self.hypothesis.iteration
 
     @property
+    def name(self) -> str:
+        """The hypothesis's name, with its treatment where it has several."""
+        claim = self.hypothesis
+        several = f": {claim.treatment.label}" if claim.other_treatments else ""
+        return f"{claim.name}{several}"
+
+    @property
     def label(self) -> str:
         """The verdict as a row gives it: with what takes back half of it."""
         if self.verdict is Verdict.INCONCLUSIVE and self.progress.early:
             return f"{self.verdict}: looked early"
         if self.verdict is Verdict.SUPPORTED and not self.success:
-            return f"{self.verdict}, but"
+            lost = [each.metric for each in self.guardrails if not each.held]
+            verb = "are" if len(lost) > 1 else "is"
+            return f"{self.verdict}, but {' and '.join(lost)} {verb} at risk"
         return str(self.verdict)
+
+    @property
+    def kind(self) -> str:
+        """The verdict as one word, "but" for one with a guardrail that does not hold."""
+        half = self.verdict is Verdict.SUPPORTED and not self.success
+        return "but" if half else str(self.verdict)
 
     @property
     def success(self) -> bool:
