@@ -122,7 +122,7 @@ def customers_needed(
     plan = _Plan(alternative, alpha, null_effect, allocation)
     guess = math.ceil(2.0 * rough / allocation[0])
     stopped = np.full(1, math.inf)
-    most = MOST_CUSTOMERS // allocation[0]
+    most = MOST_CUSTOMERS // allocation[0] if rough <= MOST_CUSTOMERS else 0
     for blocks in (guess, 2 * guess, 4 * guess, most):
         rates = control_rate, control_rate + effect
         stopped = _stopping_times(plan, rates, min(blocks, most), share=power)
