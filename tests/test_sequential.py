@@ -326,6 +326,19 @@ def test_after_the_planned_size_nothing_counts():
     assert found.reason == "the planned size was reached at look 2; later customers do not count"
 
 
+def test_no_more_looks_than_planned():
+    """However often one looks, alpha is spent once."""
+    second, third = (Counts(24, 80), Counts(33, 80)), (Counts(28, 95), Counts(50, 95))
+    plan = {"planned": 100, "alternative": "greater", "looks": 2}
+    last = compare_sequential(control=second[0], treatment=second[1], earlier=[FIRST], **plan)
+    assert (last.final, last.spent, last.crossed) == (True, 0.05, False)
+    after = compare_sequential(
+        control=third[0], treatment=third[1], earlier=[FIRST, FIRST, second], **plan
+    )
+    assert after.comparison == last.comparison
+    assert after.reason == "look 2 was the last one planned; later customers do not count"
+
+
 def test_unequal_cohorts_count_by_their_harmonic_mean():
     found = compare_sequential(control=Counts(9, 30), treatment=Counts(20, 60), planned=80)
     assert found.fraction == pytest.approx(0.5)
@@ -385,6 +398,7 @@ def test_inflation():
     [
         ({"planned": 0}, "planned is 0; it must be 1 customer per cohort or more"),
         ({"alpha": 1.5}, "alpha is 1.5; it must lie between 0 and 1"),
+        ({"looks": 0}, "looks is 0; it must be 1 or more"),
         ({"null_effect": 1}, "null_effect is 1; it must lie between -1 and 1"),
         ({"alternative": "up"}, "alternative 'up'"),
         ({"spending": "pocok"}, "did you mean 'pocock'"),

@@ -7,8 +7,9 @@ as long as their timing does not depend on what was seen (Lan & DeMets 1983, Bio
 Normal boundaries alone err too often in small cohorts. So each look's exact one-sided p-value (the
 score test's above 600 customers) is held against the boundary: the statistic is its normal
 quantile. By enumeration of all tables, with no effect and rates of 2 to 50 %, at 2, 4 and 8 looks at
-10 to 80 customers per cohort and a one-sided alpha of .05, this crosses with probability .048 at
-most; the score test would cross with up to .067 (10 per cohort) and .054 (80 per cohort).
+10 to 300 customers per cohort and a one-sided alpha of .05, this crosses with probability .048 at
+most (600 per cohort, with the score test at the later looks: .051); the score test at every look
+would cross with up to .067 (10 per cohort) and .054 (80 per cohort).
 
 Until the boundary is crossed or no more customers come, interval and p-value are repeated ones,
 which hold at every look at once (Jennison & Turnbull 1989, JRSS B 51:305-361): the effects that this
@@ -97,15 +98,18 @@ def compare_sequential(
     alpha: float = 0.05,
     spending: Spending = "obrien-fleming",
     null_effect: float = 0.0,
+    looks: int | None = None,
     final: bool = False,
 ) -> SequentialComparison:
     """Evaluate a look, given the cumulative counts (control, treatment) of each earlier look.
 
     `planned` is the number of customers per cohort at full information. A look with no more
     information than the one before adds nothing, and that one's result stands. The look that
-    reaches the planned size, or passes it, spends all alpha that remains. So does a `final` look: no
-    more customers will come, for reasons other than what it shows. Either way with the correlation
-    that the real sizes give (as Wassmer & Brannath 2016, section 3.3, for over- and under-running).
+    reaches the planned size, or passes it, spends all alpha that remains. So do the last of so many
+    `looks`, and a `final` one: no more customers will come, for reasons other than what it shows. In
+    each case with the correlation that the real sizes give (Wassmer & Brannath 2016, Group
+    Sequential and Confirmatory Adaptive Designs in Clinical Trials, on over- and under-running).
+    What comes after that look, or after a crossing, changes nothing.
 
     Raises ValueError for arguments out of range.
 
@@ -124,19 +128,22 @@ def compare_sequential(
         raise ValueError(f"planned is {planned}; it must be 1 customer per cohort or more")
     if not -1.0 < null_effect < 1.0:
         raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
-    looks = _informative([*earlier, (control, treatment)], planned)
-    closing = final or any(_size(*pair) >= planned for pair in (*looks[-1:], (control, treatment)))
+    if looks is not None and looks < 1:
+        raise ValueError(f"looks is {looks}; it must be 1 or more")
+    kept = _informative([*earlier, (control, treatment)], planned)[:looks]
+    closing = final or len(kept) == looks or _size(control, treatment) >= planned
+    closing = closing or any(_size(*pair) >= planned for pair in kept)
     turned = -1 if alternative == "less" else 1
     reached = None
-    if looks:
+    if kept:
         test = SequentialTest(alpha, spending, turned * null_effect, alternative == "two-sided")
         tables = [
             (one.converted, one.total, other.converted, other.total)
-            for one, other in (pair[::turned] for pair in looks)
+            for one, other in (pair[::turned] for pair in kept)
         ]
-        sizes = tuple(_size(*pair) / planned for pair in looks)
+        sizes = tuple(_size(*pair) / planned for pair in kept)
         reached = test.evaluate(tables, sizes, closing=closing)
-    at = looks[reached.look - 1] if reached else (control, treatment)
+    at = kept[reached.look - 1] if reached else (control, treatment)
     fractions = tuple(min(each, 1.0) for each in sizes[: reached.look]) if reached else ()
     return SequentialComparison(
         comparison=_comparison(at, reached, alternative, null_effect, alpha, spending),
@@ -148,7 +155,7 @@ def compare_sequential(
         crossed=reached is not None and reached.crossed,
         final=closing,
         unbiased=turned * reached.unbiased if reached else math.nan,
-        reason=_later(reached, at, (control, treatment), planned),
+        reason=_later(reached, at, (control, treatment), planned, looks),
     )
 
 
@@ -216,6 +223,7 @@ def _later(
     at: tuple[Counts, Counts],
     now: tuple[Counts, Counts],
     planned: int,
+    looks: int | None,
 ) -> str:
     """Say why the counts of this look are not those that the result rests on."""
     if reached is None or at == now:
@@ -224,6 +232,8 @@ def _later(
         return f"the boundary was crossed at look {reached.look}; later customers do not count"
     if _size(*at) >= planned:
         return f"the planned size was reached at look {reached.look}; later customers do not count"
+    if reached.look == looks:
+        return f"look {looks} was the last one planned; later customers do not count"
     return f"this look adds no information to look {reached.look}, whose result stands"
 
 
