@@ -145,6 +145,42 @@ def test_a_ledger_that_may_only_be_read(shared):
         shared.chmod(0o755)
 
 
+@pytest.fixture
+def interrupted(shared) -> Ledger:
+    """Give a ledger whose writer was killed when a part of a record was in the file."""
+    ledger = Ledger.at("ledger.db", shared)
+    ledger.record(registration(), look("a"))
+    with connected(ledger) as connection:
+        connection.exec_driver_sql("PRAGMA cache_size = 1")
+        ledger.place.lock(connection)
+        for number in range(3, 30):
+            connection.exec_driver_sql(
+                "INSERT INTO workbench_ledger SELECT ?, kind, study, hypothesis, version, arm, "
+                "iteration, ?, hex(zeroblob(4000)), recorded_at, corrects, reason "
+                "FROM workbench_ledger WHERE id = 2",
+                (number, str(number)),
+            )
+        for each in ("ledger.db", "ledger.db-journal"):
+            (shared / f"cut-{each}").write_bytes((shared / each).read_bytes())
+    return Ledger.at("cut-ledger.db", shared)
+
+
+def test_what_a_killed_writer_left_half_done_is_taken_back(interrupted):
+    path = interrupted.place.path
+    held, journal = path.stat().st_size, path.with_name("cut-ledger.db-journal")
+    assert held > 100_000
+    assert [row["id"] for row in interrupted.export()] == [1, 2]
+    assert path.stat().st_size < held
+    assert not journal.exists()
+    assert interrupted.record(registration(), look("b")).look_number == 2
+
+
+def test_a_reader_who_may_not_take_it_back_says_who_must(interrupted):
+    interrupted.place.path.chmod(0o444)
+    with unprivileged():
+        refused(interrupted, "has to be opened once by someone who may write it", write=False)
+
+
 def test_a_server_that_cannot_be_reached(tmp_path):
     ledger = Ledger.at("postgresql://me@127.0.0.1:1/db", tmp_path)
     refused(ledger, "the ledger db at 127.0.0.1 cannot be reached (", write=False)

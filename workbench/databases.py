@@ -184,6 +184,11 @@ class SQLite:
         code = str(getattr(error.orig, "sqlite_errorname", ""))
         if code == "SQLITE_NOTADB":
             return f"{self} is no ledger: it is no SQLite database; name another file as `ledger`"
+        if code == "SQLITE_READONLY_ROLLBACK":
+            return (
+                f"the ledger {self} has to be opened once by someone who may write it: a process "
+                "was killed in the middle of a record, which has to be taken back"
+            )
         if code.startswith("SQLITE_READONLY"):
             return f"the ledger {self} is read-only; recording needs the right to write it"
         if code.startswith("SQLITE_CANTOPEN"):
