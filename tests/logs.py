@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 from reference import HOUR, Period, Plan, Row, Stage, default_as_of
 
 BASE = 1_767_571_200_000_000  # 2026-01-05 00:00 UTC
 NAMES = ("a", "b", "c", "d")
+OUTCOMES = ("o",)
 NOISE = ("x", "y")
 VARIANTS = ("blank", "preview")
 
@@ -49,11 +50,21 @@ def _dealt(drawn: tuple[list[str], int]) -> list[tuple[str, ...]]:
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     trigger, *steps = draw(st.booleans().flatmap(places))
-    return Plan(
+    if draw(st.integers(0, 5)) == 0:
+        steps = [trigger[::-1]]  # the trigger itself meets the need
+    windows = st.none() | st.integers(1, 12).map(lambda hours: hours * HOUR)
+    plan = Plan(
         trigger=trigger,
         steps=tuple(Stage(f"step {number}", events) for number, events in enumerate(steps, 1)),
-        window=draw(st.none() | st.integers(1, 12).map(lambda hours: hours * HOUR)),
+        window=draw(windows),
     )
+    if draw(st.booleans()):
+        plan = replace(plan, returns=True, return_window=draw(windows))
+    if draw(st.booleans()):
+        names = draw(st.lists(st.sampled_from((*NAMES, *OUTCOMES)), min_size=1, max_size=2))
+        outcome = Stage("outcome", tuple(dict.fromkeys(names)))
+        plan = replace(plan, outcome=outcome, outcome_window=draw(windows))
+    return plan
 
 
 @st.composite
@@ -73,7 +84,7 @@ def events(draw: st.DrawFn, customers: int, name: str | None = None, hour: int =
     """Draw one row; `note` keeps rows apart that are alike otherwise."""
     return {
         "customer": draw(st.integers(1, customers)),
-        "event": draw(st.sampled_from(NAMES * 3 + NOISE)) if name is None else name,
+        "event": draw(st.sampled_from(NAMES * 3 + OUTCOMES * 2 + NOISE)) if name is None else name,
         "at": BASE + (hour or draw(st.integers(0, 24))) * HOUR,
         "variant": draw(st.sampled_from(("blank", *VARIANTS, None))),
         "note": draw(st.sampled_from((0, 0, 0, 1))),
@@ -88,6 +99,8 @@ def stories(draw: st.DrawFn, plan: Plan, periods: list[Period]) -> list[Row]:
     hour = draw(st.integers(first, last - 1))
     customer = draw(st.integers(1, 4))
     stages = [plan.trigger, *(step.events for step in plan.steps)]
+    stages += [plan.trigger, plan.steps[0].events] if plan.returns else []
+    stages += [plan.outcome.events] if plan.outcome is not None else []
     rows = []
     for names in stages[: draw(st.integers(1, len(stages)))]:
         row = draw(events(1, draw(st.sampled_from(names)), hour))

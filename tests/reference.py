@@ -30,15 +30,28 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The flow to follow: its trigger, its steps in order, its window in microseconds."""
+    """The flow to follow: its trigger, its steps in order, its windows in microseconds.
+
+    `returns` says whether adoption is followed; a window of None is none.
+    """
 
     trigger: tuple[str, ...]
     steps: tuple[Stage, ...]
     window: int | None
+    returns: bool = False
+    return_window: int | None = None
+    outcome: Stage | None = None
+    outcome_window: int | None = None
 
     @property
     def events(self) -> set[str]:
         return {*self.trigger, *(event for step in self.steps for event in step.events)}
+
+    @property
+    def trigger_meets_need(self) -> bool:
+        """Say whether the only step is the trigger itself, and a return is followed [4]."""
+        alone = len(self.steps) == 1 and set(self.steps[0].events) == set(self.trigger)
+        return alone and self.returns
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,8 @@ class Period:
 class Entrant:
     """One customer in one iteration: the time of the trigger and of each step, None if not reached.
 
-    `rows` are all of the customer's rows that count.
+    `opportunity`, `returned` and `outcome` are times too. `rows` are all of the customer's rows
+    that count.
     """
 
     customer: Any
@@ -63,6 +77,9 @@ class Entrant:
     cohort: dict[str, str]
     crossover: bool
     rows: list[Row]
+    opportunity: int | None = None
+    returned: int | None = None
+    outcome: int | None = None
 
     @property
     def start(self) -> int:
@@ -128,7 +145,9 @@ def _follow(
     start = trigger["at"]
     used = [trigger]
     times: list[int | None] = [start]
-    for step in plan.steps:
+    if plan.trigger_meets_need:
+        times = [start, start]
+    for step in () if plan.trigger_meets_need else plan.steps:
         ahead = [
             row
             for row in own
@@ -156,7 +175,47 @@ def _follow(
         cohort[column] = min(values, default=MISSING)  # [1]
         if kind == "experiment" and len(all_values) > 1:  # [9]
             crossover = True
-    return Entrant(customer, period, times, cohort, crossover, own)
+    entrant = Entrant(customer, period, times, cohort, crossover, own)
+    _follow_return(entrant, plan)
+    _follow_outcome(entrant, plan, used)
+    return entrant
+
+
+def _follow_return(entrant: Entrant, plan: Plan) -> None:
+    """Find the opportunity after the need was met, and the return [11]."""
+    met = entrant.times[-1]
+    if met is None or not plan.returns:
+        return
+    later = [row for row in entrant.rows if row["at"] > met]
+    if plan.trigger_meets_need:
+        entrant.opportunity, ahead, names = met, later, plan.trigger
+    else:
+        again = _earliest(later, plan.trigger)
+        if again is None:
+            return
+        entrant.opportunity = again["at"]
+        ahead = [row for row in later if row["at"] >= again["at"] and row is not again]
+        names = plan.steps[0].events
+    limit = plan.return_window
+    ahead = [row for row in ahead if limit is None or row["at"] <= entrant.opportunity + limit]
+    taken = _earliest(ahead, names)
+    entrant.returned = None if taken is None else taken["at"]
+
+
+def _follow_outcome(entrant: Entrant, plan: Plan, used: list[Row]) -> None:
+    """Find the outcome's first row that served neither the trigger nor a step [12]."""
+    if plan.outcome is None:
+        return
+    limit = plan.outcome_window
+    rows = [
+        row
+        for row in entrant.rows
+        if row["at"] >= entrant.start
+        and (limit is None or row["at"] <= entrant.start + limit)
+        and all(row is not taken for taken in used)
+    ]
+    first = _earliest(rows, plan.outcome.events)
+    entrant.outcome = None if first is None else first["at"]
 
 
 def _earliest(rows: Sequence[Row], names: Sequence[str]) -> Row | None:
@@ -190,6 +249,7 @@ def metrics(
                 each for each in here if tuple(each.cohort[column] for column in by) == cohort
             ]
             closed = [each for each in members if each.closed(plan, as_of)]
+            names = {"iteration": period.name, **dict(zip(by, cohort, strict=True))}
             for place, step in enumerate(plan.steps, start=1):
                 entered = [each for each in members if each.times[place - 1] is not None]
                 aligned = [each for each in entered if each.times[place] is not None]
@@ -198,27 +258,61 @@ def metrics(
                 pending = [each for each in others if not each.closed(plan, as_of)]
                 converted = [each for each in closed if each.times[place] is not None]
                 before = [each for each in closed if each.times[place - 1] is not None]
-                low, high = _wilson(len(converted), len(closed))
                 hours = [(each.times[place] - each.start) / HOUR for each in aligned]
-                table.append(
-                    {
-                        "iteration": period.name,
-                        **dict(zip(by, cohort, strict=True)),
-                        "step": step.name,
-                        "entered": len(entered),
-                        "aligned": len(aligned),
-                        "deviated": len(deviated),
-                        "pending": len(pending),
-                        "converted": len(converted),
-                        "closed": len(closed),
-                        "rate": len(converted) / len(closed) if closed else nan,
-                        "low": low,
-                        "high": high,
-                        "step_rate": len(converted) / len(before) if before else nan,
-                        "median_hours": median(hours) if hours else nan,
-                    }
-                )
+                facts = (len(entered), len(aligned), len(deviated), len(pending))
+                rates = (len(converted), len(closed), len(before))
+                table.append(_line(names, step.name, facts, rates, hours))
+            for name, facts, rates, hours in _ends(members, plan, as_of):
+                table.append(_line(names, name, facts, rates, hours))
     return table
+
+
+def _ends(
+    members: Sequence[Entrant], plan: Plan, as_of: int
+) -> list[tuple[str, tuple[int, ...], tuple[int, int, int], list[float]]]:
+    """Count adoption, of those with an opportunity, and the outcome, of all entrants [11, 12]."""
+    ends: list[tuple[str, int | None, list[tuple[int, int | None]]]] = []
+    if plan.returns:
+        pairs = [(each.opportunity, each.returned) for each in members]
+        known = [(since, at) for since, at in pairs if since is not None]
+        ends.append(("adoption", plan.return_window, known))
+    if plan.outcome is not None:
+        known = [(each.start, each.outcome) for each in members]
+        ends.append((plan.outcome.name, plan.outcome_window, known))
+    found = []
+    for name, limit, known in ends:
+        closed = [(since, at) for since, at in known if limit is None or since + limit <= as_of]
+        aligned = [(since, at) for since, at in known if at is not None]
+        converted = sum(at is not None for _, at in closed)
+        deviated = len(closed) - converted
+        pending = len(known) - len(aligned) - deviated
+        facts = (len(known), len(aligned), deviated, pending)
+        hours = [(at - since) / HOUR for since, at in aligned]
+        found.append((name, facts, (converted, len(closed), len(closed)), hours))
+    return found
+
+
+def _line(
+    names: Row,
+    step: str,
+    facts: tuple[int, ...],
+    rates: tuple[int, int, int],
+    hours: list[float],
+) -> Row:
+    converted, closed, before = rates
+    low, high = _wilson(converted, closed)
+    return {
+        **names,
+        "step": step,
+        **dict(zip(("entered", "aligned", "deviated", "pending"), facts, strict=True)),
+        "converted": converted,
+        "closed": closed,
+        "rate": converted / closed if closed else nan,
+        "low": low,
+        "high": high,
+        "step_rate": converted / before if before else nan,
+        "median_hours": median(hours) if hours else nan,
+    }
 
 
 def _wilson(converted: int, total: int, confidence_level: float = 0.95) -> tuple[float, float]:

@@ -86,11 +86,19 @@ def in_pandas() -> Table:
 
 
 def flow_of(case: Case) -> Flow:
-    window = case.plan.window
+    plan = case.plan
+    window, return_window, outcome_window = (
+        None if each is None else timedelta(microseconds=each)
+        for each in (plan.window, plan.return_window, plan.outcome_window)
+    )
+    outcome = plan.outcome
     return Flow(
-        trigger=case.plan.trigger,
-        steps=tuple(Step(name=each.name, events=each.events) for each in case.plan.steps),
-        window=None if window is None else timedelta(microseconds=window),
+        trigger=plan.trigger,
+        steps=tuple(Step(name=each.name, events=each.events) for each in plan.steps),
+        window=window,
+        return_window=(return_window or "unlimited") if plan.returns else None,
+        outcome=None if outcome is None else Step(name=outcome.name, events=outcome.events),
+        outcome_window=outcome_window,
     )
 
 
@@ -115,7 +123,7 @@ def counted(case: Case, make: Callable[[], Table] = in_duckdb) -> list[Row]:
     paths, _ = traced(case, make)
     flow = paths.flow
     names = [each.name for each in case.periods]
-    found = learning_table(count_steps(paths, case.by), case.by, names, flow.names)
+    found = learning_table(count_steps(paths, case.by), case.by, names, flow.metrics)
     return found.to_dict("records")
 
 
@@ -216,7 +224,17 @@ def test_entered_is_aligned_and_deviated_and_pending(case):
     for row in counted_fast(case):
         assert row["entered"] == row["aligned"] + row["deviated"] + row["pending"]
         assert 0 <= row["converted"] <= min(row["aligned"], row["closed"])
-        assert row["pending"] == 0 or case.plan.window is not None
+        assert row["pending"] == 0 or flow_of(case).window_of(row["step"]) is not None
+
+
+@random_logs
+@given(cases().filter(lambda case: not case.plan.trigger_meets_need))
+def test_adoption_and_outcome_leave_the_steps_as_they_are(case):
+    plan = replace(case.plan, returns=False, outcome=None, return_window=None, outcome_window=None)
+    assert equal(
+        [row for row in counted_fast(case) if row["step"] in flow_of(case).names],
+        counted_fast(replace(case, plan=plan)),
+    )
 
 
 @random_logs
@@ -267,10 +285,9 @@ def test_facts_only_grow_with_as_of(case, hours):
         (row["iteration"], row["step"]): row
         for row in counted_fast(replace(case, as_of=case.until + hours * HOUR))
     }
-    grows = ["entered", "aligned", "converted", "closed"]
-    grows += ["deviated"] if case.plan.window is not None else []
     for key, row in now.items():
-        for name in grows:
+        limited = flow_of(case).window_of(row["step"]) is not None
+        for name in ["entered", "aligned", "converted", "closed", *["deviated"] * limited]:
             assert later[key][name] >= row[name]
 
 

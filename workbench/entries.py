@@ -27,20 +27,18 @@ def again(paths: Paths, iteration: str) -> dict[str, int]:
 
 
 def in_order(paths: Paths, step: str, cohorts: Mapping[str, tuple[Cohort, str]]) -> Outcomes:
-    """Give who reached a step, of the entrants whose window is over, in their order of entry.
+    """Give who reached a metric, of those whose window is over, in their order of entry.
 
     `cohorts` gives control and treatment, each with its iteration. One yes or no a customer leaves
     the engine. Entries at one time are ordered by customer.
     """
-    place = paths.flow.names.index(step) + 1
-    reached = paths.stages[place].select("customer", "entered", nw.lit(1).alias("reached"))
     found = {}
     for role, (cohort, iteration) in cohorts.items():
         span = [each.name for each in paths.spans].index(iteration)
         is_of = [nw.col(f"by {column}") == value for column, value in cohort.values]
-        closed = paths.stage(0, cohort.columns).filter(
-            nw.col("closed"), nw.col("span") == span, *is_of
-        )
+        base, got_there = paths.of_metric(step, cohort.columns)
+        reached = got_there.select("customer", "entered", nw.lit(1).alias("reached"))
+        closed = base.filter(nw.col("closed"), nw.col("span") == span, *is_of)
         joined = closed.join(reached, on=["customer", "entered"], how="left")
         ordered = joined.select("entered", "customer", nw.col("reached").fill_null(0)).sort(
             "entered", "customer"

@@ -19,6 +19,7 @@ from workbench.analyses import (
 )
 from workbench.entries import in_order
 from workbench.errors import StudyError
+from workbench.flow import ADOPTION
 from workbench.hypothesis import Hypothesis
 from workbench.iterations import from_instant
 from workbench.judge import judge
@@ -94,11 +95,12 @@ class Evaluator:
             cohort.label: sum(each.entered for each in rows if each.step == self._first)
             for cohort, rows in zip((claim.control, claim.treatment), arms, strict=True)
         }
-        everybody = sum(entered.values())
         control, treatment = pairs[claim.metric]
         pending = sum(each.pending for rows in arms for each in rows if each.step == claim.metric)
-        waiting = everybody - control.total - treatment.total
-        checks = [quality.pending_check(waiting, everybody), *self._design(claim, entered, at)]
+        base = claim.metric if self._is_end(claim) else self._first
+        whole = sum(each.entered for rows in arms for each in rows if each.step == base)
+        waiting = whole - control.total - treatment.total
+        checks = [quality.pending_check(waiting, whole), *self._design(claim, entered, at)]
         sample = self._sample(claim, (control, treatment), entered, at, waiting or pending)
         return _Looked(claim, pairs, analyse(claim, sample), guardrails(claim, pairs), checks)
 
@@ -120,12 +122,14 @@ class Evaluator:
         """Check what makes the two cohorts comparable."""
         flow, everybody = self.data.spec.flow, sum(entered.values())
         if claim.before_after:
-            endless = flow is not None and not (claim.window or flow.window)
+            endless = flow is not None and not self._window(claim)
             return [quality.before_after_check(claim, endless=endless)]
         if not any(column in self.data.experiments for column in claim.columns):
             return [quality.groups_check(claim)]
         sizes, planned = self._sizes(claim, entered, at)
+        chosen = claim.metric == ADOPTION and self._is_end(claim)
         return [
+            *([quality.opportunity_check()] if chosen else []),
             quality.ratio_check(sizes, planned),
             *quality.crossovers(self.data, claim.iteration, everybody, at),
             *quality.carry_over(self.data, claim.iteration, everybody, at),
@@ -148,7 +152,7 @@ class Evaluator:
         at: datetime | None,
         waiting: int,
     ) -> Sample:
-        flow, seen = self.data.spec.flow, self.data.newest(at)
+        seen = self.data.newest(at)
         span = next(each for each in self.data.spans if each.name == claim.iteration)
         start, end = from_instant(span.start), from_instant(span.end)
         days = math.nan if seen is None else (min(seen, end) - start) / timedelta(days=1)
@@ -163,7 +167,7 @@ class Evaluator:
             per_day=smaller / days if days > 0 else math.nan,
             seen=seen,
             ends=end,
-            window=claim.window or (flow.window if flow is not None else None),
+            window=self._window(claim),
         )
 
     def _in_order(self, claim: Hypothesis, at: datetime | None) -> Outcomes | None:
@@ -173,7 +177,8 @@ class Evaluator:
             role: (cohort, claim.iteration_of(cohort))
             for role, cohort in (("control", claim.control), ("treatment", claim.treatment))
         }
-        return in_order(self.data.journeys.paths(at, claim.window), claim.metric, cohorts)
+        paths = self.data.journeys.paths(at, claim.window, claim.metric)
+        return in_order(paths, claim.metric, cohorts)
 
     def _usual_rate(self, claim: Hypothesis, at: datetime | None) -> float:
         """Give the metric's rate over the iteration before; NaN for the first one."""
@@ -188,6 +193,16 @@ class Evaluator:
         if self.past is None:
             return None
         return self.past.decided(looked.claim, looked.pairs[looked.claim.metric])
+
+    def _window(self, claim: Hypothesis) -> timedelta | None:
+        """Give the window that decides on a claim's metric, its own or the flow's."""
+        flow = self.data.spec.flow
+        return claim.window or (flow.window_of(claim.metric) if flow is not None else None)
+
+    def _is_end(self, claim: Hypothesis) -> bool:
+        """Whether a claim is about adoption or the outcome, which have counts of their own."""
+        flow = self.data.spec.flow
+        return flow is not None and claim.metric in flow.ends
 
     @property
     def _first(self) -> str:

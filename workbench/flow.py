@@ -1,13 +1,25 @@
-"""The customer flow: a trigger, the solution's steps in order, the customer's need met."""
+"""The customer flow: trigger, the solution's steps in order, need met, adoption, outcome."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from workbench.errors import StudyError, unknown_name
-from workbench.specs import Duration, Name, Names, Spec
+from workbench.specs import Duration, Name, Names, Spec, duration
+
+ADOPTION = "adoption"
+UNLIMITED = "unlimited"
+
+
+def _limit(value: object) -> object:
+    """Read a duration, or the word for none."""
+    return value if value == UNLIMITED else duration(value)
+
+
+ReturnWindow = Annotated[timedelta | Literal["unlimited"], BeforeValidator(_limit)]
 
 
 class Step(Spec):
@@ -42,20 +54,28 @@ def _last_step(flow: dict[str, Any]) -> str:
 
 
 class Flow(Spec):
-    """A customer flow: who enters it, which steps lead to the need met, and how soon.
+    """A customer flow: who enters it, which steps lead to the need met, and what comes of it.
 
     `window` is the elapsed time that a customer has from the trigger; None means until the end
-    of the log.
+    of the log. `return_window` is the time to return to the solution from the next trigger after
+    the need was met, "unlimited" for until the end of the log; without it adoption is not
+    followed. `outcome_window` is the time for the outcome, from the trigger as `window` is.
 
-    >>> flow = Flow(trigger="opened", steps=["previewed", {"imported": ["done", "auto"]}])
+    >>> flow = Flow(trigger="opened", steps=["previewed", {"imported": ["done", "auto"]}],
+    ...             return_window="30d", outcome={"renewed": "subscription_renewed"})
     >>> flow.step("imported").events, flow.need_met
     (('done', 'auto'), 'imported')
+    >>> flow.metrics
+    ('previewed', 'imported', 'adoption', 'renewed')
     """
 
     trigger: Names
     steps: tuple[Step, ...]
     need_met: Name = Field(default_factory=_last_step)
     window: Duration | None = None
+    return_window: ReturnWindow | None = None
+    outcome: Step | None = None
+    outcome_window: Duration | None = None
 
     @field_validator("steps", mode="before")
     @classmethod
@@ -74,6 +94,37 @@ class Flow(Spec):
             )
             raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError into its own error
         return need_met
+
+    @field_validator("outcome", mode="before")
+    @classmethod
+    def _one_outcome(cls, outcome: Any) -> Any:
+        several = isinstance(outcome, list | tuple) or (
+            isinstance(outcome, dict) and {*outcome} != {"name", "events"}
+        )
+        if several and len(outcome) > 1:
+            names = [next(iter(each)) if isinstance(each, dict) else each for each in outcome]
+            msg = (
+                f"{len(names)} outcomes are named ({', '.join(map(str, names))}); a flow has at "
+                "most two end points, its need met and one outcome, so keep one"
+            )
+            raise ValueError(msg)
+        return outcome[0] if isinstance(outcome, list | tuple) and outcome else outcome
+
+    @model_validator(mode="after")
+    def _ends_agree(self) -> Self:
+        if self.outcome is None and self.outcome_window is not None:
+            msg = (
+                "outcome_window is given but no outcome; name the outcome's event, or leave it out"
+            )
+            raise ValueError(msg)
+        taken = [*self.names, *([ADOPTION] if self.follows_return else [])]
+        if self.outcome is not None and self.outcome.name in taken:
+            msg = f"outcome is called {self.outcome.name!r}, as a step or adoption is; rename it"
+            raise ValueError(msg)
+        if self.follows_return and ADOPTION in self.names:
+            msg = f"a step is called {ADOPTION!r}, the name of what return_window counts; rename it"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -105,13 +156,68 @@ class Flow(Spec):
         return tuple(step.name for step in self.steps)
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all that is counted: the steps, then adoption and the outcome, if followed."""
+        return (*self.names, *self.ends)
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The metrics beyond the need met: adoption, and the outcome's name, if followed."""
+        adoption = (ADOPTION,) if self.follows_return else ()
+        return adoption if self.outcome is None else (*adoption, self.outcome.name)
+
+    @property
+    def follows_return(self) -> bool:
+        """Whether customers are followed beyond the need met, for their adoption."""
+        return self.return_window is not None
+
+    @property
+    def return_limit(self) -> timedelta | None:
+        """The time for a return; None is until the end of the log."""
+        return self.return_window if isinstance(self.return_window, timedelta) else None
+
+    @property
+    def trigger_meets_need(self) -> bool:
+        """Whether the trigger is the need met too: the only step is the trigger, and a return follows.
+
+        So it is with purchases: the first one is both, and the next one is the return.
+        """
+        alone = len(self.steps) == 1 and {*self.steps[0].events} == {*self.trigger}
+        return alone and self.follows_return
+
+    def window_of(self, metric: str) -> timedelta | None:
+        """Give the window that decides on a metric; None is until the end of the log."""
+        if metric == ADOPTION and self.follows_return:
+            return self.return_limit
+        if self.outcome is not None and metric == self.outcome.name:
+            return self.outcome_window
+        return self.window
+
+    def within(self, window: timedelta, metric: str = "") -> Flow:
+        """Give the flow with another window for a metric, which for all steps is the same one."""
+        name = "window"
+        if metric in self.ends:
+            name = "return_window" if metric == ADOPTION else "outcome_window"
+        return self.model_copy(update={name: window})
+
+    @property
     def events(self) -> tuple[str, ...]:
-        """Every event name of the flow, the trigger's first, each once."""
+        """Every event name of the trigger and the steps, the trigger's first, each once."""
         every = (*self.trigger, *(name for step in self.steps for name in step.events))
         return tuple(dict.fromkeys(every))
 
     @property
-    def shares_events(self) -> bool:
-        """Whether one event name counts for two places of the flow."""
-        places = [self.trigger, *(step.events for step in self.steps)]
-        return sum(len(set(place)) for place in places) > len(self.events)
+    def every_event(self) -> tuple[str, ...]:
+        """Every event name of the flow, the outcome's too, each once."""
+        return tuple(dict.fromkeys((*self.events, *(self.outcome.events if self.outcome else ()))))
+
+    @property
+    def shared_events(self) -> tuple[str, ...]:
+        """The event names that count for several places of the flow, which may not share a row."""
+        steps = () if self.trigger_meets_need else self.steps
+        places = [self.trigger, *(step.events for step in steps)]
+        if self.outcome is not None:
+            places.append(self.outcome.events)
+        return tuple(
+            name for name in self.every_event if sum(name in place for place in places) > 1
+        )

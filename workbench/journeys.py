@@ -59,12 +59,14 @@ class Journeys:
         """Give the moment up to which the log is read."""
         return from_instant(self._until(moment))
 
-    def paths(self, moment: datetime | None = None, window: timedelta | None = None) -> Paths:
-        """Follow everybody, by the flow's window or another one."""
+    def paths(
+        self, moment: datetime | None = None, window: timedelta | None = None, metric: str = ""
+    ) -> Paths:
+        """Follow everybody, by the flow's windows or another one for a metric."""
         until = self._until(moment)
-        key = (until, window)
+        flow = self.flow.within(window, metric) if window else self.flow
+        key = (until, flow)
         if key not in self._paths:
-            flow = self.flow.model_copy(update={"window": window}) if window else self.flow
             self._paths[key] = trace(
                 self.log,
                 flow,
@@ -80,11 +82,13 @@ class Journeys:
         by: Sequence[str] = (),
         moment: datetime | None = None,
         window: timedelta | None = None,
+        metric: str = "",
     ) -> list[StepCounts]:
-        """Count every iteration's steps for each cohort."""
-        key = (tuple(by), self._until(moment), window)
+        """Count every iteration's steps, adoption and outcome for each cohort."""
+        paths = self.paths(moment, window, metric)
+        key = (tuple(by), paths.as_of, paths.flow)
         if key not in self._counts:
-            self._counts[key] = count_steps(self.paths(moment, window), by)
+            self._counts[key] = count_steps(paths, by)
         return self._counts[key]
 
     def count_next(

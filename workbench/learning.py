@@ -14,7 +14,7 @@ import pandas as pd
 from workbench.cohorts import GroupingKind
 from workbench.engines import Frame, collect
 from workbench.events import EventLog
-from workbench.flow import Flow
+from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Iteration, to_instant
 from workbench.paths import Paths, trace
 from workbench.proportions import wilson
@@ -55,14 +55,17 @@ def learning_metrics(
     at = None if as_of is None else to_instant(as_of)
     paths = trace(log, flow, spans, as_of=at, groupings=by)
     names = [each.name for each in iterations]
-    return learning_table(count_steps(paths, list(by)), list(by), names, flow.names)
+    return learning_table(count_steps(paths, list(by)), list(by), names, flow.metrics)
 
 
 def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
-    """Count, on the engine, the paths of every iteration and cohort; crossovers are left out."""
+    """Count, on the engine, the paths of every iteration and cohort; crossovers are left out.
+
+    The steps come first, then adoption and the outcome, where the flow follows them.
+    """
     groups = ["span", *(f"by {column}" for column in by)]
     counted = [_count(paths.stage(place, by), groups) for place in range(len(paths.stages))]
-    return [
+    steps = [
         StepCounts(
             iteration=paths.spans[span].name,
             cohort=tuple(cohort),
@@ -81,6 +84,48 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
             [counted[each].get((span, *cohort), NOBODY) for each in (place, place + 1)]
         ]
     ]
+    return [*steps, *_count_ends(paths, by, groups, list(counted[0]))]
+
+
+def _count_ends(
+    paths: Paths, by: Sequence[str], groups: Sequence[str], cohorts: Sequence[tuple[Any, ...]]
+) -> list[StepCounts]:
+    """Count who adopted, of those with an opportunity, and whose outcome came, of all entrants."""
+    ends: list[tuple[str, dict[tuple[Any, ...], _Count], dict[tuple[Any, ...], _Count]]] = []
+    if paths.adoption is not None:
+        limit = paths.flow.return_limit
+        entered, aligned = (
+            _count(paths.grouped(frame, by, "before", limit), groups, "before")
+            for frame in (
+                paths.adoption.opportunities.with_columns(nw.col("before").alias("at")),
+                paths.adoption.returns,
+            )
+        )
+        ends.append((ADOPTION, entered, aligned))
+    if paths.outcome is not None and paths.flow.outcome is not None:
+        limit = paths.flow.outcome_window
+        entered, aligned = (
+            _count(paths.grouped(frame, by, "entered", limit), groups)
+            for frame in (paths.stages[0], paths.outcome)
+        )
+        ends.append((paths.flow.outcome.name, entered, aligned))
+    return [
+        StepCounts(
+            iteration=paths.spans[cohort[0]].name,
+            cohort=tuple(cohort[1:]),
+            step=name,
+            entered=before.customers,
+            aligned=now.customers,
+            pending=(before.customers - before.closed) - (now.customers - now.closed),
+            converted=now.closed,
+            closed=before.closed,
+            before=before.closed,
+            median_hours=now.median / HOUR,
+        )
+        for name, entered, aligned in ends
+        for cohort in cohorts
+        for before, now in [[counted.get(cohort, NOBODY) for counted in (entered, aligned)]]
+    ]
 
 
 class _Count(NamedTuple):
@@ -94,11 +139,13 @@ class _Count(NamedTuple):
 NOBODY = _Count(0, 0, float("nan"))
 
 
-def _count(stage: Frame, groups: Sequence[str]) -> dict[tuple[Any, ...], _Count]:
+def _count(
+    stage: Frame, groups: Sequence[str], since: str = "entered"
+) -> dict[tuple[Any, ...], _Count]:
     table = stage.group_by(*groups).agg(
         nw.len().alias("customers"),
         nw.col("closed").cast(nw.Int64).sum(),
-        (nw.col("at") - nw.col("entered")).median().alias("median"),
+        (nw.col("at") - nw.col(since)).median().alias("median"),
     )
     return {
         tuple(row[group] for group in groups): _Count(

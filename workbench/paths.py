@@ -8,19 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import reduce
 
 import narwhals as nw
 
 from workbench.cohorts import MISSING
+from workbench.endpoints import Adoption, follow_outcome, follow_return
 from workbench.engines import Frame, keep
 from workbench.errors import DataError, unknown_name
 from workbench.events import EventLog
-from workbench.flow import Flow
+from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Span
-
-MICROSECOND = timedelta(microseconds=1)
-ENTRANT = ("customer", "entered", "cohort")
+from workbench.rows import (
+    ENTRANT,
+    ahead,
+    among,
+    any_of,
+    coded,
+    either,
+    named,
+    no_later,
+    over,
+    take,
+    triggers_at,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Paths:
     Each frame in `stages` has the columns customer, entered (the entering trigger's time), cohort,
     and at (when the trigger or the step was reached). `cohorts` gives each cohort's grouping values
     (`by NAME`, text). `crossovers` (customer, span: the place in `spans`) are in none of the stages.
+    `adoption` and `outcome` (customer, entered, cohort, at) are there where the flow follows them.
     """
 
     stages: tuple[Frame, ...]
@@ -38,22 +49,37 @@ class Paths:
     flow: Flow
     spans: tuple[Span, ...]
     as_of: int
+    adoption: Adoption | None = None
+    outcome: Frame | None = None
 
     def stage(self, place: int, by: Sequence[str] = ()) -> Frame:
         """Give a stage with span, closed (whether the window is over) and grouping values."""
-        frame = self.stages[place]
+        return self.grouped(self.stages[place], by, "entered", self.flow.window)
+
+    def of_metric(self, name: str, by: Sequence[str] = ()) -> tuple[Frame, Frame]:
+        """Give whom a metric's rate is about, as `stage` does, and those of them who got there.
+
+        A rate is about the entrants; adoption about those who met the trigger again.
+        """
+        flow = self.flow
+        if name == ADOPTION and self.adoption is not None:
+            again = self.adoption.opportunities
+            return self.grouped(again, by, "before", flow.return_limit), self.adoption.returns
+        if self.outcome is not None and flow.outcome is not None and name == flow.outcome.name:
+            return self.grouped(self.stages[0], by, "entered", flow.outcome_window), self.outcome
+        return self.stage(0, by), self.stages[flow.names.index(name) + 1]
+
+    def grouped(
+        self, frame: Frame, by: Sequence[str], since: str, limit: timedelta | None
+    ) -> Frame:
+        """Add span, grouping values, and closed: whether the limit since that time is over."""
         if by:
             values = self.cohorts.select("cohort", *(f"by {column}" for column in by))
             frame = frame.join(values, on="cohort")
         return frame.with_columns(
-            span_of(self.spans, nw.col("entered")).alias("span"), self._closed.alias("closed")
+            span_of(self.spans, nw.col("entered")).alias("span"),
+            over(since, limit, self.as_of).alias("closed"),
         )
-
-    @property
-    def _closed(self) -> nw.Expr:
-        if self.flow.window is None:
-            return nw.lit(value=True)
-        return nw.col("entered") + self.flow.window // MICROSECOND <= self.as_of
 
 
 def trace(
@@ -79,14 +105,14 @@ def trace(
             said = unknown_name("grouping", column, {*log.columns, *known} - {"customer"})
             raise DataError(f"{log.name}: {said}")
     until = log.facts.newest if as_of is None else as_of
-    rows = log.rows(*of_log).filter(_is(flow.events))
+    rows = log.rows(*of_log).filter(named(flow.events))
     if until < log.facts.newest:
         rows = rows.filter(nw.col("at") <= until)
     values = [
         nw.col(f"by {column}").cast(nw.String).fill_null(MISSING).alias(f"by {column}")
         for column in of_log
     ]
-    rows = keep(_coded(rows, flow).select("customer", "at", "code", *values))
+    rows = keep(coded(rows, flow).select("customer", "at", "code", *values))
     entrants = _entrants(rows, flow, spans, list(of_log))
     crossovers = _crossovers(rows, entrants, _experiments(of_log))
     if customers is not None:
@@ -97,26 +123,36 @@ def trace(
     start = entrants.join(crossovers, on=["customer", "span"], how="anti").with_columns(
         nw.col("entered").alias("at")
     )
-    units = rows
-    if flow.shares_events:
-        units = keep(_coded(log.units(flow.events, until), flow).drop("event"))
-    stages = _stages(keep(start.select(*ENTRANT, "at")), units, flow)
-    return Paths(stages, cohorts, crossovers, flow, tuple(spans), until)
+    start, units = keep(start.select(*ENTRANT, "at")), rows
+    if flow.shared_events:
+        units = keep(coded(log.units(flow.every_event, until), flow).drop("event"))
+    stages, taken = _stages(start, units, flow)
+    adoption = follow_return(stages[-1], units, flow) if flow.follows_return else None
+    outcome = None
+    if flow.outcome is not None:
+        shares = not {*flow.outcome.events}.isdisjoint(flow.events)
+        if not flow.shared_events:
+            units = log.rows().filter(named(flow.outcome.events), nw.col("at") <= until)
+            units = coded(units, flow).drop("event")
+        outcome = follow_outcome(start, units, taken if shares else [], flow, flow.outcome)
+    return Paths(
+        stages, cohorts, crossovers, flow, tuple(spans), until, adoption=adoption, outcome=outcome
+    )
 
 
 def span_of(spans: Sequence[Span], at: nw.Expr) -> nw.Expr:
     """Give the place in `spans` of the iteration that a time inside of one lies in."""
     inside = [(at >= span.start) & (at < span.end) for span in spans]
     places = [(within, place) for place, within in enumerate(inside)]
-    return _either(places).cast(nw.Int64)
+    return either(places).cast(nw.Int64)
 
 
 def _entrants(rows: Frame, flow: Flow, spans: Sequence[Span], columns: Sequence[str]) -> Frame:
     """Give each customer's first trigger in each iteration, with the grouping values there."""
     at, entered = nw.col("at"), nw.col("entered")
     by = [f"by {column}" for column in columns]
-    inside = _any(*((at >= span.start) & (at < span.end) for span in spans))
-    triggers = rows.filter(_among(flow, flow.trigger), inside).with_columns(
+    inside = any_of(*((at >= span.start) & (at < span.end) for span in spans))
+    triggers = rows.filter(among(flow, flow.trigger), inside).with_columns(
         span_of(spans, at).alias("span")
     )
     first = keep(
@@ -127,10 +163,10 @@ def _entrants(rows: Frame, flow: Flow, spans: Sequence[Span], columns: Sequence[
         )
     )
     ends = sorted(spans, key=lambda span: span.start)
-    end = _either([(entered < span.end, span.end) for span in ends]).alias("end")
+    end = either([(entered < span.end, span.end) for span in ends]).alias("end")
     if not by:
         return keep(first.with_columns(end))
-    mixed = _any(*(nw.col(column) != nw.col(f"other {column}") for column in by))
+    mixed = any_of(*(nw.col(column) != nw.col(f"other {column}") for column in by))
     own = (
         triggers.join(
             first.filter(mixed).select("customer", "span", "entered"), on=["customer", "span"]
@@ -193,7 +229,7 @@ def _with_customers(
     ]
     joined = keep(
         joined.with_columns(
-            _any(*twice, nw.lit(value=False)).alias("twice"),
+            any_of(*twice, nw.lit(value=False)).alias("twice"),
             *(nw.col(f"by {column}").fill_null(MISSING) for column in columns),
         ).drop(*(f"other {column}" for column in columns))
     )
@@ -209,102 +245,24 @@ def _cohorts(entrants: Frame, by: Sequence[str]) -> tuple[Frame, Frame]:
     return entrants.join(cohorts, on=list(by)), cohorts
 
 
-def _stages(start: Frame, units: Frame, flow: Flow) -> tuple[Frame, ...]:
+def _stages(start: Frame, units: Frame, flow: Flow) -> tuple[tuple[Frame, ...], list[Frame]]:
     """Take step after step: the specification as it reads.
 
-    `units` has `customer`, `at`, `code`, and where places of the flow share events `spare`, the
-    number of distinct rows alike in these.
+    Give also, where events are shared, the rows that served: customer, entered, at, code.
     """
-    at, before = nw.col("at"), nw.col("before")
-    shared = _shared(flow)
-    state = start
-    if shared:
-        state = keep(_take(_triggers_at(start, units, flow), flow, flow.trigger, shared))
-    stages = [start]
+    shares = bool(flow.shared_events)
+    state = keep(take(triggers_at(start, units, flow), flow, flow.trigger)) if shares else start
+    stages, taken = [start], [state]
+    if flow.trigger_meets_need:
+        return (start, start), taken
     for step in flow.steps:
-        ahead = (
-            units.filter(_among(flow, step.events))
-            .join(state.rename({"at": "before"}), on="customer")
-            .filter(
-                at >= before,
-                _in_window(flow, at),
-                *(
-                    (nw.col("code") != code) | (at > before) | (nw.col("spare") > nw.col(used))
-                    for code, used in shared.items()
-                ),
-            )
-        )
-        state = keep(_take(ahead, flow, step.events, shared))
-        stages.append(state.select(*ENTRANT, "at") if shared else state)
-    return tuple(stages)
-
-
-def _triggers_at(start: Frame, units: Frame, flow: Flow) -> Frame:
-    """Give the rows of the entering triggers, before any row was used."""
-    unused = [nw.lit(0).alias(used) for used in _shared(flow).values()]
-    entering = start.rename({"at": "before"}).with_columns(*unused)
-    triggers = units.filter(_among(flow, flow.trigger)).join(entering, on="customer")
-    return triggers.filter(nw.col("at") == nw.col("before"))
-
-
-def _take(ahead: Frame, flow: Flow, names: Sequence[str], shared: Mapping[int, str]) -> Frame:
-    """Take the earliest row; of several at that time the one that the place names first.
-
-    Where events are shared, count also how many rows of each were used at that time.
-    """
-    at = nw.col("at")
-    codes = [flow.events.index(name) for name in names]
-    if not shared:
-        return ahead.group_by(*ENTRANT).agg(at.min())
-    rank = _either([(nw.col("code") == code, rank) for rank, code in enumerate(codes)])
-    taken = ahead.group_by(*ENTRANT).agg(
-        (at * len(codes) + rank).min().alias("key"),
-        nw.col("before").max(),
-        *(nw.col(used).max() for used in shared.values()),
-    )
-    taken = taken.with_columns(
-        (nw.col("key") // len(codes)).alias("at"), (nw.col("key") % len(codes)).alias("rank")
-    )
-    still = at == nw.col("before")
-    counts = []
-    for code, used in shared.items():
-        count = nw.when(still).then(nw.col(used)).otherwise(nw.lit(0))
-        if code in codes:
-            now = nw.col("rank") == codes.index(code)
-            count = count + nw.when(now).then(nw.lit(1)).otherwise(nw.lit(0))
-        counts.append(count.alias(used))
-    return taken.with_columns(*counts).select(*ENTRANT, "at", *shared.values())
-
-
-def _coded(rows: Frame, flow: Flow) -> Frame:
-    """Number the events by their place among the flow's events."""
-    code = _either([(nw.col("event") == name, code) for code, name in enumerate(flow.events)])
-    return rows.with_columns(code.cast(nw.Int64).alias("code"))
-
-
-def _among(flow: Flow, names: Sequence[str]) -> nw.Expr:
-    return _any(*(nw.col("code") == flow.events.index(name) for name in names))
-
-
-def _is(events: Sequence[str]) -> nw.Expr:
-    """Whether the row's event is one of these; spelled out, since engines push that further down."""
-    return reduce(lambda one, other: one | other, [nw.col("event") == name for name in events])
-
-
-def _shared(flow: Flow) -> dict[int, str]:
-    """Give the events that count for more than one place of the flow, by code."""
-    places = [flow.trigger, *(step.events for step in flow.steps)]
-    return {
-        code: f"used {code}"
-        for code, name in enumerate(flow.events)
-        if sum(name in place for place in places) > 1
-    }
-
-
-def _in_window(flow: Flow, at: nw.Expr) -> nw.Expr:
-    if flow.window is None:
-        return nw.lit(value=True)
-    return at <= nw.col("entered") + flow.window // MICROSECOND
+        before = (state.drop("code") if shares else state).rename({"at": "before"})
+        rows = ahead(units, before, flow, step.events)
+        within = rows.filter(no_later(nw.col("at"), "entered", flow.window))
+        state = keep(take(within, flow, step.events))
+        stages.append(state.select(*ENTRANT, "at") if shares else state)
+        taken.append(state)
+    return tuple(stages), taken
 
 
 def _experiments(groupings: Mapping[str, str]) -> list[str]:
@@ -313,21 +271,3 @@ def _experiments(groupings: Mapping[str, str]) -> list[str]:
 
 def _only(condition: nw.Expr, column: str) -> nw.Expr:
     return nw.when(condition).then(nw.col(column))
-
-
-def _any(*conditions: nw.Expr) -> nw.Expr:
-    """Whether one of the conditions holds; an undefined one does not."""
-    if len(conditions) == 1:
-        return conditions[0]
-    known = [condition.fill_null(value=False) for condition in conditions]
-    return reduce(lambda one, other: one | other, known) if known else nw.lit(value=False)
-
-
-def _either(values: Sequence[tuple[nw.Expr, int]]) -> nw.Expr:
-    """Give the value of the first condition that holds; the last one's value if none does."""
-    *others, last = values
-    return reduce(
-        lambda rest, each: nw.when(each[0]).then(nw.lit(each[1])).otherwise(rest),
-        reversed(others),
-        nw.lit(last[1]),
-    )

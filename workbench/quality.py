@@ -61,12 +61,15 @@ def log_problems(data: Journeys) -> list[Problem]:
     """Name what is odd about a log's rows."""
     known, flow = data.log.names, data.flow
     found = []
-    for step in flow.steps:
-        for name in step.events:
+    places = [(f"step {step.name!r}", step.events) for step in flow.steps]
+    if flow.outcome is not None:
+        places.append((f"outcome {flow.outcome.name!r}", flow.outcome.events))
+    for place, events in places:
+        for name in events:
             if name not in known:
-                near = ", ".join(each for each in known if each not in flow.events) or "none"
+                near = ", ".join(each for each in known if each not in flow.every_event) or "none"
                 message = (
-                    f"event {name!r} of step {step.name!r} does not occur: nobody got there yet, or "
+                    f"event {name!r} of {place} does not occur: nobody got there yet, or "
                     f"it is called otherwise; names outside the flow: {near}"
                 )
                 found.append(Problem("warning", message, 0, {}))
@@ -96,7 +99,7 @@ def of_iteration(data: StudyData, iteration: str, at: datetime | None) -> pd.Dat
     facts = [] if data.journeys is None else log_facts(data.journeys)
     counts = [each for each in data.counts((), at) if each.iteration == iteration]
     entered = sum(each.entered for each in counts if each.step == data.spec.steps[0])
-    closed = min((each.closed for each in counts), default=0)
+    closed = min((each.closed for each in counts if each.step in data.spec.steps), default=0)
     facts.append(("customers", entered, "ok", f"Customers who entered the flow in {iteration}."))
     planned = data.allocation(iteration)
     checks = [
@@ -157,6 +160,15 @@ def before_after_check(claim: Hypothesis, *, endless: bool) -> Check:
         "release."
     )
     return Check("randomization", "warn", said)
+
+
+def opportunity_check() -> Check:
+    """Say that who has an opportunity to adopt is known only after the groups were made."""
+    said = (
+        "Only customers who met the trigger again after their need was met can adopt: a choice made "
+        "after the groups were, so these may differ in more than the treatment."
+    )
+    return Check("opportunity", "warn", said)
 
 
 def groups_check(claim: Hypothesis) -> Check:

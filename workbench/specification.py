@@ -54,6 +54,11 @@ class StudySpec(Spec):
             return self.flow.names
         return tuple(self.counts.steps if self.counts is not None else self.outcomes)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all that is counted: the steps, then adoption and the outcome, if followed."""
+        return self.steps if self.flow is None else self.flow.metrics
+
     def claims(self, iterations: Container[str]) -> tuple[Hypothesis, ...]:
         """Give the hypotheses of these iterations, once for each treatment."""
         tested = [each for each in self.hypotheses if each.iteration in iterations]
@@ -98,13 +103,13 @@ class StudySpec(Spec):
                 said = f"version {claim.version} of hypothesis {claim.name!r} is there twice"
                 yield (*here, "name"), f"{said}; a change makes a new version"
             seen.add((claim.name, claim.version))
-            if claim.metric not in self.steps:
-                yield (*here, "metric"), unknown_name("metric", claim.metric, self.steps)
+            if claim.metric not in self.metrics:
+                yield (*here, "metric"), unknown_name("metric", claim.metric, self.metrics)
             if claim.iteration not in known:
                 yield (*here, "iteration"), unknown_name("iteration", claim.iteration, known)
             for guard, each in enumerate(claim.guardrails):
-                if each.metric not in self.steps:
-                    said = unknown_name("metric", each.metric, self.steps)
+                if each.metric not in self.metrics:
+                    said = unknown_name("metric", each.metric, self.metrics)
                     yield (*here, "guardrails", guard, "metric"), said
             if claim.analysis == "anytime" and self.events is None:
                 yield (*here, "analysis"), ANYTIME

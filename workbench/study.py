@@ -89,12 +89,14 @@ class Study:
 
         entered = aligned + deviated + pending customers; rate = converted / closed, over the
         flow's entrants whose window is over, with its 95 % Wilson interval (low, high); step_rate
-        over those who reached the step before; median_hours from the trigger.
+        over those who reached the step before; median_hours from the trigger. After the steps come
+        `adoption`, over those who met the trigger again once their need was met, and the outcome,
+        over all entrants, where the flow follows them.
         """
         names, columns = self._iterations(iteration), self._columns(by)
         counts = self._data.counts(columns, self._moment(as_of))
         here = [each for each in counts if each.iteration in names]
-        return learning_table(here, columns, names, self.spec.steps)
+        return learning_table(here, columns, names, self.spec.metrics)
 
     def deviations(
         self,

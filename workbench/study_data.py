@@ -53,7 +53,9 @@ class StudyData:
         """Count every iteration's steps for each cohort, by a hypothesis's window if it has one."""
         data = self.opened
         if isinstance(data, Journeys):
-            return data.count_steps(by, at, claim.window if claim is not None else None)
+            if claim is None:
+                return data.count_steps(by, at)
+            return data.count_steps(by, at, claim.window, claim.metric)
         if claim is not None and claim.window is not None:
             msg = (
                 f"hypothesis {claim.name!r} has a window, but only events have times; leave it out"
