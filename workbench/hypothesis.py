@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from workbench.cohorts import Cohort
 from workbench.planning import customers_needed
 from workbench.proportions import Alternative, Comparison, Counts, compare
+from workbench.scores import Guesses
 from workbench.specs import Duration, Name, Spec
 
 
@@ -120,14 +121,14 @@ class Guardrail(Spec):
     margin: Probability
 
 
-class Hypothesis(DecisionRule):
+class Hypothesis(DecisionRule, Guesses):
     """A claim about one metric of one iteration, for a control and one or more treatment cohorts.
 
     `analysis` says when it may be looked at: "fixed" once, when `planned_customers` of each cohort
     are through (worked out from `baseline`, the control's rate, if not given); "sequential" at up
     to `looks` times, which share alpha by `spending`; "anytime" whenever somebody likes to.
-    `window` replaces the flow's for this hypothesis alone. Any change but of the statement is a
-    new `version`.
+    `window` replaces the flow's for this hypothesis alone. Any change but of the statement, and of
+    what the team guesses of it, is a new `version`.
     """
 
     name: Name

@@ -11,11 +11,14 @@ from workbench.cohorts import Cohort, GroupingKind
 from workbench.documents import read_document
 from workbench.errors import StudyError, unknown_name
 from workbench.events import EventsSource
+from workbench.feedback import FeedbackSource
 from workbench.flow import Flow
 from workbench.hypothesis import Hypothesis
 from workbench.indicators import IndicatorsSource
 from workbench.iterations import Iteration, in_order
+from workbench.scores import Idea
 from workbench.specs import Name, Spec
+from workbench.strategy import StrategySource
 
 ANYTIME = (
     "an analysis at any time takes customers in their order of entry, and only events tell it; "
@@ -45,6 +48,9 @@ class StudySpec(Spec):
     indicators: IndicatorsSource | None = None
     iterations: tuple[Iteration, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
+    ideas: tuple[Idea, ...] = ()
+    feedback: FeedbackSource | None = None
+    strategy: StrategySource | None = None
     ledger: Name = "ledger.db"
 
     @property
@@ -95,6 +101,7 @@ class StudySpec(Spec):
         """Name what breaks a rule that more than one part of the file makes, and where."""
         yield from self._of_data()
         yield from self._of_iterations()
+        yield from self._of_outlook()
         known = {each.name for each in self.iterations}
         seen = set()
         for place, claim in enumerate(self.hypotheses):
@@ -148,6 +155,23 @@ class StudySpec(Spec):
             yield ("outcomes",), "outcomes are columns of the customers table; add customers"
         elif given == ["counts"] and self.customers is not None:
             yield ("customers",), "counts know no single customer; leave customers out"
+
+    def _of_outlook(self) -> Iterator[Contradiction]:
+        if self.strategy is not None:
+            yield from self.strategy.contradictions(self.iterations, self.metrics)
+        names = [each.name for each in self.ideas] + [each.name for each in self.hypotheses]
+        for place, idea in enumerate(self.ideas):
+            here = ("ideas", place)
+            if names.count(idea.name) > 1 and names.index(idea.name) == place:
+                said = f"{idea.name!r} is the name of another idea or hypothesis; give each its own"
+                yield (*here, "name"), said
+            if idea.metric is not None and idea.metric not in self.metrics:
+                yield (*here, "metric"), unknown_name("metric", idea.metric, self.metrics)
+        for part in ("hypotheses", "ideas"):
+            for place, claim in enumerate(getattr(self, part)):
+                if claim.evidence and self.feedback is None:
+                    said = "evidence names remarks, but the study names no feedback; add feedback"
+                    yield (part, place, "evidence"), said
 
     def _of_iterations(self) -> Iterator[Contradiction]:
         if not self.iterations and not self.indicators_only:

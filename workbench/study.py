@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from workbench import comparisons, quality
+from workbench import comparisons, outlook, quality
+from workbench.backlog import Backlog
+from workbench.courses import Strategy
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.evaluations import Evaluator
 from workbench.indicator_quality import indicator_problems
@@ -22,6 +24,7 @@ from workbench.specification import StudySpec, read_study
 from workbench.study_data import StudyData
 from workbench.study_indicators import StudyIndicators
 from workbench.verdicts import Evaluation
+from workbench.voices import Feedback
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +72,7 @@ class Study:
                 self._evaluator.evaluate(name, None)
             except WorkbenchError as error:
                 problems.append(Problem("error", str(error), 1, {"iteration": name}))
+        problems += [Problem("error", said, 1, {}) for said in outlook.problems(self._data)]
         return DataReport((*problems, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
@@ -177,6 +181,19 @@ class Study:
         """Say how far an iteration's data can be trusted: check, value, level, sentence."""
         (name,) = self._iterations(iteration)
         return quality.of_iteration(self._data, name, self._moment(as_of))
+
+    def strategy(self, as_of: AsOf = None) -> Strategy:
+        """Hold strategic metrics against their courses; does any iteration mark a change?"""
+        return outlook.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
+
+    def feedback(self, iteration: str | None = None) -> Feedback:
+        """Weigh what customers said, of an iteration or ever, with what they did."""
+        _ = self._iterations(iteration)
+        return outlook.feedback(self._data, iteration)
+
+    def backlog(self, as_of: AsOf = None) -> Backlog:
+        """Rank what to try next: impact x ease, what a test costs, how earlier guesses did."""
+        return outlook.gathered(self._data, self._evaluator.evaluate, self._moment(as_of))
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Give the time up to which the data are read; None for data without times."""
