@@ -27,7 +27,7 @@ from workbench.records import FinalVerdict, Look, Registration
 
 WRITERS = 20
 OWN = 2
-ROUNDS = 8
+ROUNDS = 6
 CLAIM = ("Preview helps", 1, "group=preview")
 
 

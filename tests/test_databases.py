@@ -66,6 +66,14 @@ def test_paths_are_seen_from_the_study(tmp_path):
     assert Ledger.at(str(tmp_path / "a.db"), Path("/elsewhere")).place.path == tmp_path / "a.db"
 
 
+@pytest.mark.parametrize("name", ["a b.db", "50%41?mode=ro#x&y.db", "größer.db", "it's.db"])
+def test_files_may_have_any_name(tmp_path, name):
+    ledger = Ledger.at(name, tmp_path)
+    ledger.record(registration(), look("a"))
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert len(ledger.all_looks()) == 1
+
+
 def test_a_missing_driver_says_which_extra_brings_it(monkeypatch, tmp_path):
     monkeypatch.setattr(databases, "find_spec", lambda _: None)
     with pytest.raises(StudyError, match=r'install it: pip install "workbench\[postgres\]"'):

@@ -304,7 +304,7 @@ def test_twenty_processes_at_once_lose_nothing_and_duplicate_nothing(ledger, loc
     assert sum(concluded for *_, concluded in said) == 1
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_writers_leave_every_finished_record(ledger, location, tmp_path, seed):
     said = written_by("killed", location, tmp_path, seed)
     held = [each.record.fingerprint for each in ledger.looks(*CLAIM, "2026.1")]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from sqlalchemy import (
     DDL,
@@ -168,8 +167,7 @@ class SQLite:
 
     def _open(self, write: bool) -> sqlite3.Connection:  # noqa: FBT001
         # A reader may have to roll back what a killed writer began, and so may write too.
-        mode = "rwc" if write else "rw"
-        address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        address = f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}"
         # Without an isolation level, transactions begin where `lock` begins them.
         opened = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
         opened.execute("PRAGMA synchronous = EXTRA")

@@ -54,6 +54,10 @@ class Ledger:
     Nothing in it is ever changed or taken out, also not by other programs: the database refuses.
     Any number of processes may record at once. Reading a ledger that does not exist yet finds
     nothing and makes nothing.
+
+    >>> ledger = Ledger.at("ledger.db", Path("a-new-study"))
+    >>> ledger, ledger.export()
+    (<Ledger a-new-study/ledger.db>, [])
     """
 
     place: Database
@@ -137,20 +141,14 @@ class Ledger:
 
     def registration(self, hypothesis: str, version: int, arm: str) -> Registration | None:
         """Give what is registered of an arm of a version."""
-        for each in self.registrations():
-            if _key(each.record) == (hypothesis, version, arm, ""):
-                return each.record
-        return None
+        found = self._of(Registration, (hypothesis, version, arm))
+        return found[0].record if found else None
 
     def looks(
         self, hypothesis: str, version: int, arm: str, iteration: str
     ) -> tuple[Stored[Look], ...]:
         """Give the looks at an arm of a version in an iteration, in order; corrections in place."""
-        return tuple(
-            each
-            for each in self.all_looks()
-            if _key(each.record) == (hypothesis, version, arm, iteration)
-        )
+        return standing(self._of(Look, (hypothesis, version, arm, iteration)))
 
     def all_looks(self) -> tuple[Stored[Look], ...]:
         """Give all looks in order; corrections in the place of what they correct."""
@@ -174,11 +172,11 @@ class Ledger:
                 return []
             return [each.row() for each in _Session(connection, self.study).every()]
 
-    def _of(self, kind: type[R]) -> tuple[Stored[R], ...]:
+    def _of(self, kind: type[R], key: tuple[Any, ...] = ()) -> tuple[Stored[R], ...]:
         with reading(self.place) as connection:
             if connection is None:
                 return ()
-            return tuple(_Session(connection, self.study).find(kind))
+            return tuple(_Session(connection, self.study).find(kind, key))
 
 
 @dataclass(frozen=True)
