@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from workbench.anytime import Outcomes, compare_anytime, evalues
+from workbench.evidence import Evidence
 from workbench.proportions import Comparison, Counts
 
 ALTERNATIVES = ("two-sided", "greater", "less")
@@ -292,6 +293,17 @@ def test_rates_that_change_can_leave_no_effect():
     assert math.isnan(found.high)
     assert found.pvalue < 1e-6
     assert found.reason.startswith("every effect is rejected")
+
+
+def test_a_rejected_null_within_the_interval_has_the_p_value_of_one_further_off(monkeypatch):
+    """No data seen so far do this; if some did, test and interval would still agree."""
+    outcomes = drawn(7, (60, 60), (0.2, 0.6))
+    assert compare_anytime(outcomes, alternative="greater").comparison.pvalue < 0.05
+    monkeypatch.setattr(Evidence, "end", lambda _, __, bound: 0.9 * bound)
+    monkeypatch.setattr(Evidence, "further", lambda *_: 1.0)
+    found = compare_anytime(outcomes, alternative="greater").comparison
+    assert found.pvalue == pytest.approx(math.exp(-1.0))
+    assert found.low == -0.9
 
 
 def test_huge_evidence_stays_finite():

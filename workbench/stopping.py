@@ -51,10 +51,9 @@ def power(
     >>> power(control_rate=0.2, effect=0.3, customers=100)
     0.8845
     """
-    check_options(alternative, null_effect, allocation)
-    _check(control_rate, effect, alpha)
+    plan = _planned(alternative, alpha, null_effect, allocation)
+    _check(control_rate, effect)
     blocks = _blocks(customers, allocation)
-    plan = _Plan(alternative, alpha, null_effect, allocation)
     stopped = _stopping_times(plan, (control_rate, control_rate + effect), blocks)
     return float(np.mean(stopped <= blocks)) if blocks else math.nan
 
@@ -76,12 +75,11 @@ def expected_customers(
     >>> round(expected_customers(control_rate=0.2, effect=0.3, customers=100), 1)
     51.8
     """
-    check_options(alternative, null_effect, allocation)
-    _check(control_rate, effect, alpha)
+    plan = _planned(alternative, alpha, null_effect, allocation)
+    _check(control_rate, effect)
     blocks = _blocks(customers, allocation)
     if not blocks:
         return math.nan
-    plan = _Plan(alternative, alpha, null_effect, allocation)
     stopped = _stopping_times(plan, (control_rate, control_rate + effect), blocks)
     ended = np.where(stopped <= blocks, stopped * allocation[0], customers)
     return float(ended.mean())
@@ -107,8 +105,8 @@ def customers_needed(
     >>> customers_needed(control_rate=0.1, effect=0.1, alternative="greater")
     387
     """
-    check_options(alternative, null_effect, allocation)
-    _check(control_rate, effect, alpha, power)
+    plan = _planned(alternative, alpha, null_effect, allocation)
+    _check(control_rate, effect, power)
     rough = planning.customers_needed(
         control_rate=control_rate,
         effect=effect,
@@ -119,7 +117,6 @@ def customers_needed(
         null_effect=null_effect,
         test="score",
     )
-    plan = _Plan(alternative, alpha, null_effect, allocation)
     guess = math.ceil(2.0 * rough / allocation[0])
     stopped = np.full(1, math.inf)
     most = MOST_CUSTOMERS // allocation[0] if rough <= MOST_CUSTOMERS else 0
@@ -154,10 +151,9 @@ def detectable_effect(
     >>> round(detectable_effect(control_rate=0.2, customers=300, alternative="greater"), 2)
     0.14
     """
-    check_options(alternative, null_effect, allocation)
-    _check(control_rate, 0.0, alpha, power)
+    plan = _planned(alternative, alpha, null_effect, allocation)
+    _check(control_rate, 0.0, power)
     blocks = _blocks(customers, allocation)
-    plan = _Plan(alternative, alpha, null_effect, allocation)
 
     def reached(effect: float) -> bool:
         rates = control_rate, control_rate + effect
@@ -229,6 +225,13 @@ def _stopping_times(
     return stopped
 
 
+def _planned(alternative: str, alpha: float, null_effect: float, allocation: Sizes) -> _Plan:
+    check_options(alternative, null_effect, allocation)
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha is {alpha}; it must lie between 0 and 1")
+    return _Plan(alternative, alpha, null_effect, (int(allocation[0]), int(allocation[1])))
+
+
 def _draws(runs: int, blocks: int, allocation: Sizes) -> Iterator[tuple[int, tuple[Array, Array]]]:
     """Give the same random numbers for the same runs, whatever the rates, some blocks at a time."""
     random = np.random.default_rng(SEED)
@@ -244,15 +247,9 @@ def _blocks(customers: int, allocation: Sizes) -> int:
     return int(customers // allocation[0])
 
 
-def _check(
-    control_rate: float,
-    effect: float,
-    alpha: float,
-    power: float = 0.5,
-) -> None:
-    for kind, value in (("alpha", alpha), ("power", power)):
-        if not 0.0 < value < 1.0:
-            raise ValueError(f"{kind} is {value}; it must lie between 0 and 1")
+def _check(control_rate: float, effect: float, power: float = 0.5) -> None:
+    if not 0.0 < power < 1.0:
+        raise ValueError(f"power is {power}; it must lie between 0 and 1")
     if not 0.0 <= control_rate <= 1.0:
         raise ValueError(f"control_rate is {control_rate}; it must lie between 0 and 1")
     if not -1e-12 <= control_rate + effect <= 1.0 + 1e-12:
