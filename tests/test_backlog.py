@@ -95,7 +95,7 @@ def test_without_impact_or_ease_there_is_no_rank():
     *_, last = rank([candidate("a", None, 9), candidate("b", 1, 1)])
     assert last.candidate.name == "a"
     assert math.isnan(last.rank)
-    assert math.isnan(last.row()["score"])
+    assert last.row()["rank"] is None
     assert rank([]) == ()
 
 

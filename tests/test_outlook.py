@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Callable
 
 import pytest
 
 from workbench import Study, outlook
+from workbench.cli import main
 from workbench.errors import DataError, StudyError, WorkbenchError
 
 STUDY = """\
@@ -125,7 +126,7 @@ def test_the_backlog_ranks_what_is_not_tested(study):
     undo, hints = rows
     assert undo["score"] == pytest.approx(9 * 7 * 0.55)
     assert (undo["learn_by"], undo["why"]) == ("interview", "no customer's remark is cited")
-    assert math.isnan(undo["customers"])
+    assert undo["customers"] is None
     assert hints["learn_by"] == "prototype"
     assert "no room for +30 points" in hints["why"]  # everybody previews already
 
@@ -275,3 +276,22 @@ def test_feedback_to_a_study_of_outcomes_and_of_counts(tmp_path):
 def test_a_date_that_is_none_is_said_with_its_remark(study):
     with pytest.raises(DataError, match="remark F-2: date 'yesterday' is none"):
         study("feedback.csv", "F-2,2026-01-20", "F-2,yesterday").feedback()
+
+
+def test_the_command_line_ranks(study, tmp_path, capsys):
+    study()
+    with pytest.raises(SystemExit) as ended:
+        main(["backlog", str(tmp_path / "study.yaml")])
+    assert ended.value.code == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[0].split()[:3] == ["rank", "hypothesis", "status"]
+    assert [line.split()[:2] for line in shown.out.splitlines()[1:]] == [
+        ["1", "undo"],
+        ["2", "hints-help"],
+    ]
+    assert "Too few tests to tell" in shown.err
+    with pytest.raises(SystemExit):
+        main(["backlog", str(tmp_path / "study.yaml"), "--format", "json"])
+    first = json.loads(capsys.readouterr().out)[0]
+    assert (first["rank"], first["customers"]) == (1, None)
+    assert first["statement"] == "An undo button gives courage."

@@ -80,17 +80,17 @@ class Ranked:
         each, cost = self.candidate, self.candidate.cost
         scores = {name: getattr(each, name) for name in ("impact", "ease", "confidence")}
         return {
-            "rank": self.rank,
+            "rank": _count(self.rank),
             "hypothesis": each.name,
             "version": each.version,
             "status": each.status,
             **{name: "" if score is None else str(score) for name, score in scores.items()},
             "score": self.score,
-            "rank_low": self.low,
-            "rank_high": self.high,
+            "rank_low": _count(self.low),
+            "rank_high": _count(self.high),
             "first": self.first,
             "learn_by": self.learn_by,
-            "customers": cost.customers,
+            "customers": _count(cost.customers),
             "weeks": cost.weeks,
             "evidence": len(each.evidence),
             "why": self.why,
@@ -300,3 +300,7 @@ def rank_correlation(one: Sequence[float], other: Sequence[float]) -> tuple[floa
     middle = math.atanh(bounded)
     low, high = math.tanh(middle - margin), math.tanh(middle + margin)
     return correlation, min(low, correlation), max(high, correlation)
+
+
+def _count(number: float) -> int | None:
+    return None if math.isnan(number) else round(number)

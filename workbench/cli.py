@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FEW_COLLECTIONS = 100_000  # new objects between them: a module that loads leaves no garbage
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
 ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
+SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
+BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
 VERDICT = ["hypothesis", "verdict", "sentence"]
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
@@ -221,6 +223,21 @@ def _short_grammar() -> Iterator[None]:
         yield
     finally:
         del sys.modules[package]
+
+
+@app.command(epilog="Example: workbench backlog study.yaml --format csv")
+def backlog(study: StudyPath, as_of: AsOf = "", form: FormatOption = Format.TABLE) -> None:
+    """Rank what to try next.
+
+    Impact x ease (x confidence), how sure each rank is, what a test would cost in customers and weeks, and the cheapest way to learn. Says also how well impact was guessed so far.
+    """
+    with working("Ranking"):
+        found = _load(study).backlog(as_of=as_of or None)
+    rows = found.rows()
+    show(rows, BACKLOG if form is Format.TABLE else list(rows[0]) if rows else BACKLOG, form)
+    if not rows:
+        tell(f"{study}: nothing is left to try; add ideas with impact and ease")
+    tell(found.guessing.sentence)
 
 
 @app.command(epilog="Example: workbench init my-study, then: workbench report my-study/study.yaml")
