@@ -181,6 +181,11 @@ def test_bounds_for_a_claim_of_less_mirror_those_of_more():
         assert down.region(-0.3, 0.1, null_effect=0.02) == pytest.approx((-high, -low), nan_ok=True)
     assert more[2].note == "no p-value, so no interval"
     assert [each.confidence_level for each in more[:2]] == pytest.approx([NAN, 0.9], nan_ok=True)
+    unknown = holm_bounds([0.4, 0.01], alternatives=["greater", "two-sided"], alpha=0.05)[1]
+    assert unknown.note == (
+        "Holm's test has no interval for this hypothesis, only that the null is wrong"
+    )
+    assert all(math.isnan(end) for end in unknown.region(0.1, 0.3))
     both = holm_bounds([0.001, 0.01], alternatives=["greater", "two-sided"], alpha=0.05)
     assert [each.confidence_level for each in both] == pytest.approx([0.95, 0.975])
     assert both[0].region(-0.01, 0.2) == (0.0, 1.0)
