@@ -120,6 +120,8 @@ def effects() -> pd.DataFrame:
             "estimate": effect,
             "low": effect - 0.2,
             "high": effect + 0.2,
+            "pvalue": 0.2,
+            "adjusted": 0.3,
         }
         for grouping, kind, level, effect in levels
     ]

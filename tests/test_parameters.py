@@ -125,4 +125,4 @@ def test_the_templates_come_with_the_workbench():
     names = [each.name for each in templates_folder().glob("*.ipynb")]
     assert "hypothesis_report.ipynb" in names
     found = find_template("hypothesis_report")
-    assert [each.name for each in found.parameters] == ["study", "iteration", "as_of"]
+    assert [each.name for each in found.parameters] == ["study", "iteration", "as_of", "record"]

@@ -91,7 +91,7 @@ def test_effects_are_labelled_exploratory():
     table = tables.effects(results.effects())
     assert lines(table)[0] == "Effect within each level (exploratory)"
     assert lines(table)[2] == (
-        "small company_size (segment) preview-helps 10/20 12/19 +12.0 [−8.0, +32.0]"
+        "small company_size (segment) preview-helps 10/20 12/19 +12.0 [−8.0, +32.0] 0.300"
     )
     assert "stand out by chance" in table._repr_html_()
 

@@ -235,14 +235,14 @@ def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[flo
 def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
     from workbench.sequential import compare_sequential
 
-    planned = planned_size(claim, sample)
+    known = claim.planned_customers or claim.baseline or sample.usual_rate
+    planned = None if math.isnan(known) else planned_size(claim, sample)
     if planned is None:
         msg = (
-            f"hypothesis {claim.name!r} is sequential but has no planned size; give "
-            "planned_customers, or a minimum_effect and a baseline that leaves room for it"
+            f"hypothesis {claim.name!r} is sequential but has no planned size that its own data leave "
+            "alone; give planned_customers, or a minimum_effect and a baseline"
         )
         raise StudyError(msg)
-    looks = claim.looks or 1
     found = compare_sequential(
         control=sample.control,
         treatment=sample.treatment,
@@ -251,7 +251,8 @@ def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress
         alternative=claim.alternative,
         alpha=claim.alpha,
         spending=claim.spending or "obrien-fleming",
-        final=sample.complete or len(sample.earlier) + 1 >= looks,
+        looks=claim.looks,
+        final=sample.complete,
     )
     progress = Progress(
         "sequential",
@@ -259,7 +260,7 @@ def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress
         sample.smaller,
         final=found.final or claim.decide(found.comparison) is not Verdict.INCONCLUSIVE,
         look=found.look,
-        looks=looks,
+        looks=claim.looks,
         expected=None if found.final else _expected(planned, sample),
         fraction=found.fraction,
         boundary=found.boundary,
@@ -283,7 +284,7 @@ def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
         claim.planned_customers,
         sample.smaller,
         final=sample.complete or claim.decide(found.comparison) is not Verdict.INCONCLUSIVE,
-        evalue=found.evalue,
+        evalue=found.comparison.statistic,
         blocks=found.blocks,
     )
     return found.comparison, progress
@@ -297,6 +298,6 @@ def _expected(planned: int | None, sample: Sample) -> Expected | None:
     left = max(0.0, (ends - seen) / timedelta(days=1))
     by_end = sample.entered + round(left * sample.per_day)
     if planned is None or planned > by_end:
-        return Expected(max(seen, ends) + window, by_end)
+        return Expected(ends + window, by_end)
     missing = max(0, planned - sample.entered) / sample.per_day
     return Expected(seen + timedelta(days=missing) + window, planned)

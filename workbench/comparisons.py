@@ -1,17 +1,16 @@
-"""Comparisons beside the verdict: with the iteration before, within groupings, and for planning."""
+"""Comparisons beside the verdict: with the iteration before, and for planning."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from workbench.cohorts import MISSING, Cohort
+from workbench.cohorts import Cohort
 from workbench.errors import StudyError, unknown_name
-from workbench.hypothesis import DecisionRule, Hypothesis
-from workbench.proportions import Comparison, Counts, compare
+from workbench.hypothesis import Hypothesis
+from workbench.proportions import Counts, compare
 from workbench.steps import StepCounts
 from workbench.verdicts import Evaluation
 
@@ -24,18 +23,6 @@ CHANGES = (
     "converted",
     "closed",
     "rate",
-    "estimate",
-    "low",
-    "high",
-)
-EFFECTS = (
-    "grouping",
-    "kind",
-    "level",
-    "control_converted",
-    "control_closed",
-    "treatment_converted",
-    "treatment_closed",
     "estimate",
     "low",
     "high",
@@ -108,26 +95,6 @@ def changes(
         numbers = (old.converted, old.total, old.rate, new.converted, new.total, new.rate)
         rows.append((step, before, *numbers, found.estimate, found.low, found.high))
     return pd.DataFrame(rows, columns=list(CHANGES))
-
-
-def effects(
-    levels: Mapping[str, tuple[Mapping[str, Counts], Mapping[str, Counts]]],
-    kinds: Mapping[str, str],
-    rule: DecisionRule,
-) -> pd.DataFrame:
-    """Compare control and treatment within each level of each grouping, by a rule's interval."""
-    rows: list[tuple[Any, ...]] = []
-    compared: dict[tuple[Counts, Counts], Comparison] = {}  # some levels hold the same customers
-    for grouping, (control, treatment) in levels.items():
-        for level in sorted({*control, *treatment}, key=lambda name: (name == MISSING, name)):
-            one, other = control.get(level, Counts(0, 0)), treatment.get(level, Counts(0, 0))
-            if (one, other) not in compared:
-                compared[one, other] = rule.compare(control=one, treatment=other)
-            found = compared[one, other]
-            numbers = (one.converted, one.total, other.converted, other.total)
-            estimates = (found.estimate, found.low, found.high)
-            rows.append((grouping, kinds[grouping], level, *numbers, *estimates))
-    return pd.DataFrame(rows, columns=list(EFFECTS))
 
 
 def plan(evaluations: Iterable[Evaluation]) -> pd.DataFrame:

@@ -149,8 +149,8 @@ def _looks(evaluation: Evaluation) -> str:
         return ""
     if progress.analysis == "anytime":
         return (
-            f"The e-value is {_evalue(progress.evalue)} after {progress.blocks:,} blocks of "
-            "customers; it may be looked at as often as you like."
+            f"The largest e-value is {_evalue(progress.evalue)}, in {progress.blocks:,} blocks of "
+            f"customers ({_evalue(1 / evaluation.hypothesis.alpha)} would settle it); look as often as you like."
         )
     if progress.analysis == "fixed" or progress.planned is None:
         return ""

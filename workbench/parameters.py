@@ -41,6 +41,10 @@ class Template:
     notebook: NotebookNode
     parameters: tuple[Parameter, ...]
 
+    def takes(self, name: str) -> bool:
+        """Say whether the template has a parameter of this name."""
+        return any(each.name == name for each in self.parameters)
+
     def values(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Hold values to the signature, as plain values that any notebook can be handed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -33,11 +33,15 @@ PACKAGES = ("workbench", "numpy", "scipy", "pandas", "narwhals", "duckdb", "matp
 
 @dataclass(frozen=True)
 class Reading:
-    """A study, and where a report reads it: the iteration, and the time as of which."""
+    """A study, and where a report reads it: the iteration, and the time as of which.
+
+    `record` says whether a look at its hypotheses goes into the study's ledger.
+    """
 
     study: Study
     iteration: str
     as_of: str | None = None
+    record: bool = False
 
     @property
     def at(self) -> dict[str, Any]:
@@ -58,17 +62,39 @@ class Reading:
         """The time up to which the data are read; None for data without times."""
         return self.study.newest(self.as_of)
 
+    def evaluate(self) -> list[Evaluation]:
+        """Evaluate the iteration's hypotheses, and put the looks on record if that is wanted."""
+        return self.study.evaluate(**self.at, record=self.record)
+
     def effects(self) -> pd.DataFrame:
         """The effects within the levels of each grouping, of every hypothesis tested here.
 
         The columns are those of `study.effects`, and the hypothesis, its alternative, and its minimum
         effect with its sign.
         """
+        return self._of_hypotheses(self.study.effects)
+
+    def pooled(self) -> pd.DataFrame:
+        """The effects pooled over the levels of each grouping, of every hypothesis tested here."""
+        return self._of_hypotheses(self.study.pooled)
+
+    def story(self) -> pd.DataFrame:
+        """The hypotheses tested here through their versions, up to this iteration."""
+        from workbench.chronicle import chronicle
+
+        spec = self.study.spec
+        names = [each.name for each in spec.iterations]
+        known = spec.claims(names[: names.index(self.iteration) + 1])
+        tested = {each.name for each in known if each.iteration == self.iteration}
+        return chronicle([each for each in known if each.name in tested], self.study.history())
+
+    def _of_hypotheses(self, verb: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+        """Ask a verb of a study about every hypothesis tested here, as one table."""
         import pandas as pd
 
         tested = [each for each in self.study.spec.hypotheses if each.iteration == self.iteration]
         frames = [
-            self.study.effects(hypothesis=each.name, **self.at).assign(
+            verb(hypothesis=each.name, **self.at).assign(
                 hypothesis=each.name, minimum_effect=each.towards(), alternative=each.alternative
             )
             for each in tested
@@ -131,7 +157,9 @@ class Result:
         }
 
 
-def begin(*, study: str | Path = "", iteration: object, as_of: object = "") -> Reading:
+def begin(
+    *, study: str | Path = "", iteration: object, as_of: object = "", record: bool = False
+) -> Reading:
     """Open the study of a template; what papermill's command line made of its values is undone.
 
     `-p iteration 2026.1` arrives as a number. It is taken for the iteration of that name, unless
@@ -142,7 +170,7 @@ def begin(*, study: str | Path = "", iteration: object, as_of: object = "") -> R
 
     opened = Study.load(study or bundled_study())
     names = [each.name for each in opened.spec.iterations]
-    return Reading(opened, chosen_iteration(iteration, names), str(as_of) or None)
+    return Reading(opened, chosen_iteration(iteration, names), str(as_of) or None, record)
 
 
 def bundled_study() -> Path:

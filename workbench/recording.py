@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from workbench.analyses import Pair
+from workbench.history import Chapter, story
 from workbench.hypothesis import Hypothesis, Verdict
 from workbench.ledger import Ledger
+from workbench.multiplicity import saffron
 from workbench.proportions import Counts
 from workbench.records import FinalVerdict, Look, Registration, Stored, standing
 from workbench.verdicts import Decided, Evaluation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ONLINE = saffron
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,18 @@ def record(ledger: Ledger, evaluations: Iterable[Evaluation]) -> list[Evaluation
     before stays.
     """
     return [_recorded(ledger, each) for each in evaluations]
+
+
+def history(ledger: Ledger) -> pd.DataFrame:
+    """Tell what became of each version of each hypothesis, in the order of the records.
+
+    Final verdicts are one stream of tests, in which `ONLINE` keeps the false discovery rate at 5 %.
+    """
+    import pandas as pd
+
+    chapters = story(ledger.verdicts(), ledger.all_looks(), ledger.registrations(), online=ONLINE)
+    columns = [each.name for each in fields(Chapter)]
+    return pd.DataFrame([each.row() for each in chapters], columns=columns)
 
 
 def fingerprint(evaluation: Evaluation) -> str:

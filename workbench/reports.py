@@ -50,10 +50,11 @@ class Published:
 def publish(
     study_path: str | Path,
     *,
-    iteration: str,
+    iteration: str = "",
     template: str | Path = "hypothesis_report",
     output: str | Path | None = None,
     as_of: str = "",
+    record: bool = True,
     parameters: Mapping[str, object] | None = None,
     cell_timeout: timedelta | None = None,
     progress: Progress | None = None,
@@ -62,11 +63,13 @@ def publish(
 
     Args:
         study_path: The study file.
-        iteration: The name of the iteration to report on.
+        iteration: The name of the iteration to report on; none for a template that takes none.
         template: The name of a template that comes with the workbench, or a path to your own.
-        output: The folder for the report; `reports/ITERATION` beside the study file if not given.
+        output: The folder for the report; `reports/ITERATION` beside the study file if not given
+            (`reports` where there is no iteration).
         as_of: The time as of which customers are aligned, deviated or pending; empty for the
             newest event.
+        record: Whether looks at hypotheses go into the study's ledger.
         parameters: Values for further parameters of the template.
         cell_timeout: The longest that one cell may take.
         progress: Called with the number of code cells done, and of all.
@@ -82,16 +85,18 @@ def publish(
             template failed: then the half-run notebook lies there as `NAME.failed.ipynb`.
     """
     given = dict(parameters or {})
-    for name in {"study", "iteration", "as_of"} & given.keys():
+    for name in {"study", "iteration", "as_of", "record"} & given.keys():
         raise ReportError(
             f"parameter {name} has an argument of its own; leave it out of parameters"
         )
-    given |= {"study": str(study_path), "iteration": iteration}
-    given |= {"as_of": as_of} if as_of else {}
     with spare_kernel() as spare:
         chosen = find_template(template)
+        given |= {"study": str(study_path)}
+        given |= {"iteration": iteration} if iteration or chosen.takes("iteration") else {}
+        given |= {"as_of": as_of} if as_of else {}
+        given |= {"record": record} if chosen.takes("record") else {}
         values = chosen.values(given)
-        folder = _folder(study_path, iteration, output)
+        folder = _folder(study_path, given.get("iteration"), output)
         _check_as_of(as_of)
         made = _check_writable(folder)
         ran = _run(chosen.notebook, values, spare, cell_timeout=cell_timeout, progress=progress)
@@ -134,14 +139,15 @@ def safe_name(name: str) -> str:
     return f"{safe}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
 
 
-def _folder(study_path: str | Path, iteration: str, output: str | Path | None) -> Path:
+def _folder(study_path: str | Path, iteration: object, output: str | Path | None) -> Path:
     """Look the study and the iteration over, and give the folder of the report."""
     from workbench.readings import chosen_iteration
     from workbench.specification import read_study
 
     study = Path(study_path)
-    chosen_iteration(iteration, [each.name for each in read_study(study).iterations])
-    return Path(output) if output else study.parent / "reports" / safe_name(iteration)
+    known = [each.name for each in read_study(study).iterations]
+    part = "" if iteration is None else safe_name(chosen_iteration(iteration, known))
+    return Path(output) if output else study.parent / "reports" / part
 
 
 def _run(
@@ -212,11 +218,13 @@ def _place(
     """Write all files under names of their own, then put them in place, the page last."""
     from workbench.pages import page
 
-    study, iteration = content["study"]["title"], content["iteration"]
+    title = content["study"]["title"]
+    if content.get("iteration"):
+        title = f"{title}: iteration {content['iteration']}"
     texts = {
         folder / f"{name}.ipynb": _text(notebook),
         folder / f"{name}.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-        folder / f"{name}.html": page(notebook, title=f"{study}: iteration {iteration}"),
+        folder / f"{name}.html": page(notebook, title=title),
     }
     with _cleaned_up() as written:
         for target, text in texts.items():
@@ -227,8 +235,8 @@ def _place(
             _failed(folder, name).unlink(missing_ok=True)
     ipynb, result, html = texts
     verdicts = tuple(
-        PublishedVerdict(each["hypothesis"], each["label"], each["sentence"])
-        for each in content["evaluations"]
+        PublishedVerdict(each["hypothesis"], each.get("label", each["verdict"]), each["sentence"])
+        for each in content.get("evaluations", ())
     )
     return Published(html, ipynb, result, verdicts)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from workbench import comparisons, outlook, quality
+from workbench import comparisons, levels, outlook, quality
 from workbench.backlog import Backlog
 from workbench.courses import Strategy
 from workbench.errors import StudyError, WorkbenchError, unknown_name
@@ -140,6 +140,16 @@ class Study:
 
         return recording.record(self.ledger, found)
 
+    def history(self) -> pd.DataFrame:
+        """Tell from the ledger what became of each version of each hypothesis.
+
+        One row a hypothesis, version, treatment and iteration: looks, estimate with its interval,
+        verdict, p-value, its level in the stream of all tests, and whether it still is a discovery.
+        """
+        from workbench import recording
+
+        return recording.history(self.ledger)
+
     @property
     def ledger(self) -> Ledger:
         """The study's ledger; nothing is made or opened before something is recorded."""
@@ -159,19 +169,22 @@ class Study:
         return comparisons.changes(counts, before, name, self.spec.steps)
 
     def effects(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
-        """Give the effect within each level of each other grouping; exploratory, not a verdict."""
+        """Give the effect within each level of each other grouping; exploratory, not a verdict.
+
+        A row a treatment, grouping and level; `adjusted` is the p-value after Benjamini-Hochberg.
+        """
         (name,) = self._iterations(iteration)
-        claims = {each.name: each for each in self.spec.hypotheses if each.iteration == name}
-        if hypothesis not in claims:
-            raise StudyError(unknown_name(f"hypothesis of iteration {name}", hypothesis, claims))
-        claim, at = claims[hypothesis], self._moment(as_of)
-        levels = {}
-        for column in self.spec.groupings:
-            if column not in claim.columns:
-                columns = (*claim.columns, column)
-                counts = self._data.counts(columns, at, claim)
-                levels[column] = comparisons.by_level(counts, columns, claim)
-        return comparisons.effects(levels, self.spec.groupings, claim)
+        return levels.effects(self._data, name, hypothesis, self._moment(as_of))
+
+    def pooled(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
+        """Pool the effect over the levels of each other grouping, and say whether it differs there.
+
+        A row a treatment and grouping: the Mantel-Haenszel effect with its interval beside the
+        crude one, the p-value of equal effects, whether both point in opposite directions, and a
+        sentence.
+        """
+        (name,) = self._iterations(iteration)
+        return levels.pooled(self._data, name, hypothesis, self._moment(as_of))
 
     def plan(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Say what each hypothesis's sample could detect, and how many customers it needs."""

@@ -18,7 +18,12 @@ MOST_EVENTS = 5
 UNDECIDED = (formats.UNDEFINED, formats.UNDEFINED)
 EXPLORATORY = (
     "Exploratory: nobody planned these comparisons before the iteration, and among many of them "
-    "some stand out by chance. Take them as ideas for the next hypothesis."
+    "some stand out by chance. Take them as ideas for the next hypothesis. p-values are adjusted "
+    "(Benjamini-Hochberg); levels with fewer than 5 customers in a cohort give their counts only."
+)
+POOLED = (
+    "Effects are pooled over the levels (Mantel-Haenszel), so that different mixes of customers in "
+    "the cohorts count for nothing; the test asks whether the effect is the same in every level."
 )
 NOT_RANDOMIZED = (
     "Nothing was randomized between iterations: a change may come from anything else "
@@ -184,6 +189,7 @@ def effects(frame: pd.DataFrame) -> Table:
                 f"/{formats.count(each['treatment_closed'])}"
             ),
             formats.effect(each["estimate"], each["low"], each["high"]),
+            formats.pvalue(each["adjusted"]),
         )
         for each in _records(frame)
     ]
@@ -194,10 +200,36 @@ def effects(frame: pd.DataFrame) -> Table:
         Column("control", numeric=True),
         Column("treatment", numeric=True),
         Column("effect (percentage points)", numeric=True),
+        Column("p-value, adjusted", numeric=True),
     )
     empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
     caption = "Effect within each level (exploratory)"
     return Table(caption, columns, tuple(rows), EXPLORATORY, empty)
+
+
+def pooled(frame: pd.DataFrame) -> Table:
+    """The effect pooled over the levels of each grouping, and whether it differs between them."""
+    rows = [
+        (
+            str(each["grouping"]),
+            *((str(each["hypothesis"]),) if "hypothesis" in frame else ()),
+            formats.effect(each["estimate"], each["low"], each["high"]),
+            formats.points(each["crude"]),
+            formats.pvalue(each["interaction_pvalue"]),
+            str(each["sentence"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("grouping"),
+        *((Column("hypothesis"),) if "hypothesis" in frame else ()),
+        Column("pooled effect (percentage points)", numeric=True),
+        Column("crude effect", numeric=True),
+        Column("p-value of differing", numeric=True),
+        Column("what it means"),
+    )
+    empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
+    return Table("Does the effect differ between groups?", columns, tuple(rows), POOLED, empty)
 
 
 def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
