@@ -9,22 +9,32 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import reference
 from reference import Period, Plan, Row, Stage
 
-from workbench import simulate
+from workbench import scenarios, simulate
 from workbench.errors import StudyError
-from workbench.simulate import GUIDED_IMPORT, SEED, Release, Scenario, Tables
+from workbench.events import EventLog
+from workbench.iterations import Span
+from workbench.learning import count_steps
+from workbench.paths import trace
+from workbench.proportions import wilson
+from workbench.scenarios import GUIDED_IMPORT, SEED, Release, Scenario
+from workbench.sequels import DAY
+from workbench.simulate import Tables
+from workbench.specification import read_study
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "studies" / "guided-import"
 PLAN = Plan(
-    trigger=(simulate.TRIGGER,),
+    trigger=(scenarios.TRIGGER,),
     steps=tuple(
-        Stage(name, names) for name, names in zip(simulate.STEPS, simulate.STEP_EVENTS, strict=True)
+        Stage(name, names)
+        for name, names in zip(scenarios.STEPS, scenarios.STEP_EVENTS, strict=True)
     ),
-    window=7 * simulate.DAY,
+    window=7 * DAY,
 )
 CLEAN = Scenario(
     releases=GUIDED_IMPORT.releases,
@@ -55,7 +65,7 @@ def periods_of(scenario: Scenario) -> list[Period]:
         (each.name, int(np.datetime64(each.start, "us").astype(int)), each.days)
         for each in scenario.releases
     ]
-    return [Period(name, start, start + days * simulate.DAY) for name, start, days in starts]
+    return [Period(name, start, start + days * DAY) for name, start, days in starts]
 
 
 def entrants_of(seed: int, scenario: Scenario) -> tuple[list[reference.Entrant], int]:
@@ -96,7 +106,7 @@ def test_observed_rates_are_the_true_ones(scenario):
     everyone, until = entrants_of(7, replace(scenario, releases=many))
     table = reference.metrics(everyone, PLAN, periods_of(scenario), ["variant"], until)
     truth = {each.name: each for each in many}
-    assert len(table) == 3 * 2 * 3
+    assert len(table) == len(many) * 2 * 3
     for row in table:
         true = truth[row["iteration"]].truth(row["variant"])[row["step"]]
         error = np.sqrt(true * (1 - true) / row["closed"])
@@ -108,7 +118,7 @@ def test_a_clean_scenario_holds_nothing_ugly():
     everyone, _ = entrants_of(3, CLEAN)
     assert reference.duplicates(rows) == 0
     assert reference.crossovers(everyone) == {}
-    assert {row["event"] for row in rows} == PLAN.events
+    assert {row["event"] for row in rows} == {*PLAN.events, scenarios.OUTCOME}
     assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
     assert len(everyone) == sum(each.customers for each in CLEAN.releases)
 
@@ -118,10 +128,10 @@ def test_the_bundled_study_holds_every_ugly_thing():
     rows = rows_of(tables)
     everyone, until = entrants_of(SEED, GUIDED_IMPORT)
     assert reference.duplicates(rows) > 10
-    assert reference.crossovers(everyone) == {"2026.1": 2, "2026.2": 2, "2026.3": 2}
+    assert reference.crossovers(everyone) == {each.name: 2 for each in GUIDED_IMPORT.releases}
     assert [row["at"] for row in rows] != sorted(row["at"] for row in rows)
     table = reference.metrics(everyone, PLAN, periods_of(GUIDED_IMPORT), [], until)
-    assert [row["pending"] > 0 for row in table] == [False] * 6 + [True] * 3
+    assert [row["pending"] > 0 for row in table] == [False] * 12 + [True] * 3
     ties = [each for each in everyone if each.times[0] == each.times[1]]
     assert ties
     customers = [each.customer for each in everyone]
@@ -129,10 +139,10 @@ def test_the_bundled_study_holds_every_ugly_thing():
     triggers = [
         (row["customer"], row["at"])
         for row in reference.distinct(rows)
-        if row["event"] == simulate.TRIGGER
+        if row["event"] == scenarios.TRIGGER
     ]
     assert len(triggers) > len(everyone) + 6  # some meet the trigger twice within one
-    assert {row["event"] for row in rows} >= PLAN.events | {*simulate.NOISE, *simulate.DETOURS}
+    assert {row["event"] for row in rows} >= PLAN.events | {*scenarios.NOISE, *scenarios.DETOURS}
     assert len(set(customers) - set(tables.customers["customer_id"].tolist())) > 2
 
 
@@ -152,9 +162,47 @@ def test_truth_multiplies_step_rates():
 def test_the_readme_tells_the_true_rates():
     said = (BUNDLED / "README.md").read_text(encoding="utf-8")
     for release in GUIDED_IMPORT.releases:
-        for variant in simulate.VARIANTS:
-            rates = " | ".join(f"{rate:.3f}" for rate in release.truth(variant).values())
-            assert f"| {variant} | {rates} |" in said
+        for variant in scenarios.VARIANTS:
+            for truth in (release.truth(variant), release.sequel_truth(variant)):
+                rates = " | ".join(f"{rate:.3f}" for rate in truth.values())
+                assert f"| {variant} | {rates} |" in said
+
+
+def paths_of(seed: int, scenario: Scenario):
+    """Let the engine follow a simulated study, as the bundled file says."""
+    tables = simulate.simulate(seed, scenario)
+    flow = read_study(BUNDLED / "study.yaml").flow
+    log = EventLog(
+        pl.from_pandas(pd.DataFrame(dict(tables.events))),
+        customer="customer_id",
+        time="occurred_at",
+    )
+    spans = [Span(each.name, each.start, each.end) for each in periods_of(scenario)]
+    return trace(log, flow, spans, groupings={"variant": "experiment"})
+
+
+def test_intervals_of_every_rate_cover_the_true_one():
+    """Over 25 seeds, each with the five iterations and both variants: 95% intervals, each metric."""
+    truth = {
+        (each.name, (variant,)): each.truth(variant) | each.sequel_truth(variant)
+        for each in GUIDED_IMPORT.releases
+        for variant in scenarios.VARIANTS
+    }
+    covered: dict[str, list[bool]] = {}
+    errors: dict[str, list[float]] = {}
+    for seed in range(25):
+        for each in count_steps(paths_of(seed, GUIDED_IMPORT), ["variant"]):
+            if each.closed:
+                rate = truth[each.iteration, each.cohort][each.step]
+                low, high = wilson(each.of_entrants)
+                covered.setdefault(each.step, []).append(low <= rate <= high)
+                error = (each.of_entrants.rate - rate) * np.sqrt(each.closed / rate / (1 - rate))
+                errors.setdefault(each.step, []).append(error)
+    assert set(covered) == {*scenarios.STEPS, "adoption", "renewed"}
+    for step, found in covered.items():
+        assert len(found) >= 180, step
+        assert 0.91 < np.mean(found) < 0.99, step
+        assert abs(np.mean(errors[step])) < 4 / np.sqrt(len(found)), step
 
 
 def test_counts_have_the_rates_asked_for():

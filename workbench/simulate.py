@@ -10,84 +10,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
-from itertools import accumulate
-from operator import mul
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import StudyError
+from workbench.scenarios import (
+    DETOURS,
+    GUIDED_IMPORT,
+    LEVELS,
+    NOISE,
+    OUTCOME,
+    SAMPLE,
+    SEED,
+    STEP_EVENTS,
+    TRIGGER,
+    VARIANTS,
+    Release,
+    Scenario,
+)
+from workbench.sequels import (
+    DAY,
+    HOUR,
+    NEVER,
+    SECOND,
+    Array,
+    Entries,
+    draw_sequels,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = npt.NDArray[Any]
-
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
-DAY = 24 * HOUR
-TRIGGER = "opened_spreadsheet"
-STEPS = ("previewed", "mapped", "imported")
-STEP_EVENTS = (("opened_preview",), ("mapped_columns", "auto_mapped"), ("import_completed",))
-NOISE = ("viewed_dashboard", "invited_colleague", "opened_settings")
-DETOURS = ("opened_help", "contacted_support", "closed_import", "pasted_by_hand")
-VARIANTS = ("blank", "preview")
-LEVELS: Mapping[str, Mapping[str, float]] = {
-    "company_size": {"1-9": 0.5, "10-49": 0.3, "50+": 0.2},
-    "industry": {"retail": 0.4, "logistics": 0.35, "care": 0.25},
-    "country": {"NL": 0.5, "DE": 0.3, "BE": 0.2},
-}
-
-
-@dataclass(frozen=True)
-class Release:
-    """One iteration of a scenario: who enters it, and how likely each variant takes each step.
-
-    `rates` are the true step rates, each among those who reached the step before, within the
-    window.
-    """
-
-    name: str
-    start: date
-    days: int
-    customers: int
-    rates: Mapping[str, tuple[float, ...]]
-
-    def truth(self, variant: str) -> dict[str, float]:
-        """Give the true share of a variant's entrants that reaches each step in time.
-
-        >>> release = Release("2026.1", date(2026, 1, 5), 28, 100, {"blank": (0.8, 0.5, 0.5)})
-        >>> release.truth("blank")
-        {'previewed': 0.8, 'mapped': 0.4, 'imported': 0.2}
-        """
-        return dict(zip(STEPS, accumulate(self.rates[variant], mul), strict=True))
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What to simulate. Every ugly thing is an option of its own, and 0 leaves it out.
-
-    None of them changes the true rates: late steps come after the window, early ones before the
-    trigger, and who returns in a later iteration does so with that iteration's rates.
-    """
-
-    releases: tuple[Release, ...]
-    window_days: int = 7
-    ends_after_days: int = 4  # how long the log goes on after the last iteration
-    duplicates: float = 0.01  # share of rows that come twice
-    ties: float = 0.05  # share of steps at the very time of the step before
-    repeats: float = 0.15  # share of steps taken twice
-    late: float = 0.15  # share of the deviated who take the step after the window
-    early: float = 0.05  # share of customers who take a step before the trigger
-    second_triggers: float = 0.08  # share of entrants who meet the trigger again soon
-    returning: float = 0.05  # share of early entrants who enter the next iteration too
-    crossovers: int = 2  # entrants per iteration with rows of both variants
-    unknown: float = 0.01  # share of customers missing from the customers table
-    noise: float = 1.0  # events outside the flow, per entrant
-    detours: float = 0.6  # share of the deviated whose next event shows where they went
-    delayed: float = 0.05  # share of rows that are written out of order
 
 
 @dataclass(frozen=True)
@@ -122,19 +77,24 @@ def simulate(seed: int, scenario: Scenario) -> Tables:
     >>> list(tables.events)
     ['customer_id', 'event', 'occurred_at', 'variant']
     """
-    rng = np.random.default_rng(seed)
-    rows, known, back = _Rows(), 0, (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    rng, later = np.random.default_rng(seed), np.random.default_rng((seed, 1))
+    rows, known, back = _Rows(), 0, (np.empty(0, dtype=np.int64),) * 3
     for release in scenario.releases:
         new = np.arange(known, known + release.customers)
         who = np.concatenate([new, back[0]])
         group = np.concatenate([rng.integers(0, len(VARIANTS), len(new)), back[1]])
         known += release.customers
         trigger = _midnight(release.start) + rng.integers(0, release.days * DAY, len(who))
-        _enter(rng, rows, scenario, release, (who, group, trigger))
+        met, used, second = _enter(rng, rows, scenario, release, (who, group, trigger))
         first_half = (trigger < _midnight(release.start) + release.days * DAY // 2) & (
             rng.random(len(who)) < 2 * scenario.returning
         )
-        back = who[first_half], group[first_half]
+        if release.sequels:
+            before = np.concatenate([np.full(len(new), NEVER), back[2]])
+            end = _midnight(release.start) + release.days * DAY
+            entries = Entries(trigger, met, used, second, first_half, before, end)
+            _come_back(later, rows, release, (who, group), entries)
+        back = who[first_half], group[first_half], trigger[first_half]
     return Tables(_events(rng, rows, scenario), _customers(rng, known, scenario))
 
 
@@ -144,8 +104,11 @@ def _enter(
     scenario: Scenario,
     release: Release,
     entrants: tuple[Array, Array, Array],
-) -> None:
-    """Draw all rows of one iteration's entrants: customer, variant (its index), trigger."""
+) -> tuple[Array, Array, Array]:
+    """Draw all rows of one iteration's entrants: customer, variant (its index), trigger.
+
+    Give when each met the need, last took the first step, and met the trigger again.
+    """
     who, group, trigger = entrants
     variant = np.asarray(VARIANTS, dtype=object)[group]
     window = scenario.window_days * DAY
@@ -155,6 +118,7 @@ def _enter(
     def some(share: float) -> Array:
         return np.flatnonzero(rng.random(len(who)) < share)
 
+    met, used, second = (np.full(len(who), NEVER) for _ in range(3))
     going, now = np.arange(len(who)), trigger
     for place, names in enumerate(STEP_EVENTS):
         rate = np.array([release.rates[name][place] for name in VARIANTS])[group[going]]
@@ -171,25 +135,47 @@ def _enter(
         rows.add(who[going], _one_of(rng, names, len(going)), now, variant[going])
         again = rng.random(len(going)) < scenario.repeats
         more = now[again] + rng.integers(HOUR, DAY, int(again.sum()))
+        if not place:
+            used[going] = now
+            used[going[again]] = more
         rows.add(who[going[again]], _one_of(rng, names, len(more)), more, variant[going[again]])
 
+    met[going] = now
     early = some(scenario.early)
     names = tuple(name for step in STEP_EVENTS for name in step)
     before = trigger[early] - rng.integers(HOUR, 2 * DAY, len(early))
     rows.add(who[early], _one_of(rng, names, len(early)), before, variant[early])
     twice = some(scenario.second_triggers)
-    rows.add(
-        who[twice],
-        TRIGGER,
-        trigger[twice] + rng.integers(HOUR, 5 * DAY, len(twice)),
-        variant[twice],
-    )
+    second[twice] = trigger[twice] + rng.integers(HOUR, 5 * DAY, len(twice))
+    rows.add(who[twice], TRIGGER, second[twice], variant[twice])
     noisy = np.repeat(np.arange(len(who)), rng.poisson(scenario.noise, len(who)))
     when = trigger[noisy] + rng.integers(-3 * DAY, 10 * DAY, len(noisy))
     rows.add(who[noisy], _one_of(rng, NOISE, len(noisy)), when, variant[noisy])
     crossed = rng.permutation(np.flatnonzero(trigger < end - DAY))[: scenario.crossovers]
     other = np.asarray(VARIANTS, dtype=object)[1 - group[crossed]]
     rows.add(who[crossed], TRIGGER, trigger[crossed] + HOUR, other)
+    return met, used, second
+
+
+def _come_back(
+    rng: np.random.Generator,
+    rows: _Rows,
+    release: Release,
+    entrants: tuple[Array, Array],
+    entries: Entries,
+) -> None:
+    """Add the rows of returns and outcomes: of customers, and the variant (its index) of each."""
+    who, group = entrants
+    variant = np.asarray(VARIANTS, dtype=object)[group]
+    rates = np.array([release.sequels[name] for name in VARIANTS])[group]
+    drawn = draw_sequels(rng, entries, rates)
+    for event, at in (
+        (TRIGGER, drawn.again),
+        (STEP_EVENTS[0][0], drawn.returned),
+        (OUTCOME, drawn.outcome),
+    ):
+        happened = at < NEVER
+        rows.add(who[happened], event, at[happened], variant[happened])
 
 
 def _detour(
@@ -270,46 +256,6 @@ def simulate_counts(
     rng = np.random.default_rng(seed)
     control = rng.binomial(control_total, control_rate, size)
     return control, rng.binomial(treatment_total, treatment_rate, size)
-
-
-GUIDED_IMPORT = Scenario(
-    releases=(
-        Release(
-            "2026.1",
-            date(2026, 1, 5),
-            28,
-            280,
-            {"blank": (0.72, 0.70, 0.72), "preview": (0.86, 0.80, 0.76)},
-        ),
-        Release(
-            "2026.2",
-            date(2026, 2, 2),
-            28,
-            360,
-            {"blank": (0.80, 0.74, 0.74), "preview": (0.80, 0.70, 0.76)},
-        ),
-        Release(
-            "2026.3",
-            date(2026, 3, 2),
-            28,
-            300,
-            {"blank": (0.82, 0.78, 0.76), "preview": (0.84, 0.80, 0.77)},
-        ),
-    ),
-)
-SAMPLE = Scenario(
-    releases=(
-        Release(
-            "2026.1",
-            date(2026, 1, 5),
-            28,
-            160,
-            {"blank": (0.70, 0.70, 0.70), "preview": (0.88, 0.84, 0.80)},
-        ),
-    ),
-    crossovers=1,
-)
-SEED = 2026
 
 
 def events_frame(tables: Tables) -> pd.DataFrame:

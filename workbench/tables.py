@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import formats
 from workbench.displays import Badge, Column, Table
+from workbench.flow import ADOPTION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ def flow(frame: pd.DataFrame) -> Table:
     )
     note = "Entered = aligned + deviated + pending. Pending: the window was still open."
     empty = "No customer met the trigger in this iteration."
-    return Table("Customers at each step", columns, tuple(rows), note, empty)
+    return Table("Customers at each step", columns, tuple(rows), note + _of_ends(frame), empty)
 
 
 def rates(frame: pd.DataFrame) -> Table:
@@ -173,7 +174,7 @@ def rates(frame: pd.DataFrame) -> Table:
         "reached the step before; these groups differ, so it describes and does not compare."
     )
     empty = "No customer met the trigger in this iteration."
-    return Table("Rates of each cohort", columns, tuple(rows), note, empty)
+    return Table("Rates of each cohort", columns, tuple(rows), note + _of_ends(frame), empty)
 
 
 def effects(frame: pd.DataFrame) -> Table:
@@ -338,6 +339,16 @@ def _effect(found: Comparison) -> tuple[str, str]:
 
 def _tested(each: Evaluation) -> tuple[str, str]:
     return _effect(each.comparison)[0], formats.pvalue(each.pvalue)
+
+
+def _of_ends(frame: pd.DataFrame) -> str:
+    """Say, where adoption is followed, whom it is counted among."""
+    if "step" not in frame or ADOPTION not in set(frame["step"]):
+        return ""
+    return (
+        " Adoption is counted among those who met the trigger again after their need was met, an "
+        "outcome among all who entered the flow."
+    )
 
 
 def _by(frame: pd.DataFrame) -> list[str]:
