@@ -30,6 +30,7 @@ class Cover:
     title: str
     facts: tuple[str, ...]
     note: str = ""
+    kind: str = "Hypothesis report"
 
     def __repr__(self) -> str:
         """Write the title, and the facts under it."""
@@ -41,7 +42,7 @@ class Cover:
         note = f'<p class="wb-note">{html.escape(self.note)}</p>' if self.note else ""
         return (
             f"<style>{stylesheet()}</style>"
-            f'<header class="wb-cover"><p class="wb-kicker">Hypothesis report</p>'
+            f'<header class="wb-cover"><p class="wb-kicker">{html.escape(self.kind)}</p>'
             f"<h1>{html.escape(self.title)}</h1>"
             f'<ul class="wb-facts">{facts}</ul>{note}</header>'
         )
@@ -55,9 +56,7 @@ class VerdictCards:
 
     def __repr__(self) -> str:
         """Write one sentence for each hypothesis."""
-        lines = [
-            f"{each.name}: {each.label}. {each.sentence}" for each in self.evaluations
-        ]
+        lines = [f"{each.name}: {each.label}. {each.sentence}" for each in self.evaluations]
         return "\n".join(lines) or NO_HYPOTHESIS
 
     def _repr_html_(self) -> str:

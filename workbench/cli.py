@@ -32,6 +32,8 @@ COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatme
 ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
+HISTORY = ["hypothesis", "version", "iteration", "looks", "estimate", "low", "high"]
+HISTORY += ["verdict", "pvalue", "level", "discovery"]
 VERDICT = ["hypothesis", "verdict", "sentence"]
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
@@ -238,6 +240,47 @@ def backlog(study: StudyPath, as_of: AsOf = "", form: FormatOption = Format.TABL
     if not rows:
         tell(f"{study}: nothing is left to try; add ideas with impact and ease")
     tell(found.guessing.sentence)
+
+
+@app.command(epilog="Example: workbench plan study.yaml --hypothesis preview-helps --customers 150")
+def plan(
+    study: StudyPath,
+    hypothesis: Annotated[str, typer.Option(metavar="NAME", help="The hypothesis to test.")],
+    customers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Customers per cohort to be had; otherwise those of the newest iteration.",
+        ),
+    ] = None,
+    as_of: AsOf = "",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Plan a test before its iteration.
+
+    Customers and weeks for looking once, at planned looks and at any time, and what the customers that can be had will show.
+    """
+    with working("Planning"):
+        found = _load(study).design(hypothesis, customers, as_of or None)
+    _show(found.table, form)
+    tell(found.sentence)
+
+
+@app.command(epilog="Example: workbench ledger study.yaml --format json")
+def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
+    """Tell the history of a study's hypotheses.
+
+    Each version and iteration: looks, effect, verdict, and whether it still is a discovery among all verdicts. JSON and CSV hold every record of the ledger.
+    """
+    with working("Reading the ledger"):
+        loaded = _load(study)
+        history, records = loaded.history()[HISTORY], loaded.ledger.export()
+    if form is Format.TABLE:
+        _show(history, form)
+    else:
+        show(records, list(dict.fromkeys(name for each in records for name in each)), form)
+    if not records:
+        tell("Nothing is on record yet; workbench report records a look at each hypothesis")
 
 
 @app.command(epilog="Example: workbench init my-study, then: workbench report my-study/study.yaml")

@@ -13,6 +13,7 @@ from workbench.displays import Badge, Column, Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.planner import Plan
     from workbench.verdicts import Evaluation
 
 STREAM = (
@@ -115,6 +116,40 @@ def beliefs(evaluations: Iterable[Evaluation]) -> Table:
     )
     empty = "No hypothesis of the study is tested in this iteration."
     return Table("A second opinion", columns, tuple(rows), OPINION, empty)
+
+
+def design(plan: Plan) -> Table:
+    """What a test takes for each way to look at it, and what the customers at hand can do."""
+    rows = [
+        (
+            str(each["analysis"]),
+            formats.count(each["customers_needed"]),
+            formats.count(each["expected_customers"]),
+            _weeks(each["weeks"]),
+            _weeks(each["expected_weeks"]),
+            formats.points(each["detectable_effect"]),
+            formats.percent(each["power"]),
+        )
+        for each in plan.table.to_dict("records")
+    ]
+    columns = (
+        Column("analysis"),
+        Column("customers needed per cohort", numeric=True),
+        Column("on average", numeric=True),
+        Column("weeks", numeric=True),
+        Column("weeks on average", numeric=True),
+        Column(f"found with {plan.customers:,} (points)", numeric=True),
+        Column(f"power with {plan.customers:,}", numeric=True),
+    )
+    note = (
+        f"{plan.sentence} On average: what the test takes if the effect is there, since looking may "
+        "end it sooner. The last two columns are what as many customers per cohort can do."
+    )
+    return Table(f"Plan of {plan.hypothesis.name}", columns, tuple(rows), note)
+
+
+def _weeks(weeks: float) -> str:
+    return formats.UNDEFINED if math.isnan(weeks) else f"{weeks:.1f}"
 
 
 def _sure(probability: float) -> str:

@@ -8,6 +8,7 @@ from workbench import formats
 from workbench.charts import (
     INK,
     QUIET,
+    RULE,
     SERIES,
     WORDS,
     Chart,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
+
+    from workbench.planner import Plan
 
 # Told apart without colour too: by their shade in grey print, and by hatches.
 PARTS: dict[str, dict[str, Any]] = {
@@ -103,6 +106,69 @@ def effects_figures(frame: pd.DataFrame) -> Charts:
     )
     empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
     return Charts(charts, empty)
+
+
+def power_figure(plan: Plan) -> Chart:
+    """Draw how likely each way to look finds an effect, over the effects that there could be."""
+    top, bottom = 2.6, 14.6
+    figure, axes = canvas(18.4)
+    title = f"Power, {plan.customers:,} customers per cohort"
+    write(axes, 0, 0.6, title, weight="bold", size=WORDS + 1.5)
+    left, right = 0.09, 0.97
+    most = max(plan.curve["effect"].abs()) or 1.0
+    across = (0.0, most)
+
+    def at(effect: float, power: float) -> tuple[float, float]:
+        return left + (right - left) * place(abs(effect), across), bottom - (bottom - top) * power
+
+    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        _, y = at(0.0, share)
+        axes.plot([left, right], [y, y], color=RULE, linewidth=0.7, zorder=0)
+        write(axes, left - 0.015, y, f"{100 * share:.0f}%", ha="right", colour=QUIET)
+    sign = -1.0 if plan.effect < 0 else 1.0
+    for part in range(6):
+        effect = most * part / 5
+        write(
+            axes,
+            at(effect, 0.0)[0],
+            bottom + 0.8,
+            _points(sign * effect),
+            ha="center",
+            colour=QUIET,
+        )
+    write(axes, (left + right) / 2, bottom + 1.9, "true effect, percentage points", ha="center")
+    worth, wanted = at(plan.effect, 0.0)[0], at(0.0, plan.hypothesis.power)[1]
+    dashes: dict[str, Any] = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+    axes.plot([worth, worth], [top, bottom], **dashes)
+    axes.plot([left, right], [wanted, wanted], **dashes)
+    write(
+        axes,
+        worth,
+        top - 0.6,
+        f"worth having: {formats.worth(plan.effect)}",
+        ha="center",
+        colour=QUIET,
+    )
+    names = list(dict.fromkeys(plan.curve["analysis"]))
+    sentences = []
+    for place_of, (name, (colour, marker)) in enumerate(zip(names, looks(len(names)), strict=True)):
+        rows = plan.curve[plan.curve["analysis"] == name]
+        xs, ys = zip(
+            *(at(*each) for each in zip(rows["effect"], rows["power"], strict=True)), strict=True
+        )
+        axes.plot(xs, ys, color=colour, marker=marker, markersize=4.5, linewidth=1.6)
+        start = 0.01 + 0.36 * place_of
+        axes.plot([start], [bottom + 3.1], color=colour, marker=marker, markersize=6)
+        write(axes, start + 0.025, bottom + 3.1, name)
+        row = plan.table[plan.table["analysis"] == name].iloc[0]
+        sentences.append(
+            f"{name}: {formats.percent(row['power'])} for {formats.worth(plan.effect)} points."
+        )
+    return Chart(figure, " ".join([f"{title}, by the true effect.", *sentences]))
+
+
+def _points(effect: float) -> str:
+    return formats.points(effect, 0 if abs(effect * 100 - round(effect * 100)) < 1e-9 else 1)
 
 
 def _flow(cohort: str, rows: Sequence[dict[str, Any]]) -> Chart:

@@ -19,6 +19,7 @@ from workbench.errors import StudyError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.planner import Plan
     from workbench.study import Study
     from workbench.verdicts import Evaluation
 
@@ -35,13 +36,15 @@ PACKAGES = ("workbench", "numpy", "scipy", "pandas", "narwhals", "duckdb", "matp
 class Reading:
     """A study, and where a report reads it: the iteration, and the time as of which.
 
-    `record` says whether a look at its hypotheses goes into the study's ledger.
+    `record` says whether a look at its hypotheses goes into the study's ledger, `kind` what sort of
+    report it is.
     """
 
     study: Study
     iteration: str
     as_of: str | None = None
     record: bool = False
+    kind: str = "Hypothesis report"
 
     @property
     def at(self) -> dict[str, Any]:
@@ -88,6 +91,33 @@ class Reading:
         tested = {each.name for each in known if each.iteration == self.iteration}
         return chronicle([each for each in known if each.name in tested], self.study.history())
 
+    def design(self, hypothesis: str = "", customers: int = 0) -> Plan:
+        """Plan a test of a hypothesis, or of the first that the iteration tests.
+
+        `customers` per cohort can be had; 0 takes as many as entered the newest iteration.
+        """
+        tested = self.study.spec.claims([self.iteration])
+        if not hypothesis and not tested:
+            said = f"iteration {self.iteration} tests no hypothesis; name the one to plan for"
+            raise StudyError(said)
+        return self.study.design(hypothesis or tested[0].name, customers or None, self.as_of)
+
+    def planned(self, plan: Plan) -> Result:
+        """End a plan, as `finish` ends a report."""
+        spec = self.study.spec
+        content = {
+            "study": {"name": spec.name, "title": spec.title or spec.name},
+            "iteration": self.iteration,
+            "as_of": self.seen,
+            "hypothesis": plan.hypothesis.name,
+            "sentence": plan.sentence,
+            "plan": plan.table.to_dict("records"),
+            "power": plan.curve.to_dict("records"),
+            "versions": versions(),
+        }
+        made = Table("Methods", (), (), "", f"Made with {_made()}.")
+        return Result(plain(content), made)
+
     def _of_hypotheses(self, verb: Callable[..., pd.DataFrame]) -> pd.DataFrame:
         """Ask a verb of a study about every hypothesis tested here, as one table."""
         import pandas as pd
@@ -128,7 +158,7 @@ class Reading:
         spec = self.study.spec
         here = next(each for each in spec.iterations if each.name == self.iteration)
         facts = (f"Iteration {here.name}", *_period(here.start, here.end), *_seen(self.seen))
-        return Cover(spec.title or spec.name, facts, spec.note)
+        return Cover(spec.title or spec.name, facts, spec.note, self.kind)
 
     def __repr__(self) -> str:
         """Write the cover of the report."""
@@ -158,7 +188,12 @@ class Result:
 
 
 def begin(
-    *, study: str | Path = "", iteration: object, as_of: object = "", record: bool = False
+    *,
+    study: str | Path = "",
+    iteration: object,
+    as_of: object = "",
+    record: bool = False,
+    kind: str = "Hypothesis report",
 ) -> Reading:
     """Open the study of a template; what papermill's command line made of its values is undone.
 
@@ -170,7 +205,7 @@ def begin(
 
     opened = Study.load(study or bundled_study())
     names = [each.name for each in opened.spec.iterations]
-    return Reading(opened, chosen_iteration(iteration, names), str(as_of) or None, record)
+    return Reading(opened, chosen_iteration(iteration, names), str(as_of) or None, record, kind)
 
 
 def bundled_study() -> Path:
@@ -253,8 +288,12 @@ def _methods(evaluations: Iterable[Evaluation]) -> Table:
         for each in evaluations
     ]
     columns = tuple(map(Column, ("hypothesis", "test", "interval", "alternative", "alpha")))
-    note = "Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + "."
+    note = f"Made with {_made()}."
     return Table("Methods", columns, tuple(rows), note, f"No hypothesis was tested. {note}")
+
+
+def _made() -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions().items())
 
 
 def _seen(seen: datetime | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from workbench.verdicts import Decided, Evaluation
 if TYPE_CHECKING:
     import pandas as pd
 
-ONLINE = saffron
+ONLINE = saffron  # its first levels are the largest: a study has few verdicts, not hundreds
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from workbench import comparisons, levels, outlook, quality
+from workbench import comparisons, levels, outlook, planner, quality
 from workbench.backlog import Backlog
 from workbench.courses import Strategy
 from workbench.errors import StudyError, WorkbenchError, unknown_name
@@ -185,6 +185,16 @@ class Study:
         """
         (name,) = self._iterations(iteration)
         return levels.pooled(self._data, name, hypothesis, self._moment(as_of))
+
+    def design(
+        self, hypothesis: str, customers: int | None = None, as_of: AsOf = None
+    ) -> planner.Plan:
+        """Plan a test of a hypothesis: looking once, at planned looks, and at any time.
+
+        `customers` are those that can be had per cohort; as many as entered the newest iteration
+        unless given.
+        """
+        return planner.plan(self._data, hypothesis, customers, self._moment(as_of))
 
     def plan(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Say what each hypothesis's sample could detect, and how many customers it needs."""
