@@ -97,6 +97,21 @@ def test_auc_interval_covers():
     assert 0.925 <= inside / 400 <= 0.985
 
 
+def test_intervals_by_customer_cover():
+    """The truth is that of 40,000 customers."""
+    risk, event, who = clustered(999, customers=40_000)
+    other = risk + np.random.default_rng(0).normal(size=len(risk))
+    truth, lead = auc(risk, event, who), auc_difference(risk, other, event, who)
+    inside = np.zeros(2)
+    for seed in range(200):
+        risk, event, who = clustered(seed)
+        other = risk + np.random.default_rng(5000 + seed).normal(size=len(risk))
+        one, two = auc(risk, event, who), auc_difference(risk, other, event, who)
+        inside += [one.low <= truth.estimate <= one.high, two.low <= lead.estimate <= two.high]
+    assert (inside / 200 >= 0.91).all()
+    assert (inside / 200 <= 0.99).all()
+
+
 def test_undefined_is_nan_with_a_reason():
     none = auc(np.arange(3.0), np.zeros(3))
     assert math.isnan(none.estimate)
