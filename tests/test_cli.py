@@ -20,7 +20,7 @@ from workbench import Study
 from workbench.cli import main
 from workbench.errors import ReportError
 
-COMMANDS = ("check", "init", "metrics", "report", "test")
+COMMANDS = ("backlog", "check", "init", "metrics", "report", "test")
 VERDICTS = {"supported", "refuted", "inconclusive", "invalid"}
 
 

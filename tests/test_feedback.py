@@ -7,6 +7,7 @@ from datetime import date
 import duckdb
 import pytest
 
+from workbench.cohorts import Cohort
 from workbench.engines import read_table
 from workbench.errors import DataError, StudyError
 from workbench.feedback import COLUMNS, SOURCES, FeedbackSource, Remark, read_feedback
@@ -157,8 +158,6 @@ def test_themes_count_customers_and_not_remarks():
 
 
 def test_a_cohorts_remark_has_nobody_to_count():
-    from workbench.cohorts import Cohort
-
     cohort = Cohort.model_validate({"industry": "care"})
     found = weighed(remark(1, None, cohort=cohort), remark(2, "b"))
     row = next(each for each in found.themes if each.level == "care")
@@ -204,11 +203,20 @@ def test_success_at_a_step_that_was_never_entered_disagrees():
     del ENTRIES["f"]
 
 
-def test_an_iteration_has_the_remarks_of_its_time():
-    old, new = remark(1), remark(2, date=date(2026, 3, 20))
-    assert weighed(old, new, iteration="1").remarks == 1
-    assert weighed(old, new, iteration="2").remarks == 1
-    assert weighed(old, new, remark(3, date=date(2025, 1, 1))).remarks == 3
+def test_an_iteration_has_the_remarks_of_those_who_entered_it_last():
+    old, late = remark(1, "c"), remark(2, "c", date=date(2026, 3, 20))
+    still = remark(3, "a", date=date(2026, 3, 20))  # entered the first iteration only
+    assert weighed(old, late, still, iteration="1").remarks == 2
+    assert weighed(old, late, still, iteration="2").remarks == 1
+    assert weighed(old, late, still).remarks == 3
+
+
+def test_an_iteration_has_the_cohorts_remarks_of_its_time():
+    cohort = Cohort.model_validate({"industry": "care"})
+    days = [date(2025, 1, 1), date(2026, 1, 20), date(2026, 2, 2), date(2026, 4, 1)]
+    told = [remark(number, None, cohort=cohort, date=day) for number, day in enumerate(days)]
+    assert weighed(*told, iteration="1").remarks == 1
+    assert weighed(*told, iteration="2").remarks == 2
 
 
 def test_who_cites_what_and_what_nobody_addresses():

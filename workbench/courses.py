@@ -272,9 +272,9 @@ def _change_sentence(
         else f"its {marks} changed with {iteration}"
     )
     numbers = f"level {step}{unit}, slope {bend}{unit} a period"
-    also = (
-        f" {', '.join(near)} began within {FEWEST} periods and may be it as well." if near else ""
-    )
+    also = ""
+    if near and marks != "nothing":
+        also = f" {', '.join(near)} began within {FEWEST} periods and may be it as well."
     return f"{lead} ({numbers}).{also}"
 
 

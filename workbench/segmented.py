@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 FEWEST = 6  # periods on each side of a change, and for a trend
 DRAWS = 2_000
 SEED = 20_020_812
-GRID = tuple(round(0.05 * step, 2) for step in range(20))  # autocorrelations, 0 to 0.95
+GRID = tuple(round(0.05 * step, 2) for step in range(17))  # autocorrelations, 0 to 0.8
 UPPER = 0.8  # the bound of the autocorrelation that is used lies above the true one so often
 METHOD = "least squares, Newey-West errors (lag 1), calibrated on AR(1) series"
 

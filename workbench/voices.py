@@ -153,7 +153,8 @@ def weigh(
     """Count themes by customers, and hold what they said against what they did.
 
     `entries` gives each customer who is known their iterations, in the order of time. Of an
-    `iteration` are the remarks from its start to the start of the next. Raises DataError for a
+    `iteration` are the remarks of customers who had entered it last, and of others, such as
+    cohorts, those from its start to the start of the next. Raises DataError for a
     customer who is not known, StudyError for evidence that does not exist.
     """
     for each in remarks:
@@ -163,7 +164,7 @@ def weigh(
                 "neither events nor customers; correct the id, or name a cohort instead"
             )
     cited = tuple(_cited(each, remarks, source) for each in claims if each.evidence)
-    here = [each for each in remarks if iteration in (None, _iteration(each.date, iterations))]
+    here = [each for each in remarks if iteration in (None, _iteration(each, entries, iterations))]
     said = [each for each in here if each.quote] if source.quotes else []
     return Feedback(
         iteration=iteration,
@@ -313,8 +314,13 @@ def _entry(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> Entry | No
     return known[place - 1] if place else None
 
 
-def _iteration(day: date, iterations: Sequence[Iteration]) -> str | None:
-    """Give the iteration that had begun last by a day."""
+def _iteration(
+    remark: Remark, entries: Mapping[str, Sequence[Entry]], iterations: Sequence[Iteration]
+) -> str | None:
+    """Give the iteration that a customer had entered by the day of a remark, or that had begun."""
+    entry, day = _entry(remark, entries), remark.date
+    if entry is not None and entry.iteration:
+        return entry.iteration
     begun = [
         (each.start.date() if isinstance(each.start, datetime) else each.start, each.name)
         for each in iterations

@@ -1,0 +1,303 @@
+"""Strategy, feedback and backlog as tables and as figures, for those who decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench import formats
+from workbench.backlog import RULE, Backlog
+from workbench.charts import INK, QUIET, SERIES, Chart, Charts, canvas, place, write
+from workbench.charts import RULE as LINE
+from workbench.courses import NOT_RANDOMIZED, Standing, Strategy, amount, signed
+from workbench.displays import Badge, Cell, Column, Table
+from workbench.segmented import Coefficient
+from workbench.voices import EVERYBODY, Feedback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+NO_STRATEGY = "The study names no strategic metrics."
+SAID = "Counted are customers, each once; remarks of whole cohorts count nobody."
+LINES = 7.0  # of text that a course's drawing is high
+
+
+def standings(found: Strategy) -> Table:
+    """Each strategic metric: baseline, now, what its course expects, its trend, its state."""
+    rows = tuple(
+        (
+            each.name,
+            each.metric.area,
+            Badge(each.state),
+            amount(each.metric.baseline, each.metric.unit),
+            f"{amount(each.points[-1].value, each.metric.unit)} ({each.points[-1].period})",
+            amount(each.points[-1].expected, each.metric.unit),
+            _with_interval(each.trend.slope),
+            f"{amount(each.metric.target, each.metric.unit)} by {each.metric.by}",
+        )
+        for each in found.standings
+    )
+    columns = (
+        Column("metric"),
+        Column("area"),
+        Column("state"),
+        Column("baseline", numeric=True),
+        Column("now", numeric=True),
+        Column("course expects", numeric=True),
+        Column("trend a period, 95% interval", numeric=True),
+        Column("target", numeric=True),
+    )
+    return Table("Strategic metrics against their course", columns, rows, empty=NO_STRATEGY)
+
+
+def releases(found: Strategy) -> Table:
+    """Whether each iteration marks a change of each strategic metric; nothing was randomized."""
+    rows = tuple(
+        (
+            each.name,
+            each.iteration,
+            each.marks,
+            _with_interval(each.change.level),
+            _with_interval(each.change.slope),
+            f"{each.change.periods_before} / {each.change.periods_after}",
+            ", ".join(each.near) or "none",
+        )
+        for each in found.changes
+    )
+    columns = (
+        Column("metric"),
+        Column("iteration"),
+        Column("marks a change of"),
+        Column("level, 97.5% interval", numeric=True),
+        Column("slope a period, 97.5% interval", numeric=True),
+        Column("periods before / after", numeric=True),
+        Column("cannot be told from"),
+    )
+    return Table(
+        "Changes at the start of each iteration", columns, rows, NOT_RANDOMIZED, NO_STRATEGY
+    )
+
+
+def feeds(found: Strategy) -> Table:
+    """Which flow metric is supposed to feed which strategic metric."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            each["flow_metric"],
+            each["metric"],
+            each["area"],
+            each["expect_from"] or "the start",
+            Badge(each["state"]),
+        )
+        for each in found.feeds()
+    )
+    headings = ("flow metric", "is supposed to feed", "area", "expected from", "state")
+    columns = tuple(map(Column, headings))
+    return Table("What feeds the strategic metrics", columns, rows, empty="Nothing is said to.")
+
+
+def themes(found: Feedback) -> Table:
+    """What customers spoke of at each step, the most frequent first."""
+    rows = tuple(
+        (
+            each.theme,
+            each.step,
+            *map(formats.count, (each.customers, each.positive, each.negative, each.remarks)),
+        )
+        for each in found.themes
+        if each.grouping == EVERYBODY
+    )
+    columns = (
+        Column("theme"),
+        Column("step"),
+        Column("customers", numeric=True),
+        Column("of them positive", numeric=True),
+        Column("of them negative", numeric=True),
+        Column("remarks", numeric=True),
+    )
+    return Table("What customers said", columns, rows, SAID, "Nobody said anything.")
+
+
+def said_and_done(found: Feedback) -> Table:
+    """Customers by what they reported of a step, and whether they took it."""
+    rows = tuple((each.step, *map(formats.count, each[1:])) for each in found.agreements)
+    columns = (
+        Column("step"),
+        Column("customers", numeric=True),
+        Column("success, and took it", numeric=True),
+        Column("success, but did not", numeric=True),
+        Column("trouble, but took it", numeric=True),
+        Column("trouble, and did not", numeric=True),
+    )
+    note = "By each customer's newest remark on the step; whose window is open is left out."
+    return Table("Said and done", columns, rows, note, "No remark is about a step that is over.")
+
+
+def unaddressed(found: Feedback) -> Table:
+    """Strong themes that no hypothesis or idea rests on."""
+    rows = tuple(
+        (
+            each.theme,
+            ", ".join(each.steps),
+            formats.count(each.customers),
+            formats.count(each.negative),
+            ", ".join(each.remarks),
+        )
+        for each in found.unaddressed
+    )
+    columns = (
+        Column("theme"),
+        Column("step"),
+        Column("customers", numeric=True),
+        Column("of them negative", numeric=True),
+        Column("remarks"),
+    )
+    empty = "Every strong theme is the evidence of a hypothesis or an idea."
+    return Table("Strong themes that nobody addresses", columns, rows, empty=empty)
+
+
+def backlog(found: Backlog) -> Table:
+    """What to try next: rank, how sure it is, what a test costs, how to learn cheapest."""
+    rows = tuple(
+        (
+            f"{each.candidate.name}: {each.candidate.statement}",
+            formats.count(each.rank),
+            f"{formats.count(each.low)} to {formats.count(each.high)}",
+            " x ".join(
+                str(score)
+                for score in (
+                    each.candidate.impact,
+                    each.candidate.ease,
+                    each.candidate.confidence,
+                )
+                if score is not None
+            )
+            or formats.UNDEFINED,
+            f"{each.learn_by} ({each.why})",
+            formats.count(each.candidate.cost.customers),
+            _weeks(each.candidate.cost.weeks),
+        )
+        for each in found.ranked
+    )
+    columns = (
+        Column("hypothesis or idea"),
+        Column("rank", numeric=True),
+        Column("in 9 of 10 draws", numeric=True),
+        Column("impact x ease (x confidence)", numeric=True),
+        Column("cheapest way to learn"),
+        Column("customers of a test", numeric=True),
+        Column("weeks", numeric=True),
+    )
+    empty = "Nothing is left to try; add ideas to the study."
+    return Table("Backlog", columns, rows, RULE, empty)
+
+
+def guesses(found: Backlog) -> Table:
+    """The impact that was guessed of each test, and the effect that it found."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            f"{each.name} {each.version}",
+            str(each.impact),
+            formats.effect(each.realised, each.low, each.high),
+            Badge(each.verdict),
+        )
+        for each in found.guessing.tests
+    )
+    columns = (
+        Column("hypothesis"),
+        Column("impact guessed", numeric=True),
+        Column("effect found (percentage points)", numeric=True),
+        Column("verdict"),
+    )
+    said = found.guessing.sentence
+    return Table("Guessed and found", columns, rows, said, "No test had its impact guessed.")
+
+
+def feeds_figure(found: Strategy) -> Charts:
+    """Draw which flow metric is supposed to feed which strategic one; `feeds` is its table."""
+    links = found.feeds()
+    if not links:
+        return Charts((), "No flow metric is said to feed a strategic one.")
+    left = list(dict.fromkeys(each["flow_metric"] for each in links))
+    right = list(dict.fromkeys(each["metric"] for each in links))
+    areas = {each["metric"]: f"{each['area']}, {each['state']}" for each in links}
+    lines = 1.6 + 2.6 * max(len(left), len(right))
+    figure, axes = canvas(lines)
+    write(axes, 0, 0.6, "flow metric", colour=QUIET)
+    write(axes, 0.52, 0.6, "strategic metric", colour=QUIET)
+    at = {
+        side: {
+            name: 2.0 + (lines - 2.2) * (row + 0.5) / len(names) for row, name in enumerate(names)
+        }
+        for side, names in (("left", left), ("right", right))
+    }
+    for each in links:
+        start, end = at["left"][each["flow_metric"]], at["right"][each["metric"]]
+        early = each["state"] == "too early"
+        axes.annotate(
+            "",
+            xy=(0.51, end),
+            xytext=(0.26, start),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": QUIET if early else SERIES[0][0],
+                "linestyle": (0, (4, 3)) if early else "solid",
+                "linewidth": 1.2,
+            },
+        )
+    for name, y in at["left"].items():
+        write(axes, 0, y, name, weight="bold", background=True)
+    for name, y in at["right"].items():
+        write(axes, 0.52, y - 0.45, name, weight="bold", background=True)
+        write(axes, 0.52, y + 0.55, areas[name], colour=QUIET, background=True)
+    said = " ".join(
+        f"{each['flow_metric']} is supposed to feed {each['metric']} ({areas[each['metric']]})."
+        for each in links
+    )
+    return Charts((Chart(figure, f"What feeds the strategic metrics. {said}"),))
+
+
+def course_figures(found: Strategy) -> Charts:
+    """Draw each strategic metric, period by period, and the course that was expected of it."""
+    return Charts(tuple(_course(each) for each in found.standings), NO_STRATEGY)
+
+
+def _course(standing: Standing) -> Chart:
+    points, metric = standing.points, standing.metric
+    figure, axes = canvas(LINES + 3.4)
+    write(axes, 0, 0.6, standing.name, weight="bold")
+    write(axes, 1, 0.6, standing.state, ha="right")
+    numbers = [each.value for each in points] + [each.expected for each in points]
+    span = (min(numbers), max(numbers) if max(numbers) > min(numbers) else min(numbers) + 1)
+    _line(axes, [each.expected for each in points], span, QUIET, dashed=True)
+    _line(axes, [each.value for each in points], span, SERIES[0][0])
+    bottom = 1.8 + LINES
+    axes.plot([0, 1], [bottom, bottom], color=LINE, linewidth=0.9)
+    write(axes, 0, bottom + 0.8, points[0].period, colour=QUIET)
+    write(axes, 1, bottom + 0.8, points[-1].period, ha="right", colour=QUIET)
+    ends = f"{amount(span[0])} to {amount(span[1], metric.unit)}"
+    write(axes, 0.5, bottom + 0.8, ends, ha="center", colour=INK)
+    return Chart(figure, f"Dashed is the course. {standing.sentence}")
+
+
+def _line(
+    axes: Axes,
+    values: Sequence[float],
+    span: tuple[float, float],
+    colour: str,
+    *,
+    dashed: bool = False,
+) -> None:
+    xs = [number / max(len(values) - 1, 1) for number in range(len(values))]
+    ys = [1.7 + LINES * (1 - place(value, span)) for value in values]
+    axes.plot(xs, ys, color=colour, linewidth=1.4, linestyle=(0, (4, 3)) if dashed else "solid")
+
+
+def _with_interval(found: Coefficient) -> str:
+    if found.low != found.low:
+        return formats.UNDEFINED
+    return f"{signed(found.estimate)} [{signed(found.low)}, {signed(found.high)}]"
+
+
+def _weeks(weeks: float) -> str:
+    return f"{weeks:.1f}" if weeks == weeks else formats.UNDEFINED  # noqa: PLR0124 - so is NaN
