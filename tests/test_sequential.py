@@ -130,6 +130,27 @@ def test_intervals_cover_and_the_median_is_in_the_middle(rates):
     assert 0.3 < above < 0.7
 
 
+def test_an_effect_worth_having_is_ruled_out_no_more_often_than_alpha():
+    """At any look, or at the end; with stage-wise ends alone it would be with probability 0.057."""
+    sizes, ruled_out, effect = [6, 12], [], 0.6
+    for look, size in enumerate(sizes, start=1):
+        most = -1
+        out = np.zeros((size + 1, size + 1), dtype=bool)
+        for x0 in range(size + 1):
+            while most < size and looked(x0, most + 1, look).comparison.high < effect - 1e-9:
+                most += 1
+            out[x0, : most + 1] = True
+        ruled_out.append(out)
+    for rate in (0.1, 0.2, 0.3, 0.35, 0.4):
+        chances, before, found = np.ones((1, 1)), 0, 0.0
+        for size, least, out in zip(sizes, rejected(sizes, 0.05, "pocock"), ruled_out, strict=True):
+            chances = carry_on(chances, size - before, (rate, rate + effect))
+            found += chances[out].sum()
+            crossed = np.arange(size + 1) >= least[:, None]
+            chances, before = np.where(out | crossed, 0.0, chances), size
+        assert found <= 0.05
+
+
 def test_power_is_that_of_the_enumerated_tables():
     sizes = equally(4, 80)
     *each, _ = crossings(sizes, rejected(sizes, 0.05, "obrien-fleming"), (0.2, 0.4))

@@ -39,7 +39,8 @@ class Reached:
     """Where a test stands at its first crossing, or at the last of its looks.
 
     `over` says that the test has ended, so that p-value and interval are those of the stage-wise
-    order, and not the repeated ones.
+    order, and not the repeated ones. An end on a side that was not crossed is the repeated one if
+    that is further out: earlier looks could have refuted by it.
     """
 
     look: int
@@ -96,16 +97,18 @@ class SequentialTest:
         level = self.side if ended else spent(path[-1], alpha=self.side, spending=self.spending)
         score = score_quantile(table, self.null)
         at = up if score >= 0.0 else down if self.two_sided else score
+        nominal = below(-so_far[-1])
+        low, high = ends(table, nominal, nominal)
         if crossed or ended:
             pvalue = self._stagewise_pvalue(path, so_far, up, down)
-            low, high = self._stagewise_ends(table, path, so_far, at)
+            stagewise = self._stagewise_ends(table, path, so_far, at)
+            low = stagewise[0] if crossed > 0 or not self.two_sided else min(low, stagewise[0])
+            high = stagewise[1] if crossed < 0 else max(high, stagewise[1])
             reach = max(score, at) if crossed > 0 else min(score, at) if crossed < 0 else score
             middle = drift_at(path, so_far, reach, 0.5, two_sided=self.two_sided)
             unbiased = effect_at(table, reach - middle * math.sqrt(path[-1]))
         else:
             pvalue = self._repeated_pvalue(path, max(up, -down) if self.two_sided else up)
-            nominal = below(-so_far[-1])
-            low, high = ends(table, nominal, nominal)
             unbiased = math.nan
         low, high = self._settled(low, high, crossed)
         pvalue = min(pvalue, self.alpha) if crossed else max(pvalue, math.nextafter(self.alpha, 1))
