@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from workbench.analyses import Pair
 from workbench.history import Chapter, story
 from workbench.hypothesis import Hypothesis, Verdict
+from workbench.iterations import Iteration
 from workbench.ledger import Ledger
 from workbench.multiplicity import saffron
 from workbench.proportions import Counts
@@ -54,14 +55,18 @@ class Past:
         return standing(self.ledger.verdicts())
 
 
-def record(ledger: Ledger, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+def record(
+    ledger: Ledger, evaluations: Iterable[Evaluation], iterations: Iterable[Iteration]
+) -> list[Evaluation]:
     """Put looks on record, and the verdicts that are final for their iteration.
 
-    Gives the evaluations with the number of their look. The same look at the same data is recorded
+    Gives the evaluations with the number of their look. `iterations` are the study's: when one
+    starts and ends is part of what a version may not change. The same look at the same data is recorded
     once. Raises StudyError for a frozen field that changed without a new version; what was recorded
     before stays.
     """
-    return [_recorded(ledger, each) for each in evaluations]
+    spans = {each.name: [str(each.start), str(each.end)] for each in iterations if each.start}
+    return [_recorded(ledger, each, spans.get(each.iteration)) for each in evaluations]
 
 
 def history(ledger: Ledger) -> pd.DataFrame:
@@ -88,7 +93,7 @@ def fingerprint(evaluation: Evaluation) -> str:
     return sha256(json.dumps([counts, order]).encode()).hexdigest()
 
 
-def _recorded(ledger: Ledger, evaluation: Evaluation) -> Evaluation:
+def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) -> Evaluation:
     claim, found = evaluation.hypothesis, evaluation.comparison
     name, version, arm, iteration = _key(claim)
     look = Look(
@@ -123,7 +128,8 @@ def _recorded(ledger: Ledger, evaluation: Evaluation) -> Evaluation:
             look.fingerprint,
             evaluation.sentence,
         )
-    done = ledger.record(Registration(name, version, arm, claim.frozen()), look, verdict)
+    registration = Registration(name, version, arm, {**claim.frozen(), "start and end": span})
+    done = ledger.record(registration, look, verdict)
     return replace(evaluation, look=done.look_number)
 
 

@@ -138,7 +138,7 @@ class Study:
             return found
         from workbench import recording
 
-        return recording.record(self.ledger, found)
+        return recording.record(self.ledger, found, self.spec.iterations)
 
     def history(self) -> pd.DataFrame:
         """Tell from the ledger what became of each version of each hypothesis.
@@ -209,10 +209,10 @@ class Study:
         """Hold strategic metrics against their courses; does any iteration mark a change?"""
         return outlook.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
 
-    def feedback(self, iteration: str | None = None) -> Feedback:
+    def feedback(self, iteration: str | None = None, as_of: AsOf = None) -> Feedback:
         """Weigh what customers said, of an iteration or ever, with what they did."""
         _ = self._iterations(iteration)
-        return outlook.feedback(self._data, iteration)
+        return outlook.feedback(self._data, iteration, self._moment(as_of))
 
     def backlog(self, as_of: AsOf = None) -> Backlog:
         """Rank what to try next: impact x ease, what a test costs, how earlier guesses did."""
