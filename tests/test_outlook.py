@@ -140,6 +140,15 @@ def test_a_test_is_priced_at_the_newest_rates(study):
     assert cost.weeks == pytest.approx(cost.customers / (newest["entered"] * 7 / 23.4167), rel=0.01)
 
 
+def test_a_test_of_adoption_gains_only_those_who_come_again(bundled):
+    bundled_study = Study.load(bundled)
+    found = {each.candidate.name: each.candidate.cost for each in bundled_study.backlog().ranked}
+    table = bundled_study.learning_metrics("2026.5").set_index("step")
+    for name, gained in (("weekly-reminder", "adoption"), ("undo-import", "previewed")):
+        cost = found[name]
+        assert cost.weeks == pytest.approx(cost.customers / (table.loc[gained, "entered"] / 4))
+
+
 def test_what_was_tested_is_held_against_what_was_guessed(study):
     found = study().backlog().guessing
     (tried,) = found.tests
@@ -181,6 +190,15 @@ def test_feedback_of_an_iteration(study):
     assert study().feedback("2").remarks == 1
     with pytest.raises(StudyError, match="unknown iteration '22'; did you mean '2'"):
         study().feedback("22")
+
+
+def test_feedback_as_it_was_then(study):
+    then = study().feedback(as_of="2026-01-20")
+    assert then.remarks == 2
+    assert [each.remark for each in then.contradictions] == ["F-1", "F-2"]
+    early = study("feedback.csv", "F-1,2026-01-20", "F-1,2026-01-08").feedback(as_of="2026-01-08")
+    assert early.remarks == 1
+    assert not early.agreements  # the window is still open
 
 
 def test_strategy_is_held_against_its_course(study):

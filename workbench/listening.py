@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +19,10 @@ from workbench.study_data import StudyData
 from workbench.voices import NOT_ENTERED, Entry
 
 
-def entries(data: StudyData, customers: Sequence[str]) -> dict[str, list[Entry]]:
-    """Give each of these customers who is known their entries into the flow, oldest first.
+def entries(
+    data: StudyData, customers: Sequence[str], at: datetime | None = None
+) -> dict[str, list[Entry]]:
+    """Give each of these customers who is known their entries into the flow by `at`, oldest first.
 
     Known is who has an event or a row in the customers table; whoever never met the trigger has
     no entry. Raises StudyError for a study of counts, which knows no single customer.
@@ -30,17 +32,17 @@ def entries(data: StudyData, customers: Sequence[str]) -> dict[str, list[Entry]]
         return {}
     opened = data.opened
     if isinstance(opened, Journeys):
-        return _of_journeys(opened, wanted, data.spec.timezone)
+        return _of_journeys(opened, wanted, data.spec.timezone, at)
     if isinstance(opened, OutcomesTable):
         return _of_outcomes(opened, wanted)
     raise StudyError("counts know no single customer; give feedback by cohort, not by customer")
 
 
 def _of_journeys(
-    journeys: Journeys, wanted: Sequence[str], timezone: str
+    journeys: Journeys, wanted: Sequence[str], timezone: str, at: datetime | None
 ) -> dict[str, list[Entry]]:
     by = list(journeys.groupings)
-    paths, steps = journeys.paths(), journeys.flow.names
+    paths, steps = journeys.paths(at), journeys.flow.names
     zone = ZoneInfo(timezone)
     reached = [
         {(row["customer"], row["entered"]) for row in _of(paths.stages[place + 1], wanted)}
@@ -86,10 +88,7 @@ def _of_outcomes(table: OutcomesTable, wanted: Sequence[str]) -> dict[str, list[
                     step: states[None if row[column] is None else bool(row[column])]
                     for step, column in table.outcomes.items()
                 },
-                levels={
-                    column: _text(row[column])
-                    for column in table.groupings
-                },
+                levels={column: _text(row[column]) for column in table.groupings},
             )
         ]
         for row in _of(named, wanted)

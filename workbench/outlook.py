@@ -35,17 +35,18 @@ def strategy(data: StudyData, at: datetime | None) -> courses.Strategy:
     return courses.weigh(series, source, data.spec.iterations, until)
 
 
-def feedback(data: StudyData, iteration: str | None) -> voices.Feedback:
-    """Weigh what customers said with what they did; raise StudyError for a study without feedback."""
+def feedback(data: StudyData, iteration: str | None, at: datetime | None = None) -> voices.Feedback:
+    """Weigh what customers said by a time with what they did; StudyError if there is no feedback."""
     spec, source = data.spec, data.spec.feedback
     if source is None:
         raise StudyError("the study names no feedback; add feedback: {source: data/feedback.csv}")
     table = _table(data, source.source, COLUMNS)
     remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings))
     named = [each.customer for each in remarks if each.customer is not None]
+    until = None if at is None else at.astimezone(ZoneInfo(spec.timezone)).date()
     return voices.weigh(
         remarks,
-        entries(data, named),
+        entries(data, named, at),
         source,
         steps=spec.metrics,
         groupings=tuple(spec.groupings),
@@ -55,6 +56,7 @@ def feedback(data: StudyData, iteration: str | None) -> voices.Feedback:
             *(voices.Claim(each.name, 1, each.evidence) for each in spec.ideas),
         ],
         iteration=iteration,
+        until=until,
     )
 
 
@@ -136,7 +138,7 @@ def _status(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> S
 
 
 def _cost(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> backlog.Cost:
-    """Say what a test takes, from the newest rate of its metric and the newest rate of entry.
+    """Say what a test takes, from the newest rates of its metric and of entry.
 
     Both are those of the cohort that it is about, if it is about one in particular.
     """
@@ -153,31 +155,38 @@ def _cost(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> bac
         alternative=claim.alternative,
         alpha=claim.alpha,
         power=claim.power,
-        weekly=_weekly(data, counts, at),
+        weekly=_weekly(data, counts, claim.metric, at),
     )
 
 
 def _baseline(data: StudyData, counts: Sequence[StepCounts], metric: str) -> float:
-    for iteration in reversed([each.name for each in data.spec.iterations]):
-        here = [each for each in counts if (each.iteration, each.step) == (iteration, metric)]
-        closed = sum(each.closed for each in here)
-        if closed:
-            return sum(each.converted for each in here) / closed
+    """Give the rate of the newest iteration in which most windows are over, or else any is."""
+    for least in (0.5, 0.0):
+        for iteration in reversed([each.name for each in data.spec.iterations]):
+            here = [each for each in counts if (each.iteration, each.step) == (iteration, metric)]
+            closed = sum(each.closed for each in here)
+            if closed > least * sum(each.entered for each in here):
+                return sum(each.converted for each in here) / closed
     return math.nan
 
 
-def _weekly(data: StudyData, counts: Sequence[StepCounts], at: datetime | None) -> float:
-    """Give how many customers entered a week in the newest iteration that ran for a week."""
-    seen = data.newest(at)
+def _weekly(
+    data: StudyData, counts: Sequence[StepCounts], metric: str, at: datetime | None
+) -> float:
+    """Give how many customers a week a test of a metric gains, in the newest iteration of a week.
+
+    They are the flow's entrants; for adoption, those who had an opportunity.
+    """
+    seen, flow = data.newest(at), data.spec.flow
     if seen is None:
         return math.nan
+    gained = metric if flow is not None and metric in flow.ends else data.spec.steps[0]
     for span in sorted(data.spans, key=lambda each: each.start, reverse=True):
         start, end = from_instant(span.start), min(from_instant(span.end), seen)
         weeks = (end - start) / timedelta(weeks=1)
-        first = (span.name, data.spec.steps[0])
         if weeks >= 1:
-            entered = sum(each.entered for each in counts if (each.iteration, each.step) == first)
-            return entered / weeks
+            here = [each for each in counts if (each.iteration, each.step) == (span.name, gained)]
+            return sum(each.entered for each in here) / weeks
     return math.nan
 
 

@@ -149,12 +149,13 @@ def weigh(
     iterations: Sequence[Iteration],
     claims: Sequence[Claim] = (),
     iteration: str | None = None,
+    until: date | None = None,
 ) -> Feedback:
     """Count themes by customers, and hold what they said against what they did.
 
     `entries` gives each customer who is known their iterations, in the order of time. Of an
     `iteration` are the remarks of customers who had entered it last, and of others, such as
-    cohorts, those from its start to the start of the next. Raises DataError for a
+    cohorts, those from its start to the start of the next; `until` leaves later ones out. Raises DataError for a
     customer who is not known, StudyError for evidence that does not exist.
     """
     for each in remarks:
@@ -164,7 +165,12 @@ def weigh(
                 "neither events nor customers; correct the id, or name a cohort instead"
             )
     cited = tuple(_cited(each, remarks, source) for each in claims if each.evidence)
-    here = [each for each in remarks if iteration in (None, _iteration(each, entries, iterations))]
+    here = [
+        each
+        for each in remarks
+        if iteration in (None, _iteration(each, entries, iterations))
+        and (until is None or each.date <= until)
+    ]
     said = [each for each in here if each.quote] if source.quotes else []
     return Feedback(
         iteration=iteration,
