@@ -13,9 +13,8 @@ from workbench.backlog import Backlog, Candidate, Cost, Tried, guessing, rank
 from workbench.courses import Strategy, weigh
 from workbench.feedback import FeedbackSource, Remark
 from workbench.iterations import Iteration
-from workbench.periods import read_period
 from workbench.scores import Range
-from workbench.strategy import StrategySource
+from workbench.strategy import StrategySource, read_period
 from workbench.voices import Entry
 from workbench.voices import weigh as weigh_voices
 

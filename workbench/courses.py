@@ -10,9 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 from workbench.errors import DataError
 from workbench.iterations import Iteration
-from workbench.periods import Period
 from workbench.segmented import FEWEST, UNKNOWN, Change, Coefficient, Trend, change, trend
-from workbench.strategy import StrategicMetric, StrategySource, course_start, first_day
+from workbench.strategy import Period, StrategicMetric, StrategySource, course_start, first_day
 
 RECENT = 12  # periods that a trend looks back on where the course has not begun
 EACH = 0.975  # level of the interval of a step and of a bend, so that both hold at 95 %

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from workbench.engines import Frame, collect
 from workbench.errors import DataError, unknown_name
+from workbench.grids import PeriodKind, number, starting
 from workbench.iterations import Iteration
-from workbench.periods import Period, in_sequence, read_period
 from workbench.specs import Name, Names, Spec
 
 AREAS = (
@@ -22,6 +25,11 @@ AREAS = (
     "financial impact",
     "solution performance",
 )
+FORMS: dict[PeriodKind, str] = {
+    "quarter": r"\d{4}-?Q[1-4]",
+    "week": r"\d{4}-?W\d{2}",
+    "month": r"\d{4}-\d{2}",
+}  # whatever has none of them is a day
 
 
 class StrategicMetric(Spec):
@@ -70,8 +78,8 @@ class StrategicMetric(Spec):
 class StrategySource(Spec):
     """A table of strategic metrics: one row a metric and period.
 
-    A period is a day (2026-01-31), an ISO week (2026-W05), a month (2026-01), a quarter (2026-Q1)
-    or a year (2026); one kind for each metric, without a gap.
+    A period is a day (2026-01-31), an ISO week (2026-W05), a month (2026-01) or a quarter
+    (2026-Q1); one kind for each metric, without a gap.
     """
 
     source: Name
@@ -105,6 +113,21 @@ class StrategySource(Spec):
                 yield (*here, "by"), said
 
 
+@dataclass(frozen=True)
+class Period:
+    """A day, week, month or quarter: its name, its first day, and the day after its last."""
+
+    name: str
+    kind: PeriodKind
+    start: date
+    end: date
+
+    @property
+    def middle(self) -> date:
+        """The day in the middle."""
+        return self.start + (self.end - self.start) / 2
+
+
 def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period, float]]:
     """Read each metric's values in the order of their periods.
 
@@ -128,7 +151,58 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
             if period in series[str(name)]:
                 raise DataError(f"{where} has two rows for {period.name}; keep one")
             series[str(name)][period] = _value(value, where, period.name)
-    return {name: in_sequence(name, each, source.source) for name, each in series.items()}
+    return {name: _in_sequence(name, each, source.source) for name, each in series.items()}
+
+
+def read_period(written: object, where: str) -> Period:
+    """Read a period as it is written; `where` begins the DataError for what is none.
+
+    >>> read_period("2026-Q4", "a table")
+    Period(name='2026-Q4', kind='quarter', start=datetime.date(2026, 10, 1), end=datetime.date(2027, 1, 1))
+    """
+    text = written.isoformat()[:10] if isinstance(written, date) else str(written or "").strip()
+    forms: Iterator[PeriodKind] = (each for each in FORMS if re.fullmatch(FORMS[each], text))
+    kind: PeriodKind = next(forms, "day")
+    try:
+        place = number(kind, text)
+    except DataError:
+        raise DataError(
+            f"{where}: {text!r} is no period; write a month as 2026-01, a quarter as 2026-Q1, a "
+            "week as 2026-W05, a day as 2026-01-31"
+        ) from None
+    return Period(text, kind, starting(kind, place), starting(kind, place + 1))
+
+
+def _in_sequence(name: str, series: Mapping[Period, float], source: str) -> dict[Period, float]:
+    """Order a series by its periods; raise DataError for a gap, or for two kinds of periods."""
+    ordered = dict(sorted(series.items(), key=lambda each: each[0].start))
+    days = list(ordered)
+    if {each.kind for each in days} == {"day"} and not _equal_steps(days):
+        days = [_as_month(each, days) for each in days]
+        ordered = dict(zip(days, ordered.values(), strict=True))
+    examples = {each.kind: each.name for each in reversed(ordered)}
+    if len(examples) > 1:
+        shown = ", ".join(sorted(examples.values()))
+        raise DataError(
+            f"{source}: {name} mixes kinds of periods, such as {shown}; use one for each metric"
+        )
+    for before, after in pairwise(ordered):
+        if before.end != after.start:
+            raise DataError(
+                f"{source}: {name} has no value between {before.name} and {after.name}; give one "
+                "for every period, since a trend needs equal steps"
+            )
+    return ordered
+
+
+def _equal_steps(periods: Sequence[Period]) -> bool:
+    return all(before.end == after.start for before, after in pairwise(periods))
+
+
+def _as_month(day: Period, days: Sequence[Period]) -> Period:
+    """Take days for their months where there is one in each of several months."""
+    months = {each.name[:7] for each in days}
+    return read_period(day.name[:7], "") if len(months) == len(days) > 1 else day
 
 
 def course_start(metric: StrategicMetric, iterations: Sequence[Iteration]) -> date | None:
