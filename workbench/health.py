@@ -355,7 +355,8 @@ def _capital(text: str) -> str:
 def _number(value: float, sign: str = "") -> str:
     if math.isnan(value):
         return formats.UNDEFINED
-    return f"{value:{sign}.2f}".replace("-", formats.MINUS)
+    written = f"{value:{sign}.2f}"
+    return written.replace("-", formats.MINUS) if float(written) else "0.00"
 
 
 def _interval(found: Measure, sign: str = "") -> str:

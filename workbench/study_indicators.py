@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -34,14 +34,21 @@ class StudyIndicators:
     spec: StudySpec
     folder: Path
     journeys: Journeys | None = None
+    _read: dict[object, Indicators] = field(default_factory=dict, repr=False)
 
     def read(
         self, cohort: Mapping[str, str] | None = None, moment: datetime | None = None
     ) -> Indicators:
         """Give the indicators of all customers, or of those with these values of groupings.
 
-        With `moment`, periods that begin later are left out.
+        With `moment`, periods that begin later are left out. What was read once is kept.
         """
+        key = (tuple(sorted((cohort or {}).items())), moment)
+        if key not in self._read:
+            self._read[key] = self._read_anew(cohort, moment)
+        return self._read[key]
+
+    def _read_anew(self, cohort: Mapping[str, str] | None, moment: datetime | None) -> Indicators:
         source, found = self.source, self._of_file
         if cohort:
             kept = self._customers_of(cohort)
