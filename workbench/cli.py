@@ -1,4 +1,4 @@
-"""The command line: `workbench check|metrics|test|report|init`.
+"""The command line: `workbench check|metrics|test|report|plan|ledger|backlog|init`.
 
 Data on stdout, all else on stderr. Exit code 0 is success; 1 is a check that found errors; 2 is
 bad input, with one sentence that says what is wrong, where, and the way out.
