@@ -186,7 +186,7 @@ def curve(
     maxima = _by_chance(x, seen, transform, model, search)
     limit = float(np.quantile(maxima, search.confidence_level, method="higher"))
     band = np.minimum(limit * np.sqrt(pairs) / np.maximum(pairs + np.abs(lags), 1), 1.0)
-    ends = _ends(seen, transform, pairs, place, search)
+    ends = _ends(seen, transform, pairs, place, float(correlations[place]), search)
     return LagCurve(
         **made,
         **ends,
@@ -291,7 +291,12 @@ def _by_chance(
 
 
 def _ends(
-    seen: tuple[Array, Array], transform: str, pairs: Array, place: int, search: Search
+    seen: tuple[Array, Array],
+    transform: str,
+    pairs: Array,
+    place: int,
+    correlation: float,
+    search: Search,
 ) -> dict[str, Any]:
     """Give the block bootstrap intervals of the best lag and of the correlation at it."""
     if transform == "levels":
@@ -306,14 +311,27 @@ def _ends(
     outside = (1.0 - search.confidence_level) / 2.0
     both = [outside, 1.0 - outside]
     best = lags[np.argmax(in_errors(drawn, pairs, lags), axis=1)]
-    low, high = np.quantile(drawn[:, place], both)
     lag_low, lag_high = np.quantile(best, both, method="nearest")
+    low, high = _fisher_ends(correlation, drawn[:, place], int(pairs[place]), outside)
     return {
         "lag_low": min(int(lag_low), int(lags[place])),
         "lag_high": max(int(lag_high), int(lags[place])),
-        "low": float(low),
-        "high": float(high),
+        "low": low,
+        "high": high,
     }
+
+
+def _fisher_ends(
+    correlation: float, drawn: Array, pairs: int, outside: float
+) -> tuple[float, float]:
+    """Give an interval on Fisher's scale; few blocks vary too little, so not below 1/sqrt(n - 3)."""
+    from scipy.special import ndtri
+
+    inner = np.clip(np.append(drawn, correlation), -0.9999, 0.9999)
+    scale = np.arctanh(inner)
+    error = max(float(np.std(scale[:-1])), 1.0 / math.sqrt(max(pairs - 3, 1)))
+    reach = -float(ndtri(outside)) * error
+    return math.tanh(float(scale[-1]) - reach), math.tanh(float(scale[-1]) + reach)
 
 
 def block_weights(periods: int, draws: int, rng: np.random.Generator) -> Array:
