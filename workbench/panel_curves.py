@@ -193,7 +193,9 @@ def _influence(
         return math.nan, np.zeros(len(shared))
     spread = math.sqrt(sum_x * sum_y)
     correlation = float(shared.sum()) / spread
-    return correlation, shared / spread - 0.5 * correlation * (own_x / sum_x + own_y / sum_y)
+    share = 0.5 * (own_x / sum_x + own_y / sum_y)
+    # As if each customer were left out in turn (a jackknife): few clusters vary too little else.
+    return correlation, (shared / spread - correlation * share) / np.maximum(1.0 - share, 0.1)
 
 
 def _curve(
