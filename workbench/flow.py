@@ -12,6 +12,7 @@ from workbench.specs import Duration, Name, Names, Spec, duration
 
 ADOPTION = "adoption"
 UNLIMITED = "unlimited"
+RESERVED = (ADOPTION, "both", "need met")  # what is counted beside steps and outcome
 
 
 def _limit(value: object) -> object:
@@ -117,9 +118,9 @@ class Flow(Spec):
                 "outcome_window is given but no outcome; name the outcome's event, or leave it out"
             )
             raise ValueError(msg)
-        taken = [*self.names, *([ADOPTION] if self.follows_return else [])]
+        taken = [*self.names, *RESERVED]
         if self.outcome is not None and self.outcome.name in taken:
-            msg = f"outcome is called {self.outcome.name!r}, as a step or adoption is; rename it"
+            msg = f"the outcome is called {self.outcome.name!r}, as something else is; rename it"
             raise ValueError(msg)
         if self.follows_return and ADOPTION in self.names:
             msg = f"a step is called {ADOPTION!r}, the name of what return_window counts; rename it"

@@ -17,7 +17,8 @@ from workbench.events import EventLog
 from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Iteration, to_instant
 from workbench.paths import Paths, trace
-from workbench.proportions import wilson
+from workbench.proportions import Counts, wilson
+from workbench.rows import no_later
 from workbench.steps import StepCounts
 
 HOUR = 3_600_000_000
@@ -126,6 +127,31 @@ def _count_ends(
         for cohort in cohorts
         for before, now in [[counted.get(cohort, NOBODY) for counted in (entered, aligned)]]
     ]
+
+
+def count_both(paths: Paths) -> dict[str, Counts]:
+    """Count for each iteration who returned and had the outcome within the outcome's window.
+
+    Of the entrants whose outcome window is over; empty where the flow does not follow both.
+    """
+    flow, found = paths.flow, paths.outcome
+    if paths.adoption is None or found is None or flow.outcome is None:
+        return {}
+    entrants, _ = paths.of_metric(flow.outcome.name)
+    keys = ["customer", "entered"]
+    returned = paths.adoption.returns.filter(no_later(nw.col("at"), "entered", flow.outcome_window))
+    both = returned.select(*keys).join(found.select(*keys), on=keys)
+    both = both.with_columns(nw.lit(1).alias("both"))
+    counted = (
+        entrants.filter(nw.col("closed"))
+        .join(both, on=keys, how="left")
+        .group_by("span")
+        .agg(nw.len().alias("customers"), nw.col("both").fill_null(0).sum().alias("both"))
+    )
+    return {
+        paths.spans[row["span"]].name: Counts(int(row["both"]), row["customers"])
+        for row in collect(counted)
+    }
 
 
 class _Count(NamedTuple):

@@ -17,6 +17,8 @@ STEP_EVENTS = (("opened_preview",), ("mapped_columns", "auto_mapped"), ("import_
 NOISE = ("viewed_dashboard", "invited_colleague", "opened_settings")
 DETOURS = ("opened_help", "contacted_support", "closed_import", "pasted_by_hand")
 VARIANTS = ("blank", "preview")
+SECOND_TRIGGERS = 0.08
+SECOND_LATER = 0.83  # of second triggers after which the need is met: how many come later than that
 LEVELS: Mapping[str, Mapping[str, float]] = {
     "company_size": {"1-9": 0.5, "10-49": 0.3, "50+": 0.2},
     "industry": {"retail": 0.4, "logistics": 0.35, "care": 0.25},
@@ -49,19 +51,22 @@ class Release:
         """
         return dict(zip(STEPS, accumulate(self.rates[variant], mul), strict=True))
 
-    def sequel_truth(self, variant: str) -> dict[str, float]:
+    def sequel_truth(
+        self, variant: str, second_triggers: float = SECOND_TRIGGERS
+    ) -> dict[str, float]:
         """Give the true rates of adoption (given an opportunity), the outcome, and both, of entrants.
 
         >>> release = Release("2026.1", date(2026, 1, 5), 28, 100, {"blank": (1.0, 1.0, 0.5)},
         ...                   {"blank": (0.4, 0.1, 0.2, 0.5)})
-        >>> {name: round(rate, 4) for name, rate in release.sequel_truth("blank").items()}
+        >>> rates = release.sequel_truth("blank", second_triggers=0)
+        >>> {name: round(rate, 4) for name, rate in rates.items()}
         {'adoption': 0.4, 'renewed': 0.1907, 'both': 0.0679}
         """
         returns, without, met, adopted = self.sequels[variant]
-        need = self.truth(variant)[STEPS[-1]]
-        both = need * (1 - ROOM_DAYS / self.days) * returns
-        renewed = (1 - need) * without + (need - both) * met + both * adopted
-        return {"adoption": returns, "renewed": renewed, "both": both * adopted}
+        need, late = self.truth(variant)[STEPS[-1]], ROOM_DAYS / self.days
+        back = need * (1 - late + late * second_triggers * SECOND_LATER) * returns
+        renewed = (1 - need) * without + (need - back) * met + back * adopted
+        return {"adoption": returns, "renewed": renewed, "both": back * adopted}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Scenario:
     repeats: float = 0.15  # share of steps taken twice
     late: float = 0.15  # share of the deviated who take the step after the window
     early: float = 0.05  # share of customers who take a step before the trigger
-    second_triggers: float = 0.08  # share of entrants who meet the trigger again soon
+    second_triggers: float = SECOND_TRIGGERS  # share of entrants who meet the trigger again soon
     returning: float = 0.05  # share of early entrants who enter the next iteration too
     crossovers: int = 2  # entrants per iteration with rows of both variants
     unknown: float = 0.01  # share of customers missing from the customers table

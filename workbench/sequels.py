@@ -52,12 +52,13 @@ def draw_sequels(rng: np.random.Generator, entries: Entries, rates: Array) -> Se
     `rates` has a row an entrant: the chance to return, given an opportunity, then of the outcome
     if the need was not met, if it was, and if the customer returned. All of it happens within the
     iteration but the outcome, so that no entry in a later iteration is touched: who met the need
-    and entered `ROOM_DAYS` before the end comes with the trigger once more.
+    and entered `ROOM_DAYS` before the end comes with the trigger once more. Of the others only they
+    have an opportunity whose `second` trigger came after the need was met.
     """
     who = np.arange(len(entries.trigger))
     met = entries.met < NEVER
     room = met & (entries.trigger < entries.end - ROOM_DAYS * DAY)
-    chance = met & (entries.second > entries.met) & (entries.second < entries.end - HOUR)
+    chance = met & (entries.second > entries.met) & (entries.second < NEVER)
     earliest = np.where(met, np.maximum(entries.met, entries.used), 0) + HOUR
     latest = np.where(entries.reenters, entries.end - RETURN_DAYS * DAY, entries.end - 2 * DAY)
     latest = np.where(chance, np.minimum(latest, entries.second), latest)
@@ -66,9 +67,7 @@ def draw_sequels(rng: np.random.Generator, entries: Entries, rates: Array) -> Se
     opportunity = np.where(anew, drawn, np.where(chance, entries.second, NEVER))
     returns = (opportunity < NEVER) & (rng.random(len(who)) < rates[:, 0])
     gap = np.clip(rng.lognormal(np.log(15 * HOUR), 1.0, len(who)), 60 * SECOND, 2 * DAY - SECOND)
-    returned = np.where(
-        returns, np.minimum(opportunity + gap.astype(np.int64), entries.end - 1), NEVER
-    )
+    returned = np.where(returns, opportunity + gap.astype(np.int64), NEVER)
     kind = np.where(returns, 3, np.where(met, 2, 1))
     happens = rng.random(len(who)) < rates[who, kind]
     outcome = np.where(happens, _outcome_times(rng, entries), NEVER)

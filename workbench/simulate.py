@@ -95,7 +95,9 @@ def simulate(seed: int, scenario: Scenario) -> Tables:
             entries = Entries(trigger, met, used, second, first_half, before, end)
             _come_back(later, rows, release, (who, group), entries)
         back = who[first_half], group[first_half], trigger[first_half]
-    return Tables(_events(rng, rows, scenario), _customers(rng, known, scenario))
+    return Tables(
+        _events(rng, rows, scenario), _customers(np.random.default_rng((seed, 2)), known, scenario)
+    )
 
 
 def _enter(

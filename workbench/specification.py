@@ -15,6 +15,7 @@ from workbench.feedback import FeedbackSource
 from workbench.flow import Flow
 from workbench.hypothesis import Hypothesis
 from workbench.indicators import IndicatorsSource
+from workbench.innovation import Scale
 from workbench.iterations import Iteration, in_order
 from workbench.scores import Idea
 from workbench.specs import Name, Spec
@@ -50,6 +51,7 @@ class StudySpec(Spec):
     hypotheses: tuple[Hypothesis, ...] = ()
     ideas: tuple[Idea, ...] = ()
     feedback: FeedbackSource | None = None
+    innovation: Scale | None = None
     strategy: StrategySource | None = None
     ledger: Name = "ledger.db"
 
@@ -157,6 +159,7 @@ class StudySpec(Spec):
             yield ("customers",), "counts know no single customer; leave customers out"
 
     def _of_outlook(self) -> Iterator[Contradiction]:
+        yield from self._of_innovation()
         if self.strategy is not None:
             yield from self.strategy.contradictions(self.iterations, self.metrics)
         names = [each.name for each in self.ideas] + [each.name for each in self.hypotheses]
@@ -172,6 +175,17 @@ class StudySpec(Spec):
                 if claim.evidence and self.feedback is None:
                     said = "evidence names remarks, but the study names no feedback; add feedback"
                     yield (part, place, "evidence"), said
+
+    def _of_innovation(self) -> Iterator[Contradiction]:
+        if self.innovation is None:
+            return
+        for target, there, missing in (
+            ("adoption_rate", self.flow and self.flow.follows_return, "return_window"),
+            ("outcome_rate", self.flow and self.flow.outcome, "outcome"),
+        ):
+            if getattr(self.innovation, target) is not None and not there:
+                said = f"{target} is set, but the flow has no {missing}; add it, or leave it out"
+                yield ("innovation", target), said
 
     def _of_iterations(self) -> Iterator[Contradiction]:
         if not self.iterations and not self.indicators_only:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from workbench import comparisons, levels, outlook, planner, quality
+from workbench import afterwards, comparisons, levels, outlook, planner, quality
 from workbench.backlog import Backlog
 from workbench.courses import Strategy
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.evaluations import Evaluator
 from workbench.indicator_quality import indicator_problems
 from workbench.indicators import Indicators
+from workbench.innovation import Innovation
 from workbench.iterations import in_zone, moment, select
 from workbench.learning import learning_table, next_table
 from workbench.quality import DataReport, Problem
@@ -199,6 +200,30 @@ class Study:
     def plan(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Say what each hypothesis's sample could detect, and how many customers it needs."""
         return comparisons.plan(self.evaluate(iteration, as_of))
+
+    def innovation(self, iteration: str, as_of: AsOf = None) -> Innovation:
+        """Say whether it is innovation yet: need met, adoption, outcome and both, each to its target.
+
+        A goal's state is "reached" (the interval's low end is above the target, over enough
+        customers), "on course", "not yet" or "cannot tell"; `trend` holds those of earlier iterations.
+        """
+        (name,) = self._iterations(iteration)
+        return afterwards.innovation(self._data, name, self._moment(as_of))
+
+    def retention(
+        self,
+        iteration: str | Sequence[str] | None = None,
+        by: str | Sequence[str] = (),
+        as_of: AsOf = None,
+    ) -> pd.DataFrame:
+        """Give the share of customers who returned, by days since their need was met.
+
+        Kaplan-Meier, customers who have not returned yet censored; one row an iteration, cohort and
+        day: at_risk, adopted, share with its 95 % interval (low, high). Raises StudyError for a
+        study that follows no return.
+        """
+        names, columns = self._iterations(iteration), self._columns(by)
+        return afterwards.retention(self._data, names, columns, self._moment(as_of))
 
     def quality(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Say how far an iteration's data can be trusted: check, value, level, sentence."""

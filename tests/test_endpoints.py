@@ -1,0 +1,198 @@
+"""Adoption and outcome, on small logs whose answer can be read off, and on purchases alone."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.events import EventLog
+from workbench.flow import Flow
+from workbench.iterations import Iteration
+from workbench.learning import count_both, learning_metrics
+from workbench.paths import trace
+from workbench.retention import count_followed, retention_table
+
+FACTS = ["entered", "aligned", "deviated", "pending", "converted", "closed"]
+JANUARY = [Iteration(name="2026.1", start="2026-01-01", end="2026-02-01")]
+
+
+def log_of(*rows: tuple[int, str, str]) -> EventLog:
+    table = pd.DataFrame(rows, columns=["customer", "event", "time"])
+    return EventLog(table.assign(row=range(len(rows))))
+
+
+def counted(log: EventLog, flow: Flow, iterations=JANUARY, as_of=None) -> dict[str, list[int]]:
+    table = learning_metrics(log, flow, iterations, as_of=as_of)
+    return {row["step"]: [row[name] for name in FACTS] for row in table.to_dict("records")}
+
+
+FLOW = Flow(
+    trigger="open",
+    steps=["look", "done"],
+    return_window="5d",
+    outcome={"paid": "pay"},
+    outcome_window="20d",
+)
+
+
+def test_each_way_that_adoption_can_go():
+    log = log_of(
+        *[
+            (who, name, f"2026-01-0{day}")
+            for who in range(1, 6)
+            for name, day in (("open", 1), ("look", 2), ("done", 3))
+        ],
+        (1, "open", "2026-01-04"),
+        (1, "look", "2026-01-09"),  # on the last moment
+        (2, "open", "2026-01-04"),
+        (2, "look", "2026-01-09 00:00:01"),  # a second late
+        (3, "open", "2026-01-08"),  # still has time
+        (4, "look", "2026-01-08"),  # no trigger: no opportunity
+        (5, "open", "2026-01-03"),
+        (5, "look", "2026-01-04"),  # no later than the need was met
+        (6, "open", "2026-01-01"),
+        (6, "open", "2026-01-02"),
+        (6, "look", "2026-01-03"),  # not met
+        (7, "other", "2026-01-10"),
+    )
+    assert counted(log, FLOW)["adoption"] == [3, 1, 1, 1, 1, 2]
+    assert counted(log, FLOW.model_copy(update={"return_window": "unlimited"}))["adoption"] == (
+        [3, 2, 1, 0, 2, 3]
+    )
+
+
+def test_a_return_in_a_later_iteration_counts_for_the_earlier_entry():
+    log = log_of(
+        (1, "open", "2026-01-01"),
+        (1, "look", "2026-01-02"),
+        (1, "done", "2026-01-03"),
+        (1, "open", "2026-02-10"),
+        (1, "look", "2026-02-11"),
+        (1, "done", "2026-02-12"),
+        (1, "open", "2026-02-20"),
+        (1, "other", "2026-03-20"),
+    )
+    both = [*JANUARY, Iteration(name="2026.2", start="2026-02-01", end="2026-03-01")]
+    table = learning_metrics(log, FLOW, both).query("step == 'adoption'")
+    assert table[["entered", "aligned", "deviated"]].values.tolist() == [[1, 1, 0], [1, 0, 1]]
+
+
+def test_outcomes_need_no_need_met_and_end_with_their_window():
+    log = log_of(
+        (1, "open", "2026-01-01"),
+        (1, "pay", "2026-01-01"),  # at the very time of the trigger
+        (2, "open", "2026-01-01"),
+        (2, "pay", "2026-01-21"),  # on the last moment
+        (3, "pay", "2025-12-31"),
+        (3, "open", "2026-01-01"),
+        (3, "pay", "2026-01-21 00:00:01"),
+        (4, "open", "2026-01-10"),
+        (5, "open", "2026-01-11"),
+        (5, "pay", "2026-01-12"),  # early, but still open
+        (6, "other", "2026-01-30"),
+    )
+    assert counted(log, FLOW)["paid"] == [5, 3, 2, 0, 2, 4]
+
+
+def test_trigger_step_and_outcome_may_share_an_event_name():
+    """One row serves one place: trigger, step and outcome take three rows; a fourth is the return."""
+    flow = Flow(
+        trigger="visit",
+        steps=["look", {"again": "visit"}],
+        return_window="unlimited",
+        outcome={"often": "visit"},
+        outcome_window="9d",
+    )
+    log = log_of(
+        *[(1, "visit", f"2026-01-0{day}") for day in (1, 3)],
+        (1, "look", "2026-01-02"),
+        *[(2, "visit", f"2026-01-0{day}") for day in (1, 3, 4)],
+        (2, "look", "2026-01-02"),
+        (2, "look", "2026-01-05"),
+        (3, "visit", "2026-01-01"),
+        (3, "visit", "2026-01-01"),
+        (3, "look", "2026-01-01"),
+        (3, "visit", "2026-01-01"),  # three rows at one moment: trigger, step, outcome
+        (4, "visit", "2026-01-01"),
+        (4, "visit", "2026-01-09"),  # no step: the second is the outcome
+        (5, "other", "2026-01-30"),
+    )
+    found = counted(log, flow)
+    assert found["again"][:2] == [3, 3]
+    assert found["adoption"][:2] == [1, 1]  # only customer 2 came once more, and looked
+    assert found["often"][:2] == [4, 3]  # 2, 3 and 4, but not 1, whose rows are all used
+
+
+def test_one_event_for_everything():
+    flow = Flow(
+        trigger="buy", steps=["buy"], return_window="30d", outcome={"bought": "buy"},
+        outcome_window="30d",
+    )  # fmt: skip
+    log = log_of(
+        (1, "buy", "2026-01-01"),
+        (2, "buy", "2026-01-01"),
+        (2, "buy", "2026-01-05"),
+        (3, "buy", "2026-01-01"),
+        (3, "buy", "2026-01-01"),  # twice at one moment: not later
+        (4, "buy", "2026-01-01"),
+        (4, "buy", "2026-02-20"),
+        (5, "buy", "2026-01-31"),
+        (6, "other", "2026-03-01"),
+    )
+    found = counted(log, flow)
+    assert found["buy"] == [5, 5, 0, 0, 5, 5]
+    assert found["adoption"] == [5, 1, 3, 1, 1, 4]
+    assert found["bought"] == [5, 2, 2, 1, 2, 4]
+    spans = [each.span(UTC) for each in JANUARY]
+    both = count_both(trace(log, flow, spans))["2026.1"]
+    assert (both.converted, both.total) == (1, 4)
+
+
+@pytest.fixture(scope="module")
+def purchases() -> tuple[pd.DataFrame, np.ndarray]:
+    """Draw purchases as CDNOW's are known: a quarter's new buyers, followed for one and a half years.
+
+    Each buys at a gamma rate, near those that Fader, Hardie & Lee (2005) fit to that cohort (r 0.243,
+    alpha 4.414 weeks), and nobody drops out. Times are days, so that purchases of a day are alike.
+    Give also who bought again on a later day.
+    """
+    rng, rows = np.random.default_rng(1997), []
+    repeats = np.zeros(600, dtype=bool)
+    for customer in range(600):
+        first, day = int(rng.integers(0, 90)), 0.0
+        rate = rng.gamma(0.25, 1 / 28)
+        days = [first]
+        while (day := day + rng.exponential(1 / rate)) < 545 - first:
+            days.append(first + int(day))
+        repeats[customer] = any(each > first for each in days)
+        rows += [(customer, "purchase", each) for each in days]
+    table = pd.DataFrame(rows, columns=["customer", "event", "day"])
+    table["time"] = pd.Timestamp("1997-01-01") + pd.to_timedelta(table.pop("day"), unit="D")
+    end = pd.DataFrame([(-1, "end", pd.Timestamp("1998-06-30"))], columns=table.columns)
+    return pd.concat([table, end]), repeats
+
+
+def test_a_log_of_purchases_first_is_trigger_and_need_repeat_is_adoption(purchases):
+    table, repeats = purchases
+    quarter = [Iteration(name="1997.1", start="1997-01-01", end="1997-04-01")]
+    flow = Flow(trigger="purchase", steps=[{"bought": "purchase"}], return_window="unlimited")
+    found = counted(EventLog(table), flow, quarter)
+    again = int(repeats.sum())
+    assert found["bought"] == [600, 600, 0, 0, 600, 600]
+    assert found["adoption"] == [600, again, 600 - again, 0, again, 600]
+    assert 0.3 < again / 600 < 0.7
+
+
+def test_the_curve_of_purchases_is_the_share_who_bought_again(purchases):
+    table, _ = purchases
+    flow = Flow(trigger="purchase", steps=[{"bought": "purchase"}], return_window="unlimited")
+    span = Iteration(name="1997.1", start="1997-01-01", end="1997-04-01").span(UTC)
+    curve = retention_table(count_followed(trace(EventLog(table), flow, [span])), [], ["1997.1"])
+    days = table[table["customer"] >= 0].sort_values("time").groupby("customer")["time"]
+    waited = days.agg(lambda times: (times - times.min()).dt.days.replace(0, np.nan).min())
+    for day in (30, 180, 400):  # nobody is censored so early
+        share = curve[curve["days"] <= day]["share"].iloc[-1]
+        assert share == pytest.approx((waited <= day).mean())
