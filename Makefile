@@ -16,7 +16,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup report test lab lint check bench lock clean
+.PHONY: help setup report test lab lint check bench calibrate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
@@ -40,8 +40,14 @@ lint: $(READY) ## style and types
 
 check: lint test ## run all that CI runs: style, types, every test
 
-bench: $(READY) $(BENCH) ## time the flow query against its peers
-	$(BIN)/python benchmarks/flow.py $(ARGS)
+bench: $(READY) $(BENCH) ## time the flow query and lagged association against their peers
+	@reached=0; \
+	  $(BIN)/python benchmarks/flow.py $(ARGS) || reached=1; \
+	  $(BIN)/python benchmarks/lags.py || reached=1; \
+	  exit $$reached
+
+calibrate: $(READY) ## hold the error rates of every analysis against their promises (a look: ARGS=--quick)
+	$(BIN)/python benchmarks/calibration.py $(ARGS)
 
 lock: ## pin the newest versions that pyproject.toml allows: ARGS=--upgrade
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && \
