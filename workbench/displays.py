@@ -9,6 +9,8 @@ from workbench import formats
 
 LONGEST_CELL = 60
 SYMBOLS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "invalid": "!", "but": "!"}
+SYMBOLS |= {"reached": "✓", "on-course": "→", "not-yet": "…", "cannot-tell": "?", "too-early": "…"}
+SYMBOLS |= {"target-reached": "✓", "ahead": "↑", "behind": "!"}
 SYMBOLS |= {"ok": "✓", "note": "i", "warn": "!", "warning": "!", "error": "✕"}
 
 
@@ -25,8 +27,8 @@ class Badge:
 
     def to_html(self) -> str:
         """Write the word, its symbol hidden from screen readers."""
-        kind = html.escape(self.kind or self.word, quote=True)
-        symbol = SYMBOLS.get(self.kind or self.word, "")
+        name = (self.kind or self.word).replace(" ", "-")
+        kind, symbol = html.escape(name, quote=True), SYMBOLS.get(name, "")
         shown = f'<span aria-hidden="true">{symbol}</span> ' if symbol else ""
         return f'<span class="wb-badge wb-{kind}">{shown}{html.escape(self.word)}</span>'
 

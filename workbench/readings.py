@@ -140,18 +140,22 @@ class Reading:
         This is the mark by which `reports.publish` knows that a report is whole, so it belongs
         into the last cell of a template.
         """
+        content = {"learning_metrics": metrics.to_dict("records")}
+        return self.close(evaluations, content | {"quality": quality.to_dict("records")})
+
+    def close(self, evaluations: Iterable[Evaluation], content: Mapping[str, object]) -> Result:
+        """End a report whose numbers are not those of `finish`: its verdicts, and its `content`."""
         found = tuple(evaluations)
         spec = self.study.spec
-        content = {
+        whole = {
             "study": {"name": spec.name, "title": spec.title or spec.name},
             "iteration": self.iteration,
             "as_of": self.seen,
             "evaluations": [each.row() for each in found],
-            "learning_metrics": metrics.to_dict("records"),
-            "quality": quality.to_dict("records"),
+            **content,
             "versions": versions(),
         }
-        return Result(plain(content), _methods(found))
+        return Result(plain(whole), _methods(found))
 
     def cover(self) -> Cover:
         """The title of the report, what it reports on, and the note of the study."""
