@@ -1,0 +1,486 @@
+"""Hold the error rates of every analysis against what they promise, and say what each costs.
+
+`python benchmarks/calibration.py` takes about four minutes on two cores; `--quick` is a look of
+seconds at fewer sizes. The exit code is 0 only when every promise is kept. Shares are in percent.
+What can be listed table by table is exact; what is simulated shows its standard error, and breaks a
+promise only by more than two of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import calibration_looks as looks
+import calibration_streams as streams
+import numpy as np
+from calibration_looks import ALPHA
+
+from workbench import sequential
+from workbench.anytime import Outcomes, compare_anytime, evalues
+from workbench.hypothesis import DecisionRule
+from workbench.proportions import SMALL, Counts
+
+RATES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+SIZES = (10, 20, 40, 80, 150, 300)
+LOOKS = (2, 4, 8)
+SPENDINGS = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}
+WORTH = 0.1  # the effect worth having that is wrongly refuted
+MARGINS = (0.02, 0.05, 0.1)
+CHUNK = 2_000  # runs that are simulated at a time
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is tried."""
+
+    sizes: tuple[int, ...] = SIZES
+    looks: tuple[int, ...] = LOOKS
+    runs: int = 40_000
+    streams: int = 2_000
+    seed: int = 20_260_105
+
+    @property
+    def most(self) -> int:
+        """The largest cohort."""
+        return max(self.sizes)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A share that may not exceed a limit; `error` is the standard error of a simulated one."""
+
+    name: str
+    share: float
+    error: float = 0.0
+    limit: float = ALPHA
+
+    @property
+    def kept(self) -> bool:
+        """Whether the share is within the limit, as far as the simulation can tell."""
+        return self.share - 2.0 * self.error <= self.limit
+
+
+@dataclass
+class Part:
+    """One printed table, and what it promises: without `promise` it is shown beside."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, list[float]]]
+    promise: str = ""
+    error: float = 0.0
+    note: str = ""
+    more: list[Promise] = field(default_factory=list)
+
+    @property
+    def promises(self) -> list[Promise]:
+        """What the table promises: its largest share, and what was added to it."""
+        if not self.promise:
+            return self.more
+        largest = max(value for _, row in self.rows for value in row if not math.isnan(value))
+        return [Promise(self.promise, largest, self.error), *self.more]
+
+    def show(self) -> None:
+        """Print the table."""
+        print(f"\n{self.title}")
+        print(f"{'':26}" + "".join(f"{each:>11}" for each in self.head))
+        for name, row in self.rows:
+            cells = ("-" if math.isnan(each) else f"{100 * each:.2f}" for each in row)
+            print(f"{name:26}" + "".join(f"{each:>11}" for each in cells))
+        if self.note:
+            print(f"  {self.note}")
+
+
+HEAD = tuple(f"{100 * rate:g} %" for rate in RATES)
+
+
+def by_rate(sizes: tuple[int, ...], share: Callable[[int, float], float]) -> list[Any]:
+    """Give a row for each size with the share at each base rate."""
+    return [(f"{size} per cohort", [share(size, rate) for rate in RATES]) for size in sizes]
+
+
+def fixed(options: Options, alternative: str) -> Part:
+    """No effect, one look at the planned size: how often the exact test rejects."""
+
+    def share(size: int, rate: float, test: str = "exact") -> float:
+        return looks.once(size, looks.rejected(size, alternative, test=test), (rate, rate))
+
+    rows = by_rate(options.sizes, share)
+    large = tuple(size for size in options.sizes if 2 * size > SMALL)
+    rows += [
+        (f"{name}, score test", row) for name, row in by_rate(large, partial(share, test="auto"))
+    ]
+    part = Part(f"Fixed, {alternative}: rejected with no effect (every table)", HEAD, rows)
+    exact = max(value for _, row in rows[: len(options.sizes)] for value in row)
+    part.more.append(Promise(f"fixed, {alternative}: exact test", exact))
+    if large:
+        part.note = f"above {SMALL} customers in all, a verdict takes the score test: no promise"
+    return part
+
+
+def fixed_refuted(options: Options) -> Part:
+    """An effect worth having that is there: how often the exact interval rules it out."""
+
+    def share(size: int, rate: float) -> float:
+        return looks.once(size, looks.rejected(size, "less", WORTH), (rate, rate + WORTH))
+
+    title = f"Fixed: refuted with an effect of exactly {WORTH:g}, the least worth having"
+    return Part(title, HEAD, by_rate(options.sizes, share), "fixed: wrongly refuted")
+
+
+def verdicts(options: Options) -> Part:
+    """Check that verdicts are those of the tables that are counted here."""
+    rows = []
+    for size in (each for each in options.sizes if each in (10, 40, 150)):
+        rule = DecisionRule(alternative="greater", minimum_effect=WORTH)
+        up = looks.rejected(size, "greater").up
+        down = looks.rejected(size, "less", WORTH).down
+        assert down is not None
+        tried, wrong = 0, 0
+        for x0 in range(0, size + 1, 2 if size == 10 else size // 4):
+            near = {up[x0] - 1, up[x0], down[x0], down[x0] + 1}
+            for x1 in range(size + 1) if size == 10 else sorted(near & {*range(size + 1)}):
+                found = rule.compare(control=Counts(x0, size), treatment=Counts(int(x1), size))
+                other = "supported" if x1 >= up[x0] else "inconclusive"
+                tried += 1
+                wrong += rule.decide(found) != ("refuted" if x1 <= down[x0] else other)
+        rows.append((f"{size} per cohort: {tried} tables", [wrong / tried]))
+    part = Part("Verdicts that differ from those counted here", ("share",), rows)
+    worst = max(row[0] for _, row in rows)
+    part.more.append(Promise("verdicts are those that are counted", worst, limit=0.0))
+    return part
+
+
+def anytime(options: Options, alternative: str, effect: float = 0.0) -> Part:
+    """How often evidence ever rejects by each size, with a look after every pair of customers.
+
+    With an effect: against that effect or more, which is what refutes it.
+    """
+    shares = {}
+    for rate in RATES:
+        random = np.random.default_rng([options.seed, round(1000 * rate)])
+        ever = np.zeros(options.most)
+        for _ in range(0, options.runs, CHUNK):
+            control = random.random((CHUNK, options.most)) < rate
+            treatment = random.random((CHUNK, options.most)) < rate + effect
+            path = evalues(control, treatment, alternative=alternative, null_effect=effect)
+            ever += np.logical_or.accumulate(path >= 1.0 / ALPHA, axis=1).sum(axis=0)
+        runs = CHUNK * math.ceil(options.runs / CHUNK)
+        shares |= {(size, rate): ever[size - 1] / runs for size in options.sizes}
+    error = math.sqrt(max(shares.values()) * (1.0 - max(shares.values())) / runs)
+    what = f"refuted with an effect of exactly {effect:g}, at most" if effect else "rejected"
+    said = "" if effect else " with no effect"
+    name = "anytime: wrongly refuted" if effect else f"anytime, {alternative}: every pair looked at"
+    return Part(
+        f"Anytime, {alternative}, a look after every pair: {what}{said} ({runs:,} runs)",
+        HEAD,
+        by_rate(options.sizes, lambda size, rate: shares[size, rate]),
+        name,
+        error,
+        f"standard error {100 * error:.2f} at most",
+    )
+
+
+def anytime_agrees(options: Options) -> Part:
+    """Check that the comparison rejects where its e-values, which are simulated, say so."""
+    random, wrong, tried = np.random.default_rng(options.seed), 0, 12
+    for number in range(tried):
+        control, treatment = random.random(40) < 0.2, random.random(40) < 0.2 + 0.05 * number
+        found = compare_anytime(Outcomes(control, treatment), alternative="greater")
+        path = evalues([control], [treatment], alternative="greater")
+        wrong += (found.comparison.pvalue <= ALPHA) != (path.max() >= 1.0 / ALPHA)
+    part = Part("Anytime: decisions that differ from the e-values", ("share",), [])
+    part.rows.append((f"{tried} runs of 40 pairs", [wrong / tried]))
+    part.more.append(
+        Promise("anytime: decisions are those of the e-values", wrong / tried, 0.0, 0.0)
+    )
+    return part
+
+
+def planned_looks(options: Options, spending: str, alternative: str) -> Part:
+    """No effect: how often some look crosses."""
+    rows = []
+    for count, size in itertools.product(options.looks, options.sizes):
+        sizes = looks.equally(count, size)
+        regions = looks.crossed(sizes, spending, alternative)
+        row = [sum(looks.endings(sizes, regions, (rate, rate))) for rate in RATES]
+        rows.append((f"{count} looks, {size} per cohort", row))
+    name = f"sequential, {SPENDINGS[spending]}, {alternative}"
+    title = f"Planned looks, {SPENDINGS[spending]}, {alternative}: rejected with no effect (every table)"
+    return Part(title, HEAD, rows, name)
+
+
+def planned_refuted(options: Options, spending: str) -> Part:
+    """An effect worth having that is there: how often some look rules it out."""
+    rows = []
+    for count, size in itertools.product(options.looks, options.sizes):
+        sizes = looks.equally(count, size)
+        regions = looks.ruled_out(sizes, spending, WORTH)
+        row = [sum(looks.endings(sizes, regions, (rate, rate + WORTH))) for rate in RATES]
+        rows.append((f"{count} looks, {size} per cohort", row))
+    title = f"Planned looks, {SPENDINGS[spending]}: refuted with an effect of exactly {WORTH:g}, at most"
+    return Part(title, HEAD, rows, f"sequential, {SPENDINGS[spending]}: wrongly refuted")
+
+
+def planned_agrees() -> Part:
+    """Check that comparisons cross, and rule out, at the tables that are listed here, or fewer."""
+    sizes, tried, wrong = (10, 20), 0, 0
+    for spending in SPENDINGS:
+        up = [each.up for each in looks.crossed(sizes, spending, "greater")]
+        down = [each.down for each in looks.ruled_out(sizes, spending, WORTH)]
+        for look, size in enumerate(sizes):
+            for x0 in range(0, size + 1, 8):
+                for x1 in {up[look][x0] - 1, up[look][x0], down[look][x0] + 1} & {*range(size + 1)}:
+                    found = sequential.compare_sequential(
+                        control=Counts(x0, size),
+                        treatment=Counts(int(x1), size),
+                        earlier=[(Counts(3, 10), Counts(3, 10))] * look,
+                        planned=sizes[-1],
+                        alternative="greater",
+                        spending=spending,
+                    )
+                    tried += 1
+                    wrong += found.crossed != (x1 >= up[look][x0])
+                    wrong += found.comparison.high < WORTH and x1 > down[look][x0]
+    part = Part("Planned looks: decisions that differ from those listed", ("share",), [])
+    part.rows.append((f"{tried} tables", [wrong / tried]))
+    part.more.append(Promise("sequential: decisions are those listed", wrong / tried, 0.0, 0.0))
+    return part
+
+
+def naive(options: Options) -> Part:
+    """No effect: how often the fixed test rejects at some look, if it is tried at each."""
+    rows = []
+    for count, size in itertools.product(options.looks, options.sizes):
+        sizes = looks.equally(count, size)
+        regions = [looks.rejected(each, "greater") for each in sizes]
+        row = [sum(looks.endings(sizes, regions, (rate, rate))) for rate in RATES]
+        rows.append((f"{count} looks, {size} per cohort", row))
+    every = range(1, options.most + 1)
+    regions = [looks.raw_rejected(size) for size in every]
+    ends = {rate: list(looks.endings(every, regions, (rate, rate))) for rate in RATES}
+    rows += [
+        (f"every pair, {size} per cohort", [sum(ends[rate][:size]) for rate in RATES])
+        for size in options.sizes
+    ]
+    return Part("Naive: the fixed test at every look, greater, no effect (every table)", HEAD, rows)
+
+
+def families(options: Options) -> Part:
+    """True nulls among three tests: how often Holm's method rejects one of them."""
+    rows = []
+    for size in options.sizes:
+        alone = [
+            looks.once(size, looks.raw_rejected(size, ALPHA / 3), (rate, rate)) for rate in RATES
+        ]
+        rows += [
+            (f"3 metrics, {size}", [1.0 - (1.0 - each) ** 3 for each in alone]),
+            (f"3 treatments, {size}", [looks.family(size, rate, [0, 0, 0]) for rate in RATES]),
+            (
+                f"2 + 1 real, {size}",
+                [looks.family(size, rate, [0, 0, 0.3]) for rate in RATES],
+            ),
+        ]
+    return Part(
+        "Holm: any true null rejected, of three (every table)",
+        HEAD,
+        rows,
+        "Holm, families of three: any wrong",
+        note="metrics are independent; treatments share one control; the real effect is 0.3",
+    )
+
+
+def guardrails(options: Options) -> Part:
+    """A guardrail that truly loses its margin: how often it is said to hold."""
+    rows = [
+        (
+            f"margin {margin:g}, {size}",
+            [
+                looks.once(size, looks.rejected(size, "greater", -margin), (rate, rate - margin))
+                if rate >= margin
+                else math.nan
+                for rate in RATES
+            ],
+        )
+        for margin, size in itertools.product(MARGINS, options.sizes)
+    ]
+    title = "Guardrail, fixed: holds though the margin is lost (every table)"
+    return Part(
+        title,
+        HEAD,
+        rows,
+        "guardrail, fixed: wrongly holds",
+        note="supported and guardrail holds is no more frequent than that",
+    )
+
+
+def power(options: Options) -> Part:
+    """What each analysis finds with the same customers at most, and how many it takes."""
+    rows: list[tuple[str, list[float]]] = []
+    every = range(1, options.most + 1)
+    single = [looks.raw_rejected(size) for size in every]
+    for size in options.sizes[1:]:
+        rates = (0.2, streams.findable(0.2, size, 0.8))
+        random = np.random.default_rng([options.seed, size])
+        designs = {
+            "fixed": ((size,), [looks.rejected(size, "greater")]),
+            **{
+                f"4 looks, {name}": (
+                    looks.equally(4, size),
+                    looks.crossed(looks.equally(4, size), spending, "greater"),
+                )
+                for spending, name in SPENDINGS.items()
+            },
+            "naive, 4 looks": (
+                looks.equally(4, size),
+                [looks.rejected(each, "greater") for each in looks.equally(4, size)],
+            ),
+            "naive, every pair": (every[:size], single[:size]),
+        }
+        for name, (sizes, regions) in designs.items():
+            row = []
+            for pair in (rates, (0.2, 0.2)):
+                ends = list(looks.endings(sizes, regions, pair))
+                row += [sum(ends), looks.customers(sizes, ends) / size]
+            rows.append((f"{size}: {name}", row))
+        row = []
+        for pair in (rates, (0.2, 0.2)):
+            shape = (min(options.runs, 4_000), size)
+            drawn = (random.random(shape) < rate for rate in pair)
+            over = evalues(*drawn, alternative="greater") >= 1.0 / ALPHA
+            ended = np.where(over.any(axis=1), over.argmax(axis=1) + 1, size)
+            row += [float(over.any(axis=1).mean()), float(ended.mean()) / size]
+        rows.insert(-2, (f"{size}: anytime", row))
+    return Part(
+        "Power for an effect that the fixed test should find with 80 % (rate 20 %)",
+        ("found", "customers", "false", "customers"),
+        rows,
+        note="rejected with the effect, with none; customers used on average, of the most in percent",
+    )
+
+
+def stream(options: Options, kind: str) -> Part:
+    """Streams of 50 iterations: false discoveries, and what is found of the real effects."""
+    found = streams.simulate(kind, options.streams, options.seed)
+    rows = [
+        (name, [each.false_share, each.error, each.found, each.tests])
+        for name, each in found.items()
+    ]
+    part = Part(
+        f"50 iterations, {kind} ({options.streams} streams)",
+        ("false", "std. error", "found", "true nulls"),
+        rows,
+        note="share of false discoveries; share of real effects found; true nulls among all tests",
+    )
+    part.more = [
+        Promise(f"stream, {kind}: {name}", each.false_share, each.error)
+        for name, each in found.items()
+        if name != streams.PLAIN
+    ]
+    return part
+
+
+def stopped_guardrail(options: Options) -> Part:
+    """A guardrail that truly loses its margin, read when the claim is first supported."""
+    rows = []
+    for effect in (0.1, 0.2, 0.3):
+        by_fixed, by_own = streams.guardrail_when_stopped(
+            effect, 0.3, 0.05, options.runs, options.seed
+        )
+        rows += [
+            (f"effect {effect:g}, fixed test", by_fixed),
+            (f"effect {effect:g}, claim's way", by_own),
+        ]
+    return Part(
+        "Guardrail when the claim is first supported: holds though the margin, 0.05, is lost",
+        ("fixed", "4 looks", "8 looks", "anytime"),
+        rows,
+        note="80 per cohort; 4 looks of O'Brien and Fleming's type, 8 of Pocock's; the guardrail read"
+        " by the fixed test at that look, and by the claim's own analysis",
+    )
+
+
+def jobs(options: Options) -> list[Callable[[], Part]]:
+    """List what is worked out, in the order in which it is printed."""
+    sides = ("greater", "two-sided")
+    return [
+        *(partial(fixed, options, side) for side in sides),
+        partial(fixed_refuted, options),
+        partial(verdicts, options),
+        *(partial(anytime, options, side) for side in sides),
+        partial(anytime, options, "less", WORTH),
+        partial(anytime_agrees, options),
+        *(partial(planned_looks, options, each, side) for each in SPENDINGS for side in sides),
+        *(partial(planned_refuted, options, each) for each in SPENDINGS),
+        planned_agrees,
+        partial(naive, options),
+        *(partial(stream, options, kind) for kind in streams.KINDS),
+        partial(families, options),
+        partial(guardrails, options),
+        partial(stopped_guardrail, options),
+        partial(power, options),
+    ]
+
+
+def run(job: Callable[[], Part]) -> Part:
+    """Work out one table, in a process of its own kind."""
+    return job()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print every table; the exit code is 0 only when every promise is kept."""
+    parser = argparse.ArgumentParser(description="Hold error rates against their promises.")
+    parser.add_argument("--runs", type=int, default=Options.runs, help="simulated runs (40,000)")
+    parser.add_argument(
+        "--streams", type=int, default=Options.streams, help="simulated streams (2,000)"
+    )
+    parser.add_argument("--seed", type=int, default=Options.seed, help="of the simulations")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (all cores)")
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, looks and runs")
+    given = parser.parse_args(arguments)
+    options = Options(runs=given.runs, streams=given.streams, seed=given.seed)
+    if given.quick:
+        options = Options((10, 40), (2, 4), 2_000, 20, given.seed)
+    started = time.perf_counter()
+    todo = jobs(options)
+    print(f"alpha {ALPHA:g}; shares in percent; seed {options.seed}")
+    promises: list[Promise] = []
+    if given.quick or given.workers == 1:
+        parts = map(run, todo)
+        promises = _shown(parts)
+    else:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(given.workers, mp_context=spawn) as pool:
+            promises = _shown(pool.map(run, todo))
+    print(f"\nPromises, at most {100 * ALPHA:g} % unless said otherwise:")
+    for each in promises:
+        said = "kept" if each.kept else "BROKEN"
+        error = f" ± {100 * each.error:.2f}" if each.error else ""
+        limit = "" if each.limit == ALPHA else f" (at most {100 * each.limit:g})"
+        print(f"  {each.name}: {100 * each.share:.2f}{error}{limit}: {said}")
+    kept = sum(each.kept for each in promises)
+    print(f"{kept} of {len(promises)} promises kept, in {time.perf_counter() - started:.0f} s")
+    return 0 if kept == len(promises) else 1
+
+
+def _shown(parts: Any) -> list[Promise]:
+    found: list[Promise] = []
+    for part in parts:
+        part.show()
+        found += part.promises
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
