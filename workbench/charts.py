@@ -99,13 +99,16 @@ class Charts:
         display(*shown)  # type: ignore[no-untyped-call]
 
 
-def canvas(lines: float) -> tuple[Figure, Axes]:
-    """Make a figure of so many lines of text, measured from the top; x runs from 0 to 1."""
+def canvas(lines: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """Make a figure of so many lines of text, measured from the top; x runs from 0 to 1.
+
+    `width` is in inches: of a column of a page, unless a figure is to be wider.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, lines * LINE))
+        figure = Figure(figsize=(width, lines * LINE))
         axes = figure.add_axes((0.012, 0.0, 0.976, 1.0))
     axes.set_xlim(0, 1)
     axes.set_ylim(lines, 0)
@@ -124,12 +127,13 @@ def write(
     weight: str = "normal",
     size: float = WORDS,
     background: bool = False,
+    longest: int = LONGEST_NAME,
 ) -> None:
     """Write words into a figure as they are: neither markup nor mathematics."""
     axes.text(
         x,
         y,
-        formats.shortened(words, LONGEST_NAME),
+        formats.shortened(words, longest),
         ha=ha,
         va="center_baseline",
         color=colour,
