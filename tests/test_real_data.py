@@ -47,11 +47,29 @@ def study_file(real_data, tmp_path):
 def test_loan_log_counts(study_file):
     """Counted independently, over all months: 13,087 applications and how far they got."""
     table = Study.load(study_file("loan_log")).learning_metrics()
-    by_step = table.groupby("step", sort=False)[["entered", "aligned", "pending"]].sum()
+    steps = table[table["step"] != "adoption"]
+    by_step = steps.groupby("step", sort=False)[["entered", "aligned", "pending"]].sum()
     assert by_step["entered"].tolist() == [13_087, 7_367, 5_113, 5_015, 3_254]
     assert by_step["aligned"].tolist() == [7_367, 5_113, 5_015, 3_254, 2_246]
     assert by_step["pending"].tolist() == [0] * 5
     assert table["iteration"].nunique() == 5
+
+
+def test_loan_log_has_no_opportunity_to_adopt(study_file):
+    """Every case is submitted once: 2,246 are activated, and none of them meets the trigger again."""
+    study = Study.load(study_file("loan_log"))
+    table = study.learning_metrics().query("step == 'adoption'")
+    facts = ["entered", "aligned", "deviated", "pending", "converted", "closed"]
+    assert table[facts].to_numpy().sum() == 0
+    assert table["rate"].isna().all()
+    found = study.innovation("2012.02")
+    assert found.goal("adoption").sentence.startswith("No opportunity: nobody met the trigger again")
+    assert str(found.goal("adoption").state) == "cannot tell"
+    need = found.goal("need met").counts
+    assert (need.converted, need.total) == (423, 2_885)
+    curve = study.retention("2012.01")
+    assert curve["at_risk"].tolist()[0] == 487
+    assert curve["adopted"].sum() == 0
 
 
 def test_loan_log_before_and_after(study_file):
