@@ -109,7 +109,7 @@ FILE = [
         "control: {variant: preview}",
         "control and treatment are the same cohort",
     ),
-    ("minimum_effect: 0.05", "alpha: 2", "hypotheses.alpha is 2; it must lie between 0 and 1"),
+    ("minimum_effect: 0.05", "alpha: 2", "hypotheses.alpha is 2; it must lie between 0 and 0.5"),
     ("minimum_effect: 0.05", "power: 0", "hypotheses.power is 0; it must lie between 0 and 1"),
     (
         "minimum_effect: 0.05",

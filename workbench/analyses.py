@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from workbench.errors import StudyError
-from workbench.hypothesis import Analysis, Hypothesis, Verdict
+from workbench.hypothesis import Analysis, Hypothesis
 from workbench.multiplicity import HolmBound, holm_bounds
-from workbench.planning import customers_needed
 from workbench.proportions import Comparison, Counts, compare
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ class Sample:
     `complete` means that nobody is still pending and nobody more will enter. `earlier` are the
     cumulative counts of earlier looks, `in_order` the same customers in their order of entry.
     `usual_rate` is the metric's rate as it was known before the iteration. `entered` and `per_day`
-    are those of the smaller cohort, `seen` is the time of the look, `ends` that of the iteration.
+    are those of the smaller cohort that customers still enter, `most` is the size of one that they
+    do not. `seen` is the time of the look, `ends` that of the iteration.
     """
 
     control: Counts
@@ -38,6 +38,7 @@ class Sample:
     usual_rate: float = math.nan
     entered: int = 0
     per_day: float = math.nan
+    most: int | None = None
     seen: datetime | None = None
     ends: datetime | None = None
     window: timedelta | None = None
@@ -61,11 +62,12 @@ class Progress:
     """How far an analysis has got, and whether it may decide.
 
     `planned` and `through` count customers per cohort, the latter those of the smaller one whose
-    window is over. `early` forbids a decision, `final` says that this one stands for its iteration.
+    window is over. `early` forbids a decision, `final` says that nothing more will come, so that
+    what this one says stands for its iteration.
     `expected` says when it will decide at the present rate of entry: when the planned customers are
     through, or all of an iteration that ends before. `fraction` of the planned customers,
-    `boundary` (a z value) and `spent` (alpha) belong to planned looks, `evalue` and `blocks` to the
-    analysis at any time.
+    `boundary` (a z value), `crossed` and `spent` (alpha) belong to planned looks, `evalue` and
+    `blocks` to the analysis at any time.
     """
 
     analysis: Analysis
@@ -79,6 +81,7 @@ class Progress:
     fraction: float = math.nan
     boundary: float = math.nan
     spent: float = math.nan
+    crossed: bool = False
     evalue: float = math.nan
     blocks: int = 0
 
@@ -87,7 +90,8 @@ class Progress:
 class GuardrailResult:
     """Whether another metric held: `comparison` tests a loss of `margin` or more.
 
-    `needed` counts the customers per cohort that would rule that loss out if nothing is lost.
+    `needed` counts the customers per cohort that would rule that loss out if nothing is lost. A
+    guardrail is not `known` while nobody of a cohort is through.
     """
 
     metric: str
@@ -95,6 +99,11 @@ class GuardrailResult:
     comparison: Comparison
     held: bool
     needed: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there are customers to tell."""
+        return not math.isnan(self.comparison.estimate)
 
 
 @dataclass(frozen=True)
@@ -111,18 +120,23 @@ class Family:
     note: str
 
 
-def analyse(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
+def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Comparison, Progress]:
     """Compare the cohorts in the way that the hypothesis's analysis allows, and say how far it is.
+
+    Planned looks of a hypothesis that is tested with others spend its part of alpha only: one that
+    crosses at alpha itself would end, and never reach what Holm's method asks of it (Bonferroni;
+    `together` counts them all).
 
     Raises StudyError for planned looks without a planned size, and for an analysis at any time of
     customers whose order of entry is not known.
     """
     if claim.analysis == "sequential":
-        return _sequential(claim, sample)
+        return _sequential(claim, sample, together)
     if claim.analysis == "anytime":
         return _anytime(claim, sample)
     planned = planned_size(claim, sample)
-    reached = sample.complete or (planned is not None and sample.smaller >= planned)
+    settled = planned is not None and _is_settled(claim, sample)
+    reached = sample.complete or (settled and sample.smaller >= (planned or 0))
     progress = Progress(
         "fixed",
         planned,
@@ -147,9 +161,9 @@ def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
     rate = next((each for each in rates if each is not None and not math.isnan(each)), None)
     if rate is None or not claim.minimum_effect:
         return None
-    effects = {claim.towards(), claim.towards(math.copysign(1.0, rate - 0.5))}
-    room = [effect for effect in effects if 0 <= rate + effect <= 1]
-    return max((claim.customers_needed(rate, effect) for effect in room), default=None)
+    effects = {claim.towards(way) for way in (1.0, -1.0)}
+    needed = (claim.customers_needed(rate, effect) for effect in effects)
+    return max((each for each in needed if each is not None), default=None)
 
 
 def guardrails(claim: Hypothesis, counts: dict[str, Pair]) -> tuple[GuardrailResult, ...]:
@@ -170,14 +184,8 @@ def guardrails(claim: Hypothesis, counts: dict[str, Pair]) -> tuple[GuardrailRes
         held = comparison.pvalue <= claim.alpha
         needed = None
         if not held and 0 < control.rate < 1:
-            needed = customers_needed(
-                control_rate=control.rate,
-                effect=0.0,
-                null_effect=-each.margin,
-                alternative="greater",
-                alpha=claim.alpha,
-                power=claim.power,
-            )
+            rule = claim.model_copy(update={"alternative": "greater"})
+            needed = rule.customers_needed(control.rate, 0.0, null_effect=-each.margin)
         found.append(GuardrailResult(each.metric, each.margin, comparison, held, needed))
     return tuple(found)
 
@@ -187,26 +195,31 @@ def families(
 ) -> list[Family | None]:
     """Adjust hypotheses that are tested together, so that alpha holds for all of them (Holm 1979).
 
-    One that was looked at early is still in the race and counts as not rejected. The interval's end
-    that supports a claim is adjusted with it (Guilbaud 2008), where its analysis is fixed; the
-    other end, which refutes one, holds for its hypothesis alone. None for a hypothesis on its own,
+    One that was looked at early, or of which nobody is through yet, is still in the race and counts
+    as not rejected. The interval's end that supports a claim is adjusted with it (Guilbaud 2008),
+    where its analysis is fixed; the other end, which refutes one, holds for its hypothesis alone.
+    Planned looks have an interval at their part of alpha already. None for a hypothesis on its own,
     and for one without a p-value.
     """
-    pvalues = [1.0 if progress.early else found.pvalue for found, progress in looked]
-    tested = sum(not math.isnan(each) for each in pvalues)
+    waiting = [progress.early or math.isnan(found.pvalue) for found, progress in looked]
+    tested = len(claims)
     if tested < 2:
-        return [None] * len(claims)
-    alpha = min(claim.alpha for claim in claims)
+        return [None] * tested
+    pvalues = [
+        1.0 if waits else found.pvalue for waits, (found, _) in zip(waiting, looked, strict=True)
+    ]
     alternatives = [claim.alternative for claim in claims]
-    bounds = holm_bounds(pvalues, alternatives=alternatives, alpha=alpha)
     adjusted: list[Family | None] = []
-    for claim, (found, progress), bound in zip(claims, looked, bounds, strict=True):
-        if math.isnan(bound.pvalue):
+    for place, (claim, (found, progress)) in enumerate(zip(claims, looked, strict=True)):
+        if waiting[place]:
             adjusted.append(None)
             continue
+        bound = holm_bounds(pvalues, alternatives=alternatives, alpha=claim.alpha)[place]
         low, high, note = found.low, found.high, "the interval belongs to this comparison alone"
-        if progress.analysis == "fixed" and not progress.early:
+        if progress.analysis == "fixed":
             low, high, note = _region(claim, found, bound)
+        elif progress.analysis == "sequential":
+            note = f"the interval holds for all {tested} comparisons together (Bonferroni)"
         adjusted.append(Family(tested, bound.pvalue, low, high, note))
     return adjusted
 
@@ -232,11 +245,16 @@ def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[flo
     return low, high, bound.note
 
 
-def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
+def _is_settled(claim: Hypothesis, sample: Sample) -> bool:
+    """Whether a planned size comes from elsewhere than the data that it is the size of."""
+    elsewhere = claim.planned_customers or claim.baseline
+    return elsewhere is not None or not math.isnan(sample.usual_rate)
+
+
+def _sequential(claim: Hypothesis, sample: Sample, together: int) -> tuple[Comparison, Progress]:
     from workbench.sequential import compare_sequential
 
-    known = claim.planned_customers or claim.baseline or sample.usual_rate
-    planned = None if math.isnan(known) else planned_size(claim, sample)
+    planned = planned_size(claim, sample) if _is_settled(claim, sample) else None
     if planned is None:
         msg = (
             f"hypothesis {claim.name!r} is sequential but has no planned size that its own data leave "
@@ -249,7 +267,7 @@ def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress
         earlier=sample.earlier,
         planned=planned,
         alternative=claim.alternative,
-        alpha=claim.alpha,
+        alpha=claim.alpha / together,
         spending=claim.spending or "obrien-fleming",
         looks=claim.looks,
         final=sample.complete,
@@ -258,13 +276,14 @@ def _sequential(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress
         "sequential",
         planned,
         sample.smaller,
-        final=found.final or claim.decide(found.comparison) is not Verdict.INCONCLUSIVE,
+        final=found.final,
         look=found.look,
         looks=claim.looks,
         expected=None if found.final else _expected(planned, sample),
         fraction=found.fraction,
         boundary=found.boundary,
         spent=found.spent,
+        crossed=found.crossed,
     )
     return found.comparison, progress
 
@@ -283,7 +302,7 @@ def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
         "anytime",
         claim.planned_customers,
         sample.smaller,
-        final=sample.complete or claim.decide(found.comparison) is not Verdict.INCONCLUSIVE,
+        final=sample.complete,
         evalue=found.comparison.statistic,
         blocks=found.blocks,
     )
@@ -297,6 +316,7 @@ def _expected(planned: int | None, sample: Sample) -> Expected | None:
         return None
     left = max(0.0, (ends - seen) / timedelta(days=1))
     by_end = sample.entered + round(left * sample.per_day)
+    by_end = by_end if sample.most is None else min(by_end, sample.most)
     if planned is None or planned > by_end:
         return Expected(ends + window, by_end)
     missing = max(0, planned - sample.entered) / sample.per_day

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pandas as pd
 
@@ -40,14 +41,7 @@ def chronicle(claims: Sequence[Hypothesis], history: pd.DataFrame) -> pd.DataFra
     rows = []
     for claim in sorted(claims, key=lambda each: (each.name, each.version)):
         key = (claim.name, claim.version, str(claim.treatment), claim.iteration)
-        before = [
-            each
-            for each in claims
-            if (each.name, str(each.treatment)) == (claim.name, str(claim.treatment))
-            and each.version < claim.version
-        ]
-        earlier = max(before, key=lambda each: each.version, default=None)
-        row = dict(zip(COLUMNS, (*key, changed(claim, earlier)), strict=False))
+        row = dict(zip(COLUMNS, (*key, changed(claim, _earlier(claim, claims))), strict=False))
         row |= {"looks": 0, "verdict": UNRECORDED, "discovery": "-"}
         row |= dict.fromkeys(("estimate", "low", "high", "pvalue", "level"), math.nan)
         found = recorded.get(key, {})
@@ -67,7 +61,7 @@ def changed(claim: Hypothesis, earlier: Hypothesis | None) -> str:
     """
     if earlier is None:
         return "first version"
-    old, new = earlier.frozen(), claim.frozen()
+    old, new = ({**each.frozen(), "window": each.window} for each in (earlier, claim))
     parts = [
         f"{name.replace('_', ' ')} from {_said(old[name])} to {_said(new[name])}"
         for name in new
@@ -78,7 +72,21 @@ def changed(claim: Hypothesis, earlier: Hypothesis | None) -> str:
     return "; ".join(parts) or "tested again, unchanged"
 
 
+def _earlier(claim: Hypothesis, claims: Sequence[Hypothesis]) -> Hypothesis | None:
+    """Give the version before, with the same treatment if that had several."""
+    before = [each for each in claims if each.name == claim.name and each.version < claim.version]
+    return max(
+        before,
+        key=lambda each: (each.version, str(each.treatment) == str(claim.treatment)),
+        default=None,
+    )
+
+
 def _said(value: object) -> str:
     if value is None or value == []:
         return "none"
+    if isinstance(value, timedelta):
+        return str(value).removesuffix(", 0:00:00")
+    if isinstance(value, list):
+        return " and ".join(f"{each['metric']} by {each['margin']:g}" for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

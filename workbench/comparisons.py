@@ -104,9 +104,7 @@ def plan(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
         rule, found = each.hypothesis, each.comparison
         effect = rule.towards(found.estimate)
         rate = found.control.rate
-        needed = None
-        if effect and not math.isnan(rate) and 0 <= rate + effect <= 1:
-            needed = rule.customers_needed(rate, effect)
+        needed = rule.customers_needed(rate, effect)
         numbers = (rate, found.control.total, found.treatment.total, each.detectable, effect)
         rows.append((rule.name, *numbers, math.nan if needed is None else needed, rule.power))
     return pd.DataFrame(rows, columns=list(PLAN))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,6 +44,7 @@ class _Looked(NamedTuple):
     found: tuple[Comparison, Progress]
     guardrails: tuple[GuardrailResult, ...]
     checks: list[Check]
+    decided: Decided | None
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ class Evaluator:
         return self._known[iteration, at]
 
     def _anew(self, iteration: str, at: datetime | None) -> list[Evaluation]:
-        looked = [self._look(claim, at) for claim in self.data.spec.claims([iteration])]
+        claims = self.data.spec.claims([iteration])
+        looked = [self._look(claim, at, len(claims)) for claim in claims]
         sound = [
             each for each in looked if not any(check.level == "invalid" for check in each.checks)
         ]
-        adjusted = families([each.claim for each in sound], [each.found for each in sound])
+        adjusted = families([each.claim for each in sound], [_as_decided(each) for each in sound])
         family = {id(each): found for each, found in zip(sound, adjusted, strict=True)}
         seen = self.data.newest(at)
         return [
@@ -82,17 +85,20 @@ class Evaluator:
                 looked=each.found,
                 guardrails=each.guardrails,
                 family=family.get(id(each)),
-                decided=self._decided(each),
+                decided=each.decided,
             )
             for each in looked
         ]
 
-    def _look(self, claim: Hypothesis, at: datetime | None) -> _Looked:
+    def _look(self, claim: Hypothesis, at: datetime | None, together: int) -> _Looked:
         arms = self._arms(claim, at)
         metrics = [claim.metric, *(each.metric for each in claim.guardrails)]
         pairs = {metric: _pair(arms, metric) for metric in metrics}
+        alike = claim.control.label == claim.treatment.label
         entered = {
-            cohort.label: sum(each.entered for each in rows if each.step == self._first)
+            str(cohort) if alike else cohort.label: sum(
+                each.entered for each in rows if each.step == self._first
+            )
             for cohort, rows in zip((claim.control, claim.treatment), arms, strict=True)
         }
         control, treatment = pairs[claim.metric]
@@ -102,7 +108,9 @@ class Evaluator:
         waiting = whole - control.total - treatment.total
         checks = [quality.pending_check(waiting, whole), *self._design(claim, entered, at)]
         sample = self._sample(claim, (control, treatment), entered, at, waiting or pending)
-        return _Looked(claim, pairs, analyse(claim, sample), guardrails(claim, pairs), checks)
+        found = analyse(claim, sample, together=together)
+        kept = guardrails(claim, pairs)
+        return _Looked(claim, pairs, found, kept, checks, self._decided(claim, sample, found[0]))
 
     def _arms(self, claim: Hypothesis, at: datetime | None) -> Arms:
         """Give the counts of control and treatment, over all steps."""
@@ -120,29 +128,53 @@ class Evaluator:
         self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
     ) -> list[Check]:
         """Check what makes the two cohorts comparable."""
-        flow, everybody = self.data.spec.flow, sum(entered.values())
+        flow, iteration = self.data.spec.flow, claim.iteration
+        here = (iteration, self._first)
+        everybody = sum(
+            each.entered for each in self.data.counts((), at) if (each.iteration, each.step) == here
+        )
+        again = quality.carry_over(self.data, iteration, everybody, at)
         if claim.before_after:
             endless = flow is not None and not self._window(claim)
-            return [quality.before_after_check(claim, endless=endless)]
-        if not any(column in self.data.experiments for column in claim.columns):
-            return [quality.groups_check(claim)]
-        sizes, planned = self._sizes(claim, entered, at)
+            before, now = (claim.iteration_of(each) for each in (claim.control, claim.treatment))
+            mixes = quality.mixes(self.data, before, now, at)
+            return [quality.before_after_check(claim, endless=endless), *again, *mixes]
+        if not self._is_randomized(claim):
+            return [quality.groups_check(claim), *again]
         chosen = claim.metric == ADOPTION and self._is_end(claim)
         return [
             *([quality.opportunity_check()] if chosen else []),
-            quality.ratio_check(sizes, planned),
-            *quality.crossovers(self.data, claim.iteration, everybody, at),
-            *quality.carry_over(self.data, claim.iteration, everybody, at),
+            quality.ratio_check(*self._sizes(claim, entered, at)),
+            *quality.crossovers(self.data, iteration, everybody, at),
+            *again,
         ]
+
+    def _is_randomized(self, claim: Hypothesis) -> bool:
+        """Whether nothing but groups of an experiment tells control and treatment apart."""
+        apart = {column for column, _ in {*claim.control.values} ^ {*claim.treatment.values}}
+        return bool(apart) and apart <= {*self.data.experiments}
 
     def _sizes(
         self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
-    ) -> tuple[dict[str, int], dict[str, float]]:
+    ) -> tuple[dict[str, int], Mapping[str, float]]:
         """Give the sizes to hold against the allocation: of the whole experiment, if it is one."""
-        planned = dict(self.data.allocation(claim.iteration))
-        if len(claim.columns) == 1 and (planned or claim.other_treatments):
-            return self.data.entered(claim.columns, at, claim.iteration), planned
-        return entered, {}
+        if len(claim.columns) == 1:
+            sizes = self.data.entered(claim.columns, at, claim.iteration)
+            planned = quality.shares(self.data, claim.iteration, sizes)
+            return (sizes if planned or claim.other_treatments else entered), planned
+        # Part of an experiment's customers: by the shares of the groups that tell them apart.
+        groups = [
+            [value for column, value in cohort.values if (column, value) not in other.values]
+            for cohort, other in (
+                (claim.control, claim.treatment),
+                (claim.treatment, claim.control),
+            )
+        ]
+        planned = self.data.allocation(claim.iteration)
+        if any(len(each) != 1 or each[0] not in planned for each in groups):
+            return entered, {}
+        pairs = zip(entered, groups, strict=True)
+        return entered, {name: planned[group] for name, (group,) in pairs}
 
     def _sample(
         self,
@@ -156,7 +188,13 @@ class Evaluator:
         span = next(each for each in self.data.spans if each.name == claim.iteration)
         start, end = from_instant(span.start), from_instant(span.end)
         days = math.nan if seen is None else (min(seen, end) - start) / timedelta(days=1)
-        smaller = min(entered.values())
+        growing: list[int] = []
+        grown: list[int] = []
+        cohorts = (claim.control, claim.treatment)
+        for cohort, customers in zip(cohorts, entered.values(), strict=True):
+            here = claim.iteration_of(cohort) == claim.iteration
+            (growing if here else grown).append(customers)
+        smaller = min(growing or grown)
         return Sample(
             *pair,
             complete=not waiting and (seen is None or seen >= end),
@@ -165,6 +203,7 @@ class Evaluator:
             usual_rate=self._usual_rate(claim, at),
             entered=smaller,
             per_day=smaller / days if days > 0 else math.nan,
+            most=min(grown, default=None),
             seen=seen,
             ends=end,
             window=self._window(claim),
@@ -189,10 +228,12 @@ class Evaluator:
             each for each in counts if (each.iteration, each.step) == (*before, claim.metric)
         ).rate
 
-    def _decided(self, looked: _Looked) -> Decided | None:
+    def _decided(self, claim: Hypothesis, sample: Sample, found: Comparison) -> Decided | None:
         if self.past is None:
             return None
-        return self.past.decided(looked.claim, looked.pairs[looked.claim.metric])
+        # An analysis at any time counts, and records, the customers of whole blocks only.
+        counted = found if claim.analysis == "anytime" else sample
+        return self.past.decided(claim, (counted.control, counted.treatment))
 
     def _window(self, claim: Hypothesis) -> timedelta | None:
         """Give the window that decides on a claim's metric, its own or the flow's."""
@@ -207,6 +248,14 @@ class Evaluator:
     @property
     def _first(self) -> str:
         return self.data.spec.steps[0]
+
+
+def _as_decided(looked: _Looked) -> tuple[Comparison, Progress]:
+    """Give what was found; of a verdict on record, with the p-value that it rests on."""
+    found, progress = looked.found
+    if looked.decided is None:
+        return found, progress
+    return replace(found, pvalue=looked.decided.looked), replace(progress, early=False)
 
 
 def _pair(arms: Arms, metric: str) -> Pair:

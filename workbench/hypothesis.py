@@ -21,7 +21,15 @@ def _inside(value: float) -> float:
     return value
 
 
+def _below_half(value: float) -> float:
+    if not 0 < value < 0.5:
+        msg = f"is {value:g}; it must lie between 0 and 0.5"
+        raise ValueError(msg)
+    return value
+
+
 Probability = Annotated[float, AfterValidator(_inside)]
+Alpha = Annotated[float, AfterValidator(_below_half)]
 Analysis = Literal["fixed", "sequential", "anytime"]
 Spending = Literal["obrien-fleming", "pocock"]
 FROZEN = (
@@ -65,7 +73,7 @@ class DecisionRule(Spec):
 
     alternative: Alternative = "two-sided"
     minimum_effect: float = Field(default=0.0, ge=0, lt=1)
-    alpha: Probability = 0.05
+    alpha: Alpha = 0.05
     power: Probability = 0.8
 
     @property
@@ -98,15 +106,27 @@ class DecisionRule(Spec):
         tested = comparison.pvalue if pvalue is None else pvalue
         return Verdict.SUPPORTED if tested <= self.alpha else Verdict.INCONCLUSIVE
 
-    def customers_needed(self, control_rate: float, effect: float) -> int:
-        """Give the customers per cohort that show `effect` with the power wanted."""
-        return customers_needed(
-            control_rate=control_rate,
-            effect=effect,
-            alternative=self.alternative,
-            alpha=self.alpha,
-            power=self.power,
-        )
+    def customers_needed(
+        self, control_rate: float, effect: float, *, null_effect: float = 0.0
+    ) -> int | None:
+        """Give the customers per cohort that show `effect` with the power wanted.
+
+        None for no effect, one that the rate leaves no room for, and one that is so small that no
+        study would find it.
+        """
+        if effect == null_effect or not 0 <= control_rate + effect <= 1:
+            return None
+        try:
+            return customers_needed(
+                control_rate=control_rate,
+                effect=effect,
+                null_effect=null_effect,
+                alternative=self.alternative,
+                alpha=self.alpha,
+                power=self.power,
+            )
+        except ValueError:  # more customers than there are
+            return None
 
     def towards(self, estimate: float = 0.0) -> float:
         """Give the smallest effect worth having with its sign."""
@@ -193,6 +213,10 @@ class Hypothesis(DecisionRule, Guesses):
             if self.analysis != "sequential" and getattr(self, given) is not None:
                 msg = f"{given} is for analysis: sequential; this one is {self.analysis}, so leave it out"
                 raise ValueError(msg)
+        kept = [each.metric for each in self.guardrails]
+        if twice := [each for each in kept if kept.count(each) > 1]:
+            msg = f"guardrail {twice[0]!r} is there twice; keep one"
+            raise ValueError(msg)
         if any(each.metric == self.metric for each in self.guardrails):
             msg = f"guardrail {self.metric!r} is the metric of the hypothesis; name another step"
             raise ValueError(msg)

@@ -66,6 +66,7 @@ def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
         return None, math.nan
     rate = found.control.rate
     effect = rule.towards(found.estimate)
+    wanted = rule.customers_needed(rate, effect)
     detectable = detectable_effect(
         control_rate=rate,
         control_total=found.control.total,
@@ -74,30 +75,49 @@ def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
         alpha=rule.alpha,
         power=rule.power,
     )
-    if not effect or not 0 <= rate + effect <= 1:
+    if wanted is None:
         return None, detectable
-    wanted = rule.customers_needed(rate, effect)
     return max(0, wanted - min(found.control.total, found.treatment.total)), detectable
 
 
 def _sentence(evaluation: Evaluation) -> str:
     claim, found = evaluation.hypothesis, evaluation.comparison
     if evaluation.verdict is Verdict.INVALID:
-        reasons = " ".join(each.sentence for each in evaluation.checks if each.level == "invalid")
-        return f"No verdict on {claim.metric}. {reasons}"
-    rates = (
-        f"{_share(found.treatment)} of the {claim.treatment.label} cohort reached {claim.metric}, "
-        f"{_share(found.control)} of the {claim.control.label} cohort"
-    )
+        said = [each.sentence for each in evaluation.checks if each.level == "invalid"]
+        if (before := evaluation.decided) is not None:
+            said.append(
+                f"On record since {_day(before.at)} is another verdict: {before.label}; if this "
+                "fault was there then, correct it."
+            )
+        return " ".join([f"No verdict on {claim.metric}.", *said])
+    rates = _rates(claim, found)
     effect = (
         f"an effect of {formats.effect(found.estimate, found.low, found.high)} percentage points "
-        f"({100 * found.confidence_level:.0f}% interval)"
+        f"({_level(evaluation)})"
     )
+    if math.isnan(found.estimate):
+        effect = "no effect can be given yet"
     parts = [f"{rates}: {effect}{_middle(evaluation)}", _looks(evaluation), _outlook(evaluation)]
     but = evaluation.verdict is Verdict.SUPPORTED
-    parts += [_guardrail(each, but=but) for each in evaluation.guardrails]
+    later = evaluation.decided is not None
+    parts += [_guardrail(each, but=but, later=later) for each in evaluation.guardrails]
     parts += [each.sentence for each in evaluation.checks if each.level == "warn"]
     return " ".join(part for part in parts if part)
+
+
+def _rates(claim: Hypothesis, found: Comparison) -> str:
+    """Say how many of each cohort got there."""
+    cohorts = ((found.treatment, claim.treatment.label), (found.control, claim.control.label))
+    if not all(counts.total for counts, _ in cohorts):
+        said = [
+            f"{counts.converted:,} of {counts.total:,} customers of the {name} cohort"
+            for counts, name in cohorts
+        ]
+        return f"Of those whose window is over, {' and '.join(said)} reached {claim.metric}"
+    (treatment, one), (control, other) = ((_share(counts), name) for counts, name in cohorts)
+    return (
+        f"{treatment} of the {one} cohort reached {claim.metric}, {control} of the {other} cohort"
+    )
 
 
 def _middle(evaluation: Evaluation) -> str:
@@ -106,16 +126,17 @@ def _middle(evaluation: Evaluation) -> str:
     if decided is not None:
         return (
             f". This was decided on {_day(decided.at)}, on {decided.customers:,} customers, and "
-            f"{claim.name} version {claim.version} is decided once: {decided.verdict}."
+            f"{claim.name} version {claim.version} is decided once: {evaluation.label}."
         )
     if evaluation.progress.early:
         return f". {_early(evaluation.progress)}"
     family = evaluation.family
     several = "" if family is None else f", adjusted for {family.size} tests at once"
+    alone = f" (p {_pvalue(evaluation.pvalue)}{several})."
+    if evaluation.verdict is Verdict.SUPPORTED and math.isnan(found.low):
+        return f", too large for chance alone{alone} No interval is left: {found.reason}."
     return {
-        Verdict.SUPPORTED: (
-            f", too large for chance alone (p {_pvalue(evaluation.pvalue)}{several})."
-        ),
+        Verdict.SUPPORTED: f", too large for chance alone{alone}",
         Verdict.REFUTED: f", which rules out {_worth(claim, found)}.",
         Verdict.INCONCLUSIVE: f", which leaves open {_open(claim, found)}.",
     }[evaluation.verdict]
@@ -147,33 +168,49 @@ def _looks(evaluation: Evaluation) -> str:
     progress = evaluation.progress
     if evaluation.decided is not None:
         return ""
+    if progress.analysis == "sequential":
+        return _planned_look(evaluation)
     if progress.analysis == "anytime":
+        if not progress.blocks:
+            return "No block of customers is through yet; look as often as you like."
+        together = 1 if evaluation.family is None else evaluation.family.size
+        enough = _evalue(together / evaluation.hypothesis.alpha)
         return (
             f"The largest e-value is {_evalue(progress.evalue)}, in {progress.blocks:,} blocks of "
-            f"customers ({_evalue(1 / evaluation.hypothesis.alpha)} would settle it); look as often as you like."
+            f"customers ({enough} would settle it); look as often as you like."
         )
-    if progress.analysis == "fixed" or progress.planned is None:
-        return ""
+    return ""
+
+
+def _planned_look(evaluation: Evaluation) -> str:
+    """Say which planned look this is, and whether its boundary is crossed."""
+    progress = evaluation.progress
+    if not progress.look:
+        return f"None of the {progress.looks} planned looks was taken yet: nobody is through."
     of = f"look {progress.look} of {progress.looks}, at {100 * progress.fraction:.0f}% of the"
     said = f"This is {of} {progress.planned:,} planned customers per cohort"
-    if evaluation.verdict is Verdict.SUPPORTED:
-        return f"{said}, and its boundary is crossed."
-    if progress.final or math.isnan(progress.boundary):
-        return f"{said}, and the last one."
-    return f"{said}; its boundary (z {progress.boundary:.2f}) is not crossed."
+    if progress.crossed:
+        said += ", and its boundary is crossed"
+    elif progress.final:
+        said += ", and the last one"
+    elif evaluation.verdict is Verdict.INCONCLUSIVE and math.isinf(progress.boundary):
+        said += "; so early, none of alpha may be spent"
+    elif evaluation.verdict is Verdict.INCONCLUSIVE:
+        said += f"; its boundary (z {progress.boundary:.2f}) is not crossed"
+    return f"{said}."
 
 
-def _guardrail(result: GuardrailResult, *, but: bool) -> str:
+def _guardrail(result: GuardrailResult, *, but: bool, later: bool) -> str:
     """Say whether a guardrail held, in the words of what may be lost."""
     found = result.comparison
     effect = formats.effect(found.estimate, found.low, found.high)
     margin = f"{100 * result.margin:g}"
-    if math.isnan(found.estimate):
-        return f"Guardrail {result.metric}: nothing can be said ({found.reason})."
+    name = f"uardrail {result.metric}"
+    if not result.known:
+        return f"G{name}: nothing can be said yet ({found.reason})."
+    start = "With today's customers, g" if later else "But g" if but and not result.held else "G"
     if result.held:
-        return (
-            f"Guardrail {result.metric} holds: a loss of {margin} points is ruled out ({effect})."
-        )
+        return f"{start}{name} holds: a loss of {margin} points or more is ruled out ({effect})."
     settled = ""
     if result.needed is not None and found.high > -result.margin:
         settled = (
@@ -181,8 +218,8 @@ def _guardrail(result: GuardrailResult, *, but: bool) -> str:
         )
     worst = formats.points(max(-found.low, 0.0), 2).lstrip("+")
     return (
-        f"{'But guardrail' if but else 'Guardrail'} {result.metric} does not hold: it may lose "
-        f"{worst} points ({effect}), and {margin} is the most allowed.{settled}"
+        f"{start}{name} does not hold: it may lose {worst} points ({effect}), and {margin} is the "
+        f"most allowed.{settled}"
     )
 
 
@@ -234,9 +271,16 @@ def _outlook(evaluation: Evaluation) -> str:
     return "; ".join(parts) + "." if parts else ""
 
 
+def _level(evaluation: Evaluation) -> str:
+    """Name the interval: its level, and what several tests at once made of it."""
+    family = evaluation.family
+    said = f"{100 * evaluation.comparison.confidence_level:.3g}% interval"
+    if family is None or math.isnan(evaluation.comparison.low):
+        return said
+    return f"{said}; {family.note.partition(' (')[0].replace('the interval', 'it', 1)}"
+
+
 def _share(counts: Counts) -> str:
-    if not counts.total:
-        return "nobody (0/0)"
     return formats.rate(counts.rate, counts.converted, counts.total)
 
 

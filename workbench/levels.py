@@ -184,8 +184,10 @@ def _sentence(
     sizes = {
         name: treatment.rate - control.rate
         for name, (control, treatment) in levels.items()
-        if control.total and treatment.total
+        if min(control.total, treatment.total) >= SMALLEST_CELL
     }
+    if len(sizes) < 2:
+        return f"{turned}The effect differs by {grouping} (p {_is(pvalue)}), in levels of few customers."
     best, worst = max(sizes, key=lambda name: sizes[name]), min(sizes, key=lambda name: sizes[name])
     return (
         f"{turned}The effect differs by {grouping} (p {_is(pvalue)}): from "

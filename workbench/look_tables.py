@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from workbench import formats
 from workbench.beliefs import beliefs as believe
@@ -13,6 +13,7 @@ from workbench.displays import Badge, Column, Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.analyses import GuardrailResult
     from workbench.planner import Plan
     from workbench.verdicts import Evaluation
 
@@ -24,7 +25,7 @@ STREAM = (
 OPINION = (
     "A second opinion, which decides nothing: both rates start from a prior that takes every rate for "
     "equally likely, Beta(1, 1). The loss is what a wrong choice would cost on average, in percentage "
-    "points of the rate."
+    "points of the rate. A broken comparison has none."
 )
 
 
@@ -32,7 +33,7 @@ def story(frame: pd.DataFrame) -> Table:
     """Each hypothesis through its versions: what changed, what was found, what still counts."""
     rows = [
         (
-            f"{each['hypothesis']} {each['version']}",
+            f"{each['hypothesis']} {each['version']}{_arm(each, frame)}",
             str(each["iteration"]),
             str(each["changed"]),
             f"{each['looks']:.0f}",
@@ -65,12 +66,10 @@ def guardrails(evaluations: Iterable[Evaluation]) -> Table:
         (
             each.name,
             guard.metric,
-            Badge("holds" if guard.held else "at risk", "ok" if guard.held else "warn"),
+            _state(each, guard),
             formats.rate(*_rate(guard.comparison.control)),
             formats.rate(*_rate(guard.comparison.treatment)),
-            formats.effect(guard.comparison.estimate, guard.comparison.low, guard.comparison.high),
-            f"{formats.MINUS}{100 * guard.margin:g}",
-            formats.pvalue(guard.comparison.pvalue),
+            *_loss(each, guard),
         )
         for each in evaluations
         for guard in each.guardrails
@@ -93,11 +92,13 @@ def beliefs(evaluations: Iterable[Evaluation]) -> Table:
     """How likely the treatment is better, and what choosing wrongly would cost."""
     rows = []
     for each in evaluations:
-        direction = "less" if each.hypothesis.alternative == "less" else "greater"
+        if each.verdict == "invalid":
+            rows.append((each.name, *[formats.UNDEFINED] * 3))
+            continue
         found = believe(
             control=each.comparison.control,
             treatment=each.comparison.treatment,
-            alternative="less" if direction == "less" else "greater",
+            alternative="less" if each.hypothesis.alternative == "less" else "greater",
         )
         better = "n/a" if math.isnan(found.probability_better) else _sure(found.probability_better)
         rows.append(
@@ -146,6 +147,29 @@ def design(plan: Plan) -> Table:
         "end it sooner. The last two columns are what as many customers per cohort can do."
     )
     return Table(f"Plan of {plan.hypothesis.name}", columns, tuple(rows), note)
+
+
+def _arm(row: Mapping[Any, Any], frame: pd.DataFrame) -> str:
+    """Name the treatment where a version has several."""
+    same = (frame["hypothesis"] == row["hypothesis"]) & (frame["version"] == row["version"])
+    return f": {row['arm']}" if len({*frame.loc[same, "arm"]}) > 1 else ""
+
+
+def _state(evaluation: Evaluation, guard: GuardrailResult) -> Badge:
+    if evaluation.verdict == "invalid":
+        return Badge("no verdict", "invalid")
+    if not guard.known:
+        return Badge("pending", "warn")
+    return Badge("holds" if guard.held else "at risk", "ok" if guard.held else "warn")
+
+
+def _loss(evaluation: Evaluation, guard: GuardrailResult) -> tuple[str, str, str]:
+    """Give effect, margin and p-value; a broken comparison has no effect."""
+    found, margin = guard.comparison, f"{formats.MINUS}{100 * guard.margin:g}"
+    if evaluation.verdict == "invalid":
+        return formats.UNDEFINED, margin, formats.UNDEFINED
+    effect = formats.effect(found.estimate, found.low, found.high)
+    return effect, margin, formats.pvalue(found.pvalue)
 
 
 def _weeks(weeks: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,28 +102,38 @@ def of_iteration(data: StudyData, iteration: str, at: datetime | None) -> pd.Dat
     entered = sum(each.entered for each in counts if each.step == data.spec.steps[0])
     closed = min((each.closed for each in counts if each.step in data.spec.steps), default=0)
     facts.append(("customers", entered, "ok", f"Customers who entered the flow in {iteration}."))
-    planned = data.allocation(iteration)
     checks = [
         pending_check(entered - closed, entered),
         *crossovers(data, iteration, entered, at),
         *(
-            ratio_check(data.entered([column], at, iteration), planned)
-            for column in data.experiments
+            ratio_check(sizes, shares(data, iteration, sizes))
+            for sizes in (data.entered([column], at, iteration) for column in data.experiments)
         ),
         *carry_over(data, iteration, entered, at),
     ]
     names = [each.name for each in data.spec.iterations]
-    if before := names[: names.index(iteration)][-1:]:
-        others = [each for each in data.spec.groupings if each not in data.experiments]
-        checks += [
-            mix_check(
-                column,
-                data.entered([column], at, before[0]),
-                data.entered([column], at, iteration),
-            )
-            for column in others
-        ]
+    for before in names[: names.index(iteration)][-1:]:
+        checks += mixes(data, before, iteration, at)
     return quality_table(facts, checks)
+
+
+def mixes(data: StudyData, before: str, now: str, at: datetime | None) -> list[Check]:
+    """Check for each grouping but experiments whether two iterations hold the same mix."""
+    others = [each for each in data.spec.groupings if each not in data.experiments]
+    return [
+        mix_check(column, *(data.entered([column], at, name) for name in (before, now)))
+        for column in others
+    ]
+
+
+def shares(data: StudyData, iteration: str, cohorts: Iterable[str]) -> Mapping[str, float]:
+    """Give the allocation of an iteration, if it is that of these cohorts; empty for equal shares.
+
+    Where a study has several experiments, an allocation is of the one whose cohorts it names.
+    """
+    planned = data.allocation(iteration)
+    ours = len(data.experiments) < 2 or not planned.keys().isdisjoint(cohorts)
+    return planned if ours else {}
 
 
 def carry_over(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:
@@ -197,7 +208,8 @@ def ratio_check(counts: Mapping[str, int], allocation: Mapping[str, float] | Non
         return Check("sample ratio", "invalid", said, 0.0)
     sizes = {name: counts.get(name, 0) for name in planned} or dict(counts)
     if len(sizes) < 2 or not sum(sizes.values()):
-        return Check("sample ratio", "ok", "The cohorts hold too few cohorts to check their ratio.")
+        said = "There are too few customers or cohorts to check the cohorts' sizes."
+        return Check("sample ratio", "ok", said)
     found = sample_ratio(list(sizes.values()), list(planned.values()) or None)
     shown = " : ".join(f"{count:,}" for count in sizes.values())
     names = " : ".join(sizes)
@@ -241,6 +253,9 @@ def mix_check(grouping: str, before: Mapping[str, int], now: Mapping[str, int]) 
         return Check(name, "ok", f"There is no other mix of {grouping} to compare with.")
     pvalue = homogeneity(old, new)
     tested = formats.pvalue(pvalue)
+    if math.isnan(pvalue):
+        said = f"There are too few customers to tell whether the mix of {grouping} changed."
+        return Check(name, "ok", said)
     if not pvalue < WARN:
         said = f"The mix of {grouping} is that of the iteration before (p {tested})."
         return Check(name, "ok", said, pvalue)

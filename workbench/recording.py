@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -38,19 +38,34 @@ class Past:
         return tuple(each for each in dict.fromkeys(seen) if _customers(each) < now)
 
     def decided(self, claim: Hypothesis, pair: Pair) -> Decided | None:
-        """Give the final verdict, if one was made on fewer customers than there are now."""
-        of_claim = [each for each in self._verdicts if _key_of(each.record) == _key(claim)]
+        """Give the final verdict, if one was made on fewer customers than there are now.
+
+        That a comparison was broken decides nothing: once mended, it is tested.
+        """
+        of_claim = [
+            each
+            for each in self._verdicts
+            if _key_of(each.record) == _key(claim) and each.record.verdict != Verdict.INVALID
+        ]
         if not of_claim:
             return None
         stands = of_claim[-1]
         looks = self.ledger.looks(*_key(claim))
-        seen = [_pair(each.record) for each in looks if _same_data(each.record, stands.record)]
-        if not seen or _customers(seen[-1]) >= _customers(pair):
+        seen = [each.record for each in looks if _same_data(each.record, stands.record)]
+        if not seen or _customers(_pair(seen[-1])) >= _customers(pair):
             return None
-        verdict = Verdict(stands.record.verdict.partition(":")[0].partition(",")[0])
-        return Decided(verdict, stands.recorded_at, _customers(seen[-1]))
+        label = stands.record.verdict
+        return Decided(
+            Verdict(label.partition(",")[0]),
+            stands.recorded_at,
+            _customers(_pair(seen[-1])),
+            label,
+            stands.record.success,
+            stands.record.pvalue,
+            seen[-1].pvalue,
+        )
 
-    @cached_property
+    @property
     def _verdicts(self) -> tuple[Stored[FinalVerdict], ...]:
         return standing(self.ledger.verdicts())
 
@@ -116,7 +131,7 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
         evaluation.progress.evalue,
     )
     verdict = None
-    if evaluation.decided is None and evaluation.progress.final:
+    if evaluation.final and not _looks_back(ledger, look):
         verdict = FinalVerdict(
             name,
             version,
@@ -136,11 +151,23 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
 def _stream_pvalue(evaluation: Evaluation) -> float:
     """Give the p-value of the claim that everything holds, its guardrails included.
 
-    That is the largest of theirs (intersection-union test: Berger 1982). NaN for no valid test.
+    That is the largest of theirs (intersection-union test: Berger 1982), 1 for a guardrail of which
+    nobody is through. A claim that is refuted though its test rejects, since its effect is too small
+    to be worth having, is no rejection either: 1. NaN for no valid test.
     """
-    if evaluation.verdict is Verdict.INVALID:
-        return float("nan")
-    return max([evaluation.pvalue, *(each.comparison.pvalue for each in evaluation.guardrails)])
+    if evaluation.verdict is Verdict.INVALID or math.isnan(evaluation.pvalue):
+        return math.nan
+    if evaluation.verdict is Verdict.REFUTED and evaluation.pvalue <= evaluation.hypothesis.alpha:
+        return 1.0
+    kept = [each.comparison.pvalue if each.known else 1.0 for each in evaluation.guardrails]
+    return max([evaluation.pvalue, *kept])
+
+
+def _looks_back(ledger: Ledger, look: Look) -> bool:
+    """Whether a later state of the data was looked at before: it has, or will have, the last word."""
+    key = (look.hypothesis, look.version, look.arm, look.iteration)
+    others = [each.record.as_of for each in ledger.looks(*key)]
+    return look.as_of is not None and any(each is not None and each > look.as_of for each in others)
 
 
 def _key(claim: Hypothesis) -> tuple[str, int, str, str]:

@@ -134,11 +134,13 @@ class Study:
         version that changed.
         """
         names, at = self._iterations(iteration), self._moment(as_of)
-        found = [each for name in names for each in self._evaluator.evaluate(name, at)]
         if not record:
-            return found
+            return [each for name in names for each in self._evaluator.evaluate(name, at)]
         from workbench import recording
 
+        # What was recorded a moment ago is past too, so nothing that was worked out before serves.
+        vars(self)["_evaluator"] = evaluator = Evaluator(self._data, recording.Past(self.ledger))
+        found = [each for name in names for each in evaluator.evaluate(name, at)]
         return recording.record(self.ledger, found, self.spec.iterations)
 
     def history(self) -> pd.DataFrame:

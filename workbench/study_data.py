@@ -45,7 +45,9 @@ class StudyData:
 
     def newest(self, at: datetime | None) -> datetime | None:
         """Give the time up to which the data are read; None for data without times."""
-        return None if self.journeys is None else self.journeys.as_of(at)
+        if self.journeys is not None:
+            return self.journeys.as_of(at)
+        return at if isinstance(self.opened, CountsTable) else None
 
     def counts(
         self, by: Sequence[str], at: datetime | None, claim: Hypothesis | None = None

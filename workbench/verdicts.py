@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -28,11 +29,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Decided:
-    """A verdict that the ledger holds already: what was decided, when, and on how many customers."""
+    """A verdict that the ledger holds already: what was decided, when, and on how many customers.
+
+    `label` is the verdict with what took back half of it. `pvalue` is the verdict's own, `looked` that
+    of the look it rests on, before other tests and guardrails were counted in.
+    """
 
     verdict: Verdict
     at: datetime
     customers: int
+    label: str = ""
+    success: bool = False
+    pvalue: float = math.nan
+    looked: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -75,12 +84,16 @@ class Evaluation:
     @property
     def label(self) -> str:
         """The verdict as a row gives it: with what takes back half of it."""
+        if self._stands is not None:
+            return self._stands.label or str(self.verdict)
         if self.verdict is Verdict.INCONCLUSIVE and self.progress.early:
             return f"{self.verdict}: looked early"
         if self.verdict is Verdict.SUPPORTED and not self.success:
-            lost = [each.metric for each in self.guardrails if not each.held]
-            verb = "are" if len(lost) > 1 else "is"
-            return f"{self.verdict}, but {' and '.join(lost)} {verb} at risk"
+            lost = [each.metric for each in self.guardrails if each.known and not each.held]
+            open_yet = [each.metric for each in self.guardrails if not each.known]
+            verb = "are" if len(lost or open_yet) > 1 else "is"
+            state = "at risk" if lost else "pending"
+            return f"{self.verdict}, but {' and '.join(lost or open_yet)} {verb} {state}"
         return str(self.verdict)
 
     @property
@@ -92,12 +105,41 @@ class Evaluation:
     @property
     def success(self) -> bool:
         """Whether the claim is supported and no guardrail was broken."""
+        if self._stands is not None:
+            return self._stands.success
         return self.verdict is Verdict.SUPPORTED and all(each.held for each in self.guardrails)
 
     @property
     def pvalue(self) -> float:
-        """The p-value that decides: Holm's where several hypotheses were tested together."""
+        """The p-value that decides: Holm's where several hypotheses were tested together.
+
+        That of the verdict on record, if there is one. NaN for a broken comparison, and for an early
+        look at a fixed analysis, whose p-value is not valid yet.
+        """
+        if self.progress.early or self.verdict is Verdict.INVALID:
+            return math.nan
+        if self._stands is not None:
+            return self._stands.pvalue
         return self.comparison.pvalue if self.family is None else self.family.pvalue
+
+    @property
+    def final(self) -> bool:
+        """Whether the verdict stands for its iteration.
+
+        A fixed analysis decides at its end, the others as soon as they can tell. A supported claim
+        waits for guardrails of which nobody is through yet; a verdict on record is not given again.
+        """
+        if self.decided is not None or self.progress.early:
+            return False
+        if self.verdict is Verdict.SUPPORTED and not all(each.known for each in self.guardrails):
+            return False
+        told = self.verdict in (Verdict.SUPPORTED, Verdict.REFUTED)
+        return self.progress.final or (told and self.progress.analysis != "fixed")
+
+    @property
+    def _stands(self) -> Decided | None:
+        """The verdict on record, where it is the one that is shown."""
+        return None if self.verdict is Verdict.INVALID else self.decided
 
     def row(self) -> dict[str, Any]:
         """Give the evaluation as one row of plain values."""
