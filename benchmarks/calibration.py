@@ -28,13 +28,14 @@ from calibration_looks import ALPHA
 
 from workbench import sequential
 from workbench.anytime import Outcomes, compare_anytime, evalues
+from workbench.boundaries import Spending
 from workbench.hypothesis import DecisionRule
-from workbench.proportions import SMALL, Counts
+from workbench.proportions import SMALL, Alternative, Counts
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 SIZES = (10, 20, 40, 80, 150, 300)
 LOOKS = (2, 4, 8)
-SPENDINGS = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}
+SPENDINGS: dict[Spending, str] = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}
 WORTH = 0.1  # the effect worth having that is wrongly refuted
 MARGINS = (0.02, 0.05, 0.1)
 CHUNK = 2_000  # runs that are simulated at a time
@@ -94,10 +95,10 @@ class Part:
     def show(self) -> None:
         """Print the table."""
         print(f"\n{self.title}")
-        print(f"{'':26}" + "".join(f"{each:>11}" for each in self.head))
+        print(f"{'':32}" + "".join(f"{each:>11}" for each in self.head))
         for name, row in self.rows:
             cells = ("-" if math.isnan(each) else f"{100 * each:.2f}" for each in row)
-            print(f"{name:26}" + "".join(f"{each:>11}" for each in cells))
+            print(f"{name:32}" + "".join(f"{each:>11}" for each in cells))
         if self.note:
             print(f"  {self.note}")
 
@@ -145,8 +146,7 @@ def verdicts(options: Options) -> Part:
     for size in (each for each in options.sizes if each in (10, 40, 150)):
         rule = DecisionRule(alternative="greater", minimum_effect=WORTH)
         up = looks.rejected(size, "greater").up
-        down = looks.rejected(size, "less", WORTH).down
-        assert down is not None
+        down = looks.greatest(looks.rejected(size, "less", WORTH))
         tried, wrong = 0, 0
         for x0 in range(0, size + 1, 2 if size == 10 else size // 4):
             near = {up[x0] - 1, up[x0], down[x0], down[x0] + 1}
@@ -162,12 +162,12 @@ def verdicts(options: Options) -> Part:
     return part
 
 
-def anytime(options: Options, alternative: str, effect: float = 0.0) -> Part:
+def anytime(options: Options, alternative: Alternative, effect: float = 0.0) -> Part:
     """How often evidence ever rejects by each size, with a look after every pair of customers.
 
     With an effect: against that effect or more, which is what refutes it.
     """
-    shares = {}
+    shares: dict[tuple[int, float], float] = {}
     for rate in RATES:
         random = np.random.default_rng([options.seed, round(1000 * rate)])
         ever = np.zeros(options.most)
@@ -208,7 +208,7 @@ def anytime_agrees(options: Options) -> Part:
     return part
 
 
-def planned_looks(options: Options, spending: str, alternative: str) -> Part:
+def planned_looks(options: Options, spending: Spending, alternative: str) -> Part:
     """No effect: how often some look crosses."""
     rows = []
     for count, size in itertools.product(options.looks, options.sizes):
@@ -221,7 +221,7 @@ def planned_looks(options: Options, spending: str, alternative: str) -> Part:
     return Part(title, HEAD, rows, name)
 
 
-def planned_refuted(options: Options, spending: str) -> Part:
+def planned_refuted(options: Options, spending: Spending) -> Part:
     """An effect worth having that is there: how often some look rules it out."""
     rows = []
     for count, size in itertools.product(options.looks, options.sizes):
@@ -238,7 +238,7 @@ def planned_agrees() -> Part:
     sizes, tried, wrong = (10, 20), 0, 0
     for spending in SPENDINGS:
         up = [each.up for each in looks.crossed(sizes, spending, "greater")]
-        down = [each.down for each in looks.ruled_out(sizes, spending, WORTH)]
+        down = [looks.greatest(each) for each in looks.ruled_out(sizes, spending, WORTH)]
         for look, size in enumerate(sizes):
             for x0 in range(0, size + 1, 8):
                 for x1 in {up[look][x0] - 1, up[look][x0], down[look][x0] + 1} & {*range(size + 1)}:
@@ -413,7 +413,7 @@ def stopped_guardrail(options: Options) -> Part:
 
 def jobs(options: Options) -> list[Callable[[], Part]]:
     """List what is worked out, in the order in which it is printed."""
-    sides = ("greater", "two-sided")
+    sides: tuple[Alternative, ...] = ("greater", "two-sided")
     return [
         *(partial(fixed, options, side) for side in sides),
         partial(fixed_refuted, options),

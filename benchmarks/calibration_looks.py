@@ -15,7 +15,7 @@ import numpy.typing as npt
 from workbench.boundaries import NORMAL, Spending, below, boundaries
 from workbench.exact import raw_rejected_from, rejected_from, rejection_region
 from workbench.proportions import SMALL
-from workbench.regions import Region, binomials
+from workbench.regions import Region, Whole, binomials
 from workbench.score import finite_factor, score_threshold
 
 Array = npt.NDArray[np.float64]
@@ -86,6 +86,11 @@ def marks(region: Region) -> Marks:
     counts = np.arange(region.up.size)
     inside = counts >= region.up[:, None]
     return inside if region.down is None else inside | (counts <= region.down[:, None])
+
+
+def greatest(region: Region) -> Whole:
+    """Give for each control count the greatest treatment count of the lower part of a region."""
+    return np.full(region.up.size, -1) if region.down is None else region.down
 
 
 def endings(

@@ -12,7 +12,7 @@ import numpy as np
 from calibration_looks import ALPHA, Marks
 
 from workbench.anytime import evalues
-from workbench.boundaries import NORMAL
+from workbench.boundaries import NORMAL, Spending
 from workbench.exact import Edge
 from workbench.multiplicity import addis, lord_plus_plus, saffron
 from workbench.recording import ONLINE
@@ -117,13 +117,16 @@ def guardrail_when_stopped(
         (control < rate, treatment < rate + effect),
         (control < rate, treatment < rate - margin),
     )
-    counts, guarded = ([np.cumsum(each, axis=1) for each in both] for both in (claim, guard))
+    counts, guarded = (
+        [np.cumsum(each, axis=1, dtype=np.int64) for each in both] for both in (claim, guard)
+    )
     alone = looks.rejected(size, "greater").up, looks.rejected(size, "greater", -margin).up
     once = float(
         (_reached(counts, (size,), [alone[0]]) & _reached(guarded, (size,), [alone[1]])).mean()
     )
     by_fixed, by_own = [once], [once]
-    for count, spending in ((4, "obrien-fleming"), (8, "pocock")):
+    designs: tuple[tuple[int, Spending], ...] = ((4, "obrien-fleming"), (8, "pocock"))
+    for count, spending in designs:
         sizes = looks.equally(count, size)
         ups, own = (
             [each.up for each in looks.crossed(sizes, spending, "greater", null)]

@@ -7,7 +7,7 @@ as long as their timing does not depend on what was seen (Lan & DeMets 1983, Bio
 Normal boundaries alone err too often in small cohorts. So each look's exact one-sided p-value (the
 score test's above 600 customers) is held against the boundary: the statistic is its normal
 quantile. By enumeration of all tables, with no effect and rates of 2 to 50 %, at 2, 4 and 8 looks at
-10 to 300 customers per cohort and a one-sided alpha of .05, this crosses with probability .048 at
+10 to 300 customers per cohort and a one-sided alpha of .05, this crosses with probability .049 at
 most (600 per cohort, with the score test at the later looks: .051); the score test at every look
 would cross with up to .067 (10 per cohort) and .054 (80 per cohort).
 
