@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from workbench import formats
 from workbench.backlog import RULE, Backlog
-from workbench.charts import INK, QUIET, SERIES, Chart, Charts, canvas, place, write
-from workbench.charts import RULE as LINE
+from workbench.charts import QUIET, SERIES, Chart, Charts, canvas, write
 from workbench.courses import NOT_RANDOMIZED, Standing, Strategy, amount, signed
 from workbench.displays import Badge, Cell, Column, Table
+from workbench.panes import Pane
 from workbench.segmented import Coefficient
 from workbench.voices import EVERYBODY, Feedback
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
 
 NO_STRATEGY = "The study names no strategic metrics."
 SAID = "Counted are customers, each once; remarks of whole cohorts count nobody."
@@ -264,33 +259,27 @@ def course_figures(found: Strategy) -> Charts:
 
 def _course(standing: Standing) -> Chart:
     points, metric = standing.points, standing.metric
-    figure, axes = canvas(LINES + 3.4)
+    figure, axes = canvas(LINES + 4.6)
     write(axes, 0, 0.6, standing.name, weight="bold")
     write(axes, 1, 0.6, standing.state, ha="right")
     numbers = [each.value for each in points] + [each.expected for each in points]
     span = (min(numbers), max(numbers) if max(numbers) > min(numbers) else min(numbers) + 1)
-    _line(axes, [each.expected for each in points], span, QUIET, dashed=True)
-    _line(axes, [each.value for each in points], span, SERIES[0][0])
-    bottom = 1.8 + LINES
-    axes.plot([0, 1], [bottom, bottom], color=LINE, linewidth=0.9)
-    write(axes, 0, bottom + 0.8, points[0].period, colour=QUIET)
-    write(axes, 1, bottom + 0.8, points[-1].period, ha="right", colour=QUIET)
-    ends = f"{amount(span[0])} to {amount(span[1], metric.unit)}"
-    write(axes, 0.5, bottom + 0.8, ends, ha="center", colour=INK)
+    last = max(len(points) - 1, 1)
+    pane = Pane(axes, 0.16, 0.985, 2.8, 2.8 + LINES, (0, last), span)
+    ticks = [span[0], sum(span) / 2, span[1]]
+    pane.scale_up(ticks, [amount(tick) for tick in ticks])
+    look: dict[str, Any] = {"color": QUIET, "linewidth": 1.3, "linestyle": (0, (4, 3))}
+    pane.line(range(len(points)), [each.expected for each in points], **look)
+    pane.line(range(len(points)), [each.value for each in points], color=SERIES[0][0], lw=1.5)
+    unit = metric.unit or "value"
+    axes.plot([0, 0.05], [1.75, 1.75], color=SERIES[0][0], linewidth=1.5)
+    write(axes, 0.065, 1.75, f"{unit} per period", colour=QUIET)
+    axes.plot([0.5, 0.55], [1.75, 1.75], **look)
+    write(axes, 0.565, 1.75, "the course expected", colour=QUIET)
+    bottom = 2.8 + LINES
+    write(axes, 0.16, bottom + 0.9, points[0].period, colour=QUIET)
+    write(axes, 0.985, bottom + 0.9, points[-1].period, ha="right", colour=QUIET)
     return Chart(figure, f"Dashed is the course. {standing.sentence}")
-
-
-def _line(
-    axes: Axes,
-    values: Sequence[float],
-    span: tuple[float, float],
-    colour: str,
-    *,
-    dashed: bool = False,
-) -> None:
-    xs = [number / max(len(values) - 1, 1) for number in range(len(values))]
-    ys = [1.7 + LINES * (1 - place(value, span)) for value in values]
-    axes.plot(xs, ys, color=colour, linewidth=1.4, linestyle=(0, (4, 3)) if dashed else "solid")
 
 
 def _with_interval(found: Coefficient) -> str:
