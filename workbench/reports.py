@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from workbench import index
 from workbench.errors import DataError, ReportError, StudyError, WorkbenchError
 from workbench.iterations import moment
 from workbench.kernels import Progress, Run, Spare, run, spare_kernel
 from workbench.parameters import find_template
+from workbench.placing import alone_in, cleaned_up, write_beside
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -39,12 +40,16 @@ class PublishedVerdict:
 
 @dataclass(frozen=True)
 class Published:
-    """Where a report lies: the page, the executed notebook and their machine-readable twin."""
+    """Where a report lies: the page, the executed notebook and their machine-readable twin.
+
+    `index` lists all reports of the study; None for a report that lies elsewhere.
+    """
 
     html: Path
     notebook: Path
     result: Path
     verdicts: tuple[PublishedVerdict, ...]
+    index: Path | None = None
 
 
 def publish(
@@ -76,7 +81,8 @@ def publish(
 
     Everything that can be known to be wrong is said before a kernel starts. The files appear
     together once every cell ran and the last one ended the report (`readings.Reading.finish`);
-    what was published before stays until then, whatever happens.
+    what was published before stays until then, whatever happens. The index of the study's reports
+    follows, unless `output` lies elsewhere.
 
     Raises:
         StudyError: The study or the iteration is wrong. Nothing is written.
@@ -96,7 +102,10 @@ def publish(
         given |= {"as_of": as_of} if as_of else {}
         given |= {"record": record} if chosen.takes("record") else {}
         values = chosen.values(given)
-        folder = _folder(study_path, given.get("iteration"), output)
+        known = _iterations(study_path)
+        folder = _folder(study_path, given.get("iteration"), known, output)
+        if chosen.name == index.NAME:
+            raise ReportError("a template called index would overwrite the index; rename it")
         _check_as_of(as_of)
         made = _check_writable(folder)
         ran = _run(chosen.notebook, values, spare, cell_timeout=cell_timeout, progress=progress)
@@ -111,7 +120,8 @@ def publish(
     if content is None:
         said = "its last cell: it left no result; end the template with `reading.finish(...)`"
         raise ReportError(_said(chosen.name, said, _set_aside(ran.notebook, folder, chosen.name)))
-    return _place(folder, chosen.name, ran.notebook, content)
+    published = _place(folder, chosen.name, ran.notebook, content)
+    return replace(published, index=_indexed(study_path, folder, known))
 
 
 def result_of(notebook: NotebookNode) -> dict[str, Any] | None:
@@ -139,15 +149,38 @@ def safe_name(name: str) -> str:
     return f"{safe}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
 
 
-def _folder(study_path: str | Path, iteration: object, output: str | Path | None) -> Path:
-    """Look the study and the iteration over, and give the folder of the report."""
-    from workbench.readings import chosen_iteration
+def reports_folder(study_path: str | Path) -> Path:
+    """Give the folder of a study's reports: beside its file."""
+    return Path(study_path).parent / "reports"
+
+
+def _iterations(study_path: str | Path) -> list[str]:
+    """Look the study over, and name its iterations."""
     from workbench.specification import read_study
 
-    study = Path(study_path)
-    known = [each.name for each in read_study(study).iterations]
+    return [each.name for each in read_study(Path(study_path)).iterations]
+
+
+def _folder(
+    study_path: str | Path, iteration: object, known: Sequence[str], output: str | Path | None
+) -> Path:
+    """Look the iteration over, and give the folder of the report."""
+    from workbench.readings import chosen_iteration
+
     part = "" if iteration is None else safe_name(chosen_iteration(iteration, known))
-    return Path(output) if output else study.parent / "reports" / part
+    return Path(output) if output else reports_folder(study_path) / part
+
+
+def _indexed(study_path: str | Path, folder: Path, known: Sequence[str]) -> Path | None:
+    """List the report in the index of the study's reports, if it lies there."""
+    every = reports_folder(study_path)
+    if every.resolve() not in (folder.resolve(), folder.resolve().parent):
+        return None
+    try:
+        return index.rebuild(every, known)
+    except OSError as error:
+        said = f"the report lies in {folder}, but the index in {every} cannot be written"
+        raise ReportError(f"{said}: {error.strerror}; mend that, and publish again") from None
 
 
 def _run(
@@ -226,10 +259,10 @@ def _place(
         folder / f"{name}.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         folder / f"{name}.html": page(notebook, title=title),
     }
-    with _cleaned_up() as written:
+    with cleaned_up() as written:
         for target, text in texts.items():
-            written[target] = _write_beside(target, text)
-        with _alone_in(folder):
+            written[target] = write_beside(target, text)
+        with alone_in(folder):
             for target, source in written.items():
                 source.replace(target)
             _failed(folder, name).unlink(missing_ok=True)
@@ -246,7 +279,7 @@ def _set_aside(notebook: NotebookNode | None, folder: Path, name: str) -> str:
     if notebook is None:
         return ""
     target = _failed(folder, name)
-    _write_beside(target, _text(notebook)).replace(target)
+    write_beside(target, _text(notebook)).replace(target)
     return f"the half-run notebook is {target}"
 
 
@@ -267,37 +300,3 @@ def _text(notebook: NotebookNode) -> str:
 
     written: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
     return f"{written}\n"
-
-
-def _write_beside(target: Path, text: str) -> Path:
-    source = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    with source.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    return source
-
-
-@contextmanager
-def _cleaned_up() -> Iterator[dict[Path, Path]]:
-    written: dict[Path, Path] = {}
-    try:
-        yield written
-    finally:
-        for source in written.values():
-            source.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep others who publish into the folder waiting, where the system knows how."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

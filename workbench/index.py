@@ -1,0 +1,219 @@
+"""The index of a study's reports: iterations by templates, with their verdicts at a glance."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from workbench.displays import Badge
+from workbench.placing import alone_in, cleaned_up, write_beside
+
+NAME = "index"
+FIRST = ("release_review", "hypothesis_report", "iteration_plan", "indicator_review")
+NOTHING = "–"
+HEAD = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
+style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="workbench">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}
+</style>
+</head>
+<body>
+<main>
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published report, as its machine-readable twin tells of it."""
+
+    page: str
+    template: str
+    content: Mapping[str, Any]
+
+    @property
+    def study(self) -> tuple[str, str]:
+        """The study's name and title."""
+        study = self.content["study"]
+        return str(study.get("name", "")), str(study.get("title") or study.get("name", ""))
+
+    @property
+    def iteration(self) -> str:
+        """The iteration's name; empty for a report on the study as a whole."""
+        return str(self.content.get("iteration") or "")
+
+    @property
+    def seen(self) -> str:
+        """Up to when the data were read, as ISO text; empty for data without times."""
+        return str(self.content.get("as_of") or "")
+
+
+def rebuild(folder: Path, order: Sequence[str] = ()) -> Path:
+    """Write `index.html` over all reports in a folder, and give where it lies.
+
+    `order` names the study's iterations, the oldest first. Everything is read from the twins (`.json`)
+    that lie beside the pages, while nobody else writes the index: so whoever publishes last lists
+    all that is there, and no reader sees half an index.
+    """
+    target = folder / f"{NAME}.html"
+    with alone_in(folder), cleaned_up() as written:
+        written[target] = write_beside(target, page(entries(folder), order))
+        written[target].replace(target)
+    return target
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Read the twin of each report in a folder and in the folders in it; others' files are passed by."""
+    found = []
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
+        shown = path.with_suffix(".html")
+        content = _read(path)
+        if content is not None and shown.is_file():
+            found.append(Entry(shown.relative_to(folder).as_posix(), path.stem, content))
+    return found
+
+
+def page(found: Iterable[Entry], order: Sequence[str] = ()) -> str:
+    """Write the index as one page that loads nothing and runs no script."""
+    studies: dict[str, list[Entry]] = {}
+    for each in found:
+        studies.setdefault(each.study[0], []).append(each)
+    titles = [reports[-1].study[1] for reports in studies.values()]
+    title = f"Reports: {', '.join(titles)}" if titles else "Reports"
+    files = resources.files("workbench").joinpath("html")
+    style = "".join(
+        files.joinpath(name).read_text("utf-8") for name in ("displays.css", "report/page.css")
+    )
+    body = "".join(
+        _study(heading, reports, order)
+        for heading, reports in zip(titles, studies.values(), strict=True)
+    )
+    head = HEAD.format(title=html.escape(title), style=style)
+    return f"{head}{body or '<h1>Reports</h1><p>Nothing is published yet.</p>'}\n</main>\n</body>\n</html>\n"
+
+
+def _study(title: str, reports: Sequence[Entry], order: Sequence[str]) -> str:
+    """Write one study: a row an iteration, the newest first, and a column a template."""
+    rows: dict[str, list[Entry]] = {}
+    for each in reports:
+        rows.setdefault(each.iteration, []).append(each)
+    templates = list(dict.fromkeys(each.template for each in reports))
+    templates.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    places = {name: place for place, name in enumerate(order)}
+    names = sorted(rows, key=lambda name: (name != "", places.get(name, -1), name), reverse=True)
+    judged = any(_verdicts(each) for each in rows.values())
+    innovated = any(_state(each) for each in rows.values())
+    headings = [
+        "Iteration",
+        *(["Is it innovation yet?"] if innovated else []),
+        *(["Verdicts"] if judged else []),
+        *map(_named, templates),
+    ]
+    body = ""
+    for name in names:
+        here = rows[name]
+        cells = [
+            *([_state(here) or NOTHING] if innovated else []),
+            *([_verdicts(here) or NOTHING] if judged else []),
+            *(_links([each for each in here if each.template == one]) for one in templates),
+        ]
+        shown = "".join(
+            f'<td data-label="{html.escape(heading, quote=True)}">{cell}</td>'
+            for heading, cell in zip(headings[1:], cells, strict=True)
+        )
+        body += (
+            f'<tr><th scope="row">{html.escape(name or "The study as a whole")}</th>{shown}</tr>'
+        )
+    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in headings)
+    iterations = len([name for name in names if name])
+    facts = [_many(iterations, "iteration"), _many(len(reports), "report")]
+    return (
+        '<header class="wb-cover"><p class="wb-kicker">All reports</p>'
+        f'<h1>{html.escape(title)}</h1><ul class="wb-facts">'
+        f"{''.join(f'<li>{each}</li>' for each in facts)}</ul></header>"
+        '<div class="wb-table wb-index"><table><caption>Reports by iteration and template</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _verdicts(reports: Sequence[Entry]) -> str:
+    """Show the verdicts of the report that saw the newest data."""
+    judged = [each for each in reports if each.content.get("evaluations")]
+    if not judged:
+        return ""
+    newest = max(judged, key=lambda each: each.seen)
+    items = ""
+    for each in _mappings(newest.content["evaluations"]):
+        verdict, label = str(each.get("verdict", "")), str(each.get("label") or each.get("verdict"))
+        half = verdict == "supported" and label != verdict
+        about = f"{each.get('hypothesis', '')} {each.get('version', '')}".strip()
+        badge = Badge(label, "but" if half else verdict).to_html()
+        items += f"<li>{badge} {html.escape(about)}</li>"
+    return f'<ul class="wb-plain">{items}</ul>'
+
+
+def _state(reports: Sequence[Entry]) -> str:
+    """Show whether it is innovation, as the report with the newest data has it."""
+    told = [each for each in reports if isinstance(each.content.get("innovation"), Mapping)]
+    if not told:
+        return ""
+    newest = max(told, key=lambda each: each.seen)
+    return Badge(str(newest.content["innovation"].get("state", ""))).to_html()
+
+
+def _links(reports: Sequence[Entry]) -> str:
+    links = [
+        f'<a href="{html.escape(quote(each.page), quote=True)}"><span class="visually-hidden">'
+        f"{html.escape(f'{_named(each.template)} of {each.iteration or each.study[1]}: ')}</span>"
+        f"{html.escape(_day(each.seen))}</a>"
+        for each in reports
+    ]
+    return "<br>".join(links) or NOTHING
+
+
+def _day(seen: str) -> str:
+    try:
+        day = date.fromisoformat(seen[:10])
+    except ValueError:
+        return "open"
+    return f"data to {day.day} {day:%B %Y}"
+
+
+def _named(template: str) -> str:
+    words = " ".join(template.replace("_", " ").split())
+    return words[:1].upper() + words[1:]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Read a twin; None for any file that is not one."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("study"), dict):
+        return None
+    return content
+
+
+def _mappings(found: object) -> list[Mapping[str, Any]]:
+    every = found if isinstance(found, list) else []
+    return [each for each in every if isinstance(each, Mapping)]
