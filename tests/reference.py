@@ -292,6 +292,26 @@ def _ends(
     return found
 
 
+def both(
+    everyone: Sequence[Entrant], plan: Plan, periods: Sequence[Period], as_of: int
+) -> dict[str, tuple[int, int]]:
+    """Count who returned and had the outcome by the end of its window, of whom it is over [14]."""
+    found, limit = {}, plan.outcome_window
+    for period in periods:
+        here = [each for each in everyone if each.period == period and not each.crossover]
+        closed = [each for each in here if limit is None or each.start + limit <= as_of]
+        did = [
+            each
+            for each in closed
+            if each.outcome is not None
+            and each.returned is not None
+            and (limit is None or each.returned <= each.start + limit)
+        ]
+        if closed:
+            found[period.name] = (len(did), len(closed))
+    return found
+
+
 def _line(
     names: Row,
     step: str,

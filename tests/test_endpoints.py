@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC
 
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
+from workbench import Study
 from workbench.events import EventLog
 from workbench.flow import Flow
 from workbench.iterations import Iteration
@@ -149,6 +152,69 @@ def test_one_event_for_everything():
     spans = [each.span(UTC) for each in JANUARY]
     both = count_both(trace(log, flow, spans))["2026.1"]
     assert (both.converted, both.total) == (1, 4)
+
+
+CLAIMS = """\
+hypotheses:
+  - name: saved-mappings
+    statement: Customers who find their mapping again come back more often.
+    metric: adoption
+    iteration: "2026.4"
+    control: {variant: blank}
+    treatment: {variant: preview}
+    alternative: greater
+    guardrails: [{metric: imported, margin: 0.1}]
+  - name: renews-sooner
+    statement: More customers renew within six weeks.
+    metric: renewed
+    window: 6w
+    iteration: "2026.3"
+    control: {iteration: "2026.2"}
+    treatment: {iteration: "2026.3"}
+  - name: at-any-time
+    statement: More customers come back.
+    metric: adoption
+    iteration: "2026.4"
+    control: {variant: blank}
+    treatment: {variant: preview}
+    analysis: anytime
+    minimum_effect: 0.1
+"""
+
+
+@pytest.fixture(scope="module")
+def claims(bundled, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("claims")
+    keys = YAML().load(bundled.read_text(encoding="utf-8"))
+    kept = ("name", "events", "customers", "groupings", "flow", "iterations")
+    written = io.StringIO()
+    YAML().dump({key: keys[key] for key in kept}, written)
+    (folder / "study.yaml").write_text(written.getvalue() + CLAIMS, encoding="utf-8")
+    (folder / "data").symlink_to(bundled.parent / "data")
+    return Study.load(folder / "study.yaml")
+
+
+def test_a_hypothesis_may_name_adoption(claims):
+    first, anytime = claims.evaluate("2026.4")
+    table = claims.learning_metrics("2026.4", by="variant").query("step == 'adoption'")
+    pair = (first.comparison.control, first.comparison.treatment)
+    assert [each.converted for each in pair] == table["converted"].tolist()
+    assert [each.total for each in pair] == table["closed"].tolist()
+    blocks = min(each.total for each in pair)  # one customer of each cohort in turn
+    assert anytime.comparison.control.total <= pair[0].total
+    assert anytime.comparison.treatment.total >= blocks
+    (opportunity,) = [each for each in first.checks if each.name == "opportunity"]
+    assert opportunity.level == "warn"
+    assert opportunity.sentence in first.sentence
+
+
+def test_a_hypothesis_may_name_the_outcome_with_a_window_of_its_own(claims):
+    (found,) = claims.evaluate("2026.3")
+    assert str(found.verdict) != "invalid"
+    whole = claims.learning_metrics("2026.3").query("step == 'renewed'").iloc[0]
+    treatment = found.comparison.treatment
+    assert treatment.total == whole["entered"]
+    assert 0 < treatment.converted < whole["aligned"]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from workbench.events import EventLog
 from workbench.flow import Flow, Step
 from workbench.iterations import Span
 from workbench.journeys import Journeys
-from workbench.learning import count_next, count_steps, learning_table
+from workbench.learning import count_both, count_next, count_steps, learning_table
 from workbench.paths import Paths, trace
 
 EXAMPLES = int(os.environ.get("WORKBENCH_EXAMPLES", "100"))
@@ -176,6 +176,14 @@ def test_polars_counts_as_the_reference_does(case):
 @given(cases().map(without_table))
 def test_pandas_counts_as_the_reference_does(case):
     assert equal(counted(case, in_pandas), expected(case))
+
+
+@few_random_logs
+@given(cases().filter(lambda case: case.plan.returns and case.plan.outcome is not None))
+def test_both_are_counted_as_in_the_reference(case):
+    counts = count_both(traced(case, in_polars)[0])
+    found = {name: (each.converted, each.total) for name, each in counts.items()}
+    assert found == reference.both(followed(case), case.plan, case.periods, case.until)
 
 
 @random_logs
