@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,7 +38,7 @@ class Plan:
     """What a test of a hypothesis takes, for each way to look at it, side by side.
 
     `table` has a row an analysis: customers per cohort needed for the power wanted, those expected
-    on average (it may end sooner), the weeks both take, and what `customers` per cohort can do: the
+    on average (it may end sooner), the weeks both take (NaN for more than can be planned), and what `customers` per cohort can do: the
     smallest effect found with that power, and the power for the minimum effect. `curve` holds the
     power at `customers` for each analysis and effect. Effects are signed fractions.
     """
@@ -107,6 +108,7 @@ def plan(
 
 
 def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _Pace) -> Plan:
+    import numpy as np
     import pandas as pd
 
     rows, curve = [], []
@@ -115,14 +117,22 @@ def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _P
     end = min(abs(effect) * CURVE_END, room)
     for analysis in ANALYSES:
         design = _Design(analysis, claim, rate)
-        needed = design.needed(effect)
-        expected = design.expected(effect, needed)
-        found = (design.detectable(pace.customers), design.power(effect, pace.customers))
+        needed = _known(design.needed, effect)
+        expected = _known(design.expected, effect, needed)
+        found = (
+            _known(design.detectable, pace.customers),
+            _known(design.power, effect, pace.customers),
+        )
         weeks = (needed / pace.per_week, expected / pace.per_week)
-        rows.append((design.name, needed, math.ceil(expected), *weeks, *found))
+        rows.append((design.name, needed, np.ceil(expected), *weeks, *found))
         for point in range(CURVE_POINTS):
             at = sign * end * point / (CURVE_POINTS - 1)
-            curve.append((design.name, at, design.power(at, pace.customers)))
+            curve.append((design.name, at, _known(design.power, at, pace.customers)))
+    if all(math.isnan(row[1]) for row in rows):
+        said = (
+            f"an effect of {formats.worth(effect)} points takes more customers than a plan can hold"
+        )
+        raise StudyError(f"hypothesis {claim.name!r}: {said}; raise minimum_effect")
     table = pd.DataFrame(rows, columns=list(ROWS))
     powers = pd.DataFrame(curve, columns=["analysis", "effect", "power"])
     return Plan(claim, rate, basis, effect, pace.customers, pace.per_week, table, powers)
@@ -197,6 +207,16 @@ class _Design:
         return {"spending": self.claim.spending or "obrien-fleming"}
 
 
+def _known(work_out: Callable[..., float], *arguments: float) -> float:
+    """Work a number out; NaN for more customers than that way to look can be planned for."""
+    if any(math.isnan(each) for each in arguments):
+        return math.nan
+    try:
+        return work_out(*arguments)
+    except ValueError:
+        return math.nan
+
+
 def _both(customers: int) -> dict[str, Any]:
     return {"control_total": customers, "treatment_total": customers}
 
@@ -237,8 +257,9 @@ def _pace(data: StudyData, claim: Hypothesis, at: datetime | None) -> _Pace:
         if not entered:
             continue
         per_week = math.nan
-        if seen is not None:
-            start, end = from_instant(span.start), min(seen, from_instant(span.end))
+        if span.end > span.start:
+            start, end = from_instant(span.start), from_instant(span.end)
+            end = end if seen is None else min(seen, end)
             days = (end - start).total_seconds() / 86_400
             per_week = entered / cohorts / days * WEEK if days > 0 else math.nan
         return _Pace(entered // cohorts, per_week)
