@@ -127,7 +127,7 @@ def heat_figure(associations: Sequence[Association], order: Sequence[str] = ()) 
         2.0,
         "correlation and lag, prewhitened; framed: found; pale: no sign",
         colour=QUIET,
-        longest=60,
+        longest=80,
     )
     width = (1.0 - left) / max(len(lagging), 1)
     longest = max(8, int(62 * width))

@@ -17,7 +17,7 @@ from workbench.panes import Pane, span_of, ticks_of, written
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDE = 2 * WIDTH + 0.3
+WIDE = 7.2
 LINES = 15.6  # of text that a scatter or a curve is high
 EARLY, LATE = SERIES[0], SERIES[1]
 HERE = SERIES[1][0]
@@ -140,7 +140,7 @@ def _series(axes: Axes, seen: PairView, farthest: int | None, unit: float) -> st
         axes.plot([x, x + 0.05 * unit], [y, y], **look)
         axes.plot([x + 0.025 * unit], [y], color=colour, marker=marker, markersize=4.5)
         write(axes, x + 0.062 * unit, y, words, longest=60)
-    _periods(pane, list(frame["period"]), 9 if wide else 4)
+    _periods(pane, list(frame["period"]), 7 if wide else 4)
     return (
         f"{title} of {setting.leading}, {upside}drawn {moved}, over {setting.lagging}, both in "
         "standard deviations."

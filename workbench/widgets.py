@@ -6,14 +6,14 @@ import base64
 import html
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.cards import stylesheet
 from workbench.charts import Chart
 from workbench.displays import Sentences, Table
 from workbench.errors import StudyError, WorkbenchError
 from workbench.findings import FILE, Finding, Findings, draft
-from workbench.health import Health
+from workbench.health import Given, Health
 from workbench.health_views import Scores, levels_figure, ranks_table
 from workbench.indicator_maps import Place, heat_figure, journey_figure, journey_names, places_of
 from workbench.pair_figures import WIDE, curve_figure, scatter_figure, series_figure
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MISSING = "the workshop needs ipywidgets, which is not installed; pip install 'workbench[lab]'"
 ALL = "all customers"
+WRAP = {"flex_flow": "row wrap"}
 STYLE = (
     ".wb-shop p { font-size: 1.15em; line-height: 1.45; margin: 0.35em 0; max-width: 62em; }"
     ".wb-shop p:first-child { font-weight: 650; }"
@@ -97,9 +98,11 @@ class Explorer(Face):
             min=0,
             max=pairs.farthest,
             description=f"lag, {pairs.period}s",
-            layout={"width": "34em"},
+            layout={"width": "32em"},
         )
-        self.transform = w.ToggleButtons(options=TRANSFORMS, value="levels", description="view")
+        self.transform = w.ToggleButtons(
+            options=TRANSFORMS, value="levels", style={"button_width": "8em"}
+        )
         cohorts = [(_cohort_words(each), each) for each in pairs.cohorts]
         self.cohort = w.Dropdown(options=cohorts, value=(), description="cohort")
         self.best = w.Button(description="Go to the best lag")
@@ -115,18 +118,23 @@ class Explorer(Face):
         self.propose.on_click(lambda _: self._propose())
         self.redraw()
         self._show_kept()
-        half = {"width": "50%"}
-        self.scatter.layout, self.curve.layout = w.Layout(**half), w.Layout(**half)
+        left = [
+            w.HBox([self.leading, self.lagging], layout=WRAP),
+            w.HBox([self.cohort, self.transform], layout=WRAP),
+            w.HBox([self.lag, self.best], layout=WRAP),
+            self.series,
+            self.words,
+        ]
         self.box = w.VBox(
             [
                 w.HTML(f"<style>{stylesheet()}{STYLE}</style>"),
-                w.HBox([self.leading, self.lagging, self.cohort]),
-                w.HBox([self.lag, self.best]),
-                self.transform,
-                self.words,
-                self.series,
-                w.HBox([self.scatter, self.curve]),
-                w.HBox([self.keep, self.propose]),
+                w.HBox(
+                    [
+                        w.VBox(left, layout={"width": "60%"}),
+                        w.VBox([self.curve, self.scatter], layout={"width": "40%"}),
+                    ]
+                ),
+                w.HBox([self.keep, self.propose], layout=WRAP),
                 self.kept,
                 self.draft,
             ]
@@ -278,7 +286,7 @@ class HealthBoard(Face):
                 value=0.0,
                 min=-1.0,
                 max=1.0,
-                step=0.05,
+                step=0.01,
                 description=name,
                 style={"description_width": "10em"},
                 layout={"width": "40em"},
@@ -288,9 +296,9 @@ class HealthBoard(Face):
         for each in self.sliders.values():
             each.observe(self._changed, names="value")
         self._quiet = False
-        self.learned.on_click(lambda _: self._set(self.base.weights.by_name))
-        self.equal.on_click(lambda _: self._set(dict.fromkeys(self.sliders, 1.0)))
-        self._set(self.base.weights.by_name)
+        self.learned.on_click(lambda _: self._set("learned"))
+        self.equal.on_click(lambda _: self._set("equal"))
+        self._set("learned")
         self.levels.layout, self.ranks.layout = w.Layout(width="42%"), w.Layout(width="58%")
         self.box = w.VBox(
             [
@@ -307,10 +315,10 @@ class HealthBoard(Face):
         """The weights that the sliders say."""
         return {name: each.value for name, each in self.sliders.items()}
 
-    def redraw(self) -> None:
-        """Score the customers with the weights of the sliders."""
+    def redraw(self, given: Given | None = None) -> None:
+        """Score the customers with the weights of the sliders, or with those that are given."""
         try:
-            self.result = self.scores.health(self.given)
+            self.result = self.scores.health(self.given if given is None else given)
         except StudyError as error:
             self.result = None
             self.words.value = _shown(Sentences((f"{error}",)))
@@ -326,13 +334,14 @@ class HealthBoard(Face):
         if not self._quiet:
             self.redraw()
 
-    def _set(self, weights: Mapping[str, float]) -> None:
-        """Put all sliders in place, then draw once."""
+    def _set(self, given: Literal["learned", "equal"]) -> None:
+        """Use weights as they were learned, or equal ones; the sliders show them rounded."""
+        weights = self.scores.health(given).weights.by_name
         self._quiet = True
         for name, each in self.sliders.items():
-            each.value = round(weights.get(name, 0.0), 2)
+            each.value = round(weights[name], 2)
         self._quiet = False
-        self.redraw()
+        self.redraw(given)
 
 
 def _ipywidgets() -> Any:
