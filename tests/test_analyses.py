@@ -1,7 +1,6 @@
 """Ways to look: planned sizes, what may decide when, guardrails, and tests at once.
 
-Published: Fleiss, Levin & Paik (2003) and R's `power.prop.test` for planned sizes are in
-tests/test_planning.py; rpact's boundaries in tests/test_sequential.py; Holm's method as SAS's PROC
+Published: R's `power.prop.test` for planned sizes is in tests/test_planning.py; rpact's boundaries in tests/test_sequential.py; Holm's method as SAS's PROC
 MULTTEST has it in tests/test_multiplicity.py. The free trial's margin is that of its authors
 (tests/test_real_data.py).
 """
@@ -16,8 +15,9 @@ from results import hypothesis
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import test_proportions_2indep as score_test
 
-from workbench.analyses import Sample, analyse, families, guardrails, planned_size
+from workbench.analyses import Sample, analyse, families, planned_size
 from workbench.errors import StudyError
+from workbench.guardrails import guardrails
 from workbench.proportions import Counts, compare
 
 SMALL = (Counts(30, 100), Counts(48, 100))
@@ -44,7 +44,7 @@ def test_either_way_takes_the_larger_size(baseline):
 
 
 def test_the_planned_size_is_that_of_the_textbooks():
-    """Fleiss, Levin & Paik (2003), equation 4.14 without continuity correction, as power.prop.test."""
+    """Fleiss, Tytun & Ury (1980), Biometrics 36:343-346, without their continuity correction."""
     wanted = 1.6448536 * math.sqrt(2 * 0.325 * 0.675)
     wanted += 0.8416212 * math.sqrt(0.3 * 0.7 + 0.35 * 0.65)
     assert planned_size(hypothesis(baseline=0.3), Sample(*SMALL)) == math.ceil((wanted / 0.05) ** 2)

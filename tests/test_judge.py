@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from results import hypothesis
 
-from workbench.analyses import Expected, Family, Progress, Sample, analyse, guardrails
+from workbench.analyses import Expected, Family, Progress, Sample, analyse
+from workbench.guardrails import guardrails
 from workbench.hypothesis import Verdict
 from workbench.judge import judge
 from workbench.proportions import Counts

@@ -87,26 +87,6 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class GuardrailResult:
-    """Whether another metric held: `comparison` tests a loss of `margin` or more.
-
-    `needed` counts the customers per cohort that would rule that loss out if nothing is lost. A
-    guardrail is not `known` while nobody of a cohort is through.
-    """
-
-    metric: str
-    margin: float
-    comparison: Comparison
-    held: bool
-    needed: int | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether there are customers to tell."""
-        return not math.isnan(self.comparison.estimate)
-
-
-@dataclass(frozen=True)
 class Family:
     """A hypothesis among the `size` tested together: Holm's p-value, and the interval with it.
 
@@ -166,30 +146,6 @@ def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
     return max((each for each in needed if each is not None), default=None)
 
 
-def guardrails(claim: Hypothesis, counts: dict[str, Pair]) -> tuple[GuardrailResult, ...]:
-    """Test each guardrail of a hypothesis: one-sided, at its alpha, that no more than margin is lost.
-
-    `counts` gives control's and treatment's for each metric.
-    """
-    found = []
-    for each in claim.guardrails:
-        control, treatment = counts[each.metric]
-        comparison = compare(
-            control=control,
-            treatment=treatment,
-            alternative="greater",
-            null_effect=-each.margin,
-            confidence_level=1 - 2 * claim.alpha,
-        )
-        held = comparison.pvalue <= claim.alpha
-        needed = None
-        if not held and 0 < control.rate < 1:
-            rule = claim.model_copy(update={"alternative": "greater"})
-            needed = rule.customers_needed(control.rate, 0.0, null_effect=-each.margin)
-        found.append(GuardrailResult(each.metric, each.margin, comparison, held, needed))
-    return tuple(found)
-
-
 def families(
     claims: Sequence[Hypothesis], looked: Sequence[tuple[Comparison, Progress]]
 ) -> list[Family | None]:
@@ -198,7 +154,8 @@ def families(
     One that was looked at early, or of which nobody is through yet, is still in the race and counts
     as not rejected. The interval's end that supports a claim is adjusted with it (Guilbaud 2008),
     where its analysis is fixed; the other end, which refutes one, holds for its hypothesis alone.
-    Planned looks have an interval at their part of alpha already. None for a hypothesis on its own,
+    Planned looks spend their part of alpha already, so their p-value takes Bonferroni's factor and
+    their interval holds as it is. None for a hypothesis on its own,
     and for one without a p-value.
     """
     waiting = [progress.early or math.isnan(found.pvalue) for found, progress in looked]
@@ -218,9 +175,11 @@ def families(
         low, high, note = found.low, found.high, "the interval belongs to this comparison alone"
         if progress.analysis == "fixed":
             low, high, note = _region(claim, found, bound)
-        elif progress.analysis == "sequential":
+        pvalue = bound.pvalue
+        if progress.analysis == "sequential":
             note = f"the interval holds for all {tested} comparisons together (Bonferroni)"
-        adjusted.append(Family(tested, bound.pvalue, low, high, note))
+            pvalue = min(1.0, tested * found.pvalue)
+        adjusted.append(Family(tested, pvalue, low, high, note))
     return adjusted
 
 

@@ -9,18 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from workbench import comparisons, quality
-from workbench.analyses import (
-    GuardrailResult,
-    Pair,
-    Progress,
-    Sample,
-    analyse,
-    families,
-    guardrails,
-)
+from workbench.analyses import Pair, Progress, Sample, analyse, families
 from workbench.entries import in_order
 from workbench.errors import StudyError
 from workbench.flow import ADOPTION
+from workbench.guardrails import GuardrailResult, guardrails
 from workbench.hypothesis import Hypothesis
 from workbench.iterations import from_instant
 from workbench.judge import judge
@@ -109,7 +102,9 @@ class Evaluator:
         checks = [quality.pending_check(waiting, whole), *self._design(claim, entered, at)]
         sample = self._sample(claim, (control, treatment), entered, at, waiting or pending)
         found = analyse(claim, sample, together=together)
-        kept = guardrails(claim, pairs)
+        orders = {each.metric: self._in_order(claim, each.metric, at) for each in claim.guardrails}
+        known = {metric: order for metric, order in orders.items() if order is not None}
+        kept = guardrails(claim, pairs, sample, known)
         return _Looked(claim, pairs, found, kept, checks, self._decided(claim, sample, found[0]))
 
     def _arms(self, claim: Hypothesis, at: datetime | None) -> Arms:
@@ -199,7 +194,7 @@ class Evaluator:
             *pair,
             complete=not waiting and (seen is None or seen >= end),
             earlier=self.past.earlier(claim, pair) if self.past is not None else (),
-            in_order=self._in_order(claim, at),
+            in_order=self._in_order(claim, claim.metric, at),
             usual_rate=self._usual_rate(claim, at),
             entered=smaller,
             per_day=smaller / days if days > 0 else math.nan,
@@ -209,15 +204,15 @@ class Evaluator:
             window=self._window(claim),
         )
 
-    def _in_order(self, claim: Hypothesis, at: datetime | None) -> Outcomes | None:
+    def _in_order(self, claim: Hypothesis, metric: str, at: datetime | None) -> Outcomes | None:
         if claim.analysis != "anytime" or self.data.journeys is None:
             return None
         cohorts = {
             role: (cohort, claim.iteration_of(cohort))
             for role, cohort in (("control", claim.control), ("treatment", claim.treatment))
         }
-        paths = self.data.journeys.paths(at, claim.window, claim.metric)
-        return in_order(paths, claim.metric, cohorts)
+        paths = self.data.journeys.paths(at, claim.window, metric)
+        return in_order(paths, metric, cohorts)
 
     def _usual_rate(self, claim: Hypothesis, at: datetime | None) -> float:
         """Give the metric's rate over the iteration before; NaN for the first one."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from workbench import formats
-from workbench.analyses import Family, GuardrailResult, Progress, Sample, analyse
+from workbench.analyses import Family, Progress, Sample, analyse
+from workbench.guardrails import GuardrailResult
 from workbench.hypothesis import DecisionRule, Hypothesis, Verdict
 from workbench.planning import detectable_effect
 from workbench.proportions import Comparison, Counts

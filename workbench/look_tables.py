@@ -13,7 +13,7 @@ from workbench.displays import Badge, Column, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.analyses import GuardrailResult
+    from workbench.guardrails import GuardrailResult
     from workbench.planner import Plan
     from workbench.verdicts import Evaluation
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from workbench.analyses import Family, GuardrailResult, Progress
+from workbench.analyses import Family, Progress
+from workbench.guardrails import GuardrailResult
 from workbench.hypothesis import Hypothesis, Verdict
 from workbench.proportions import Comparison
 
