@@ -38,8 +38,19 @@ ABOUT = {
         "Where the deviated went",
         "Plan",
         "Method and versions",
-    ]
+    ],
+    "indicator_review": [
+        "What was found",
+        "Indicators on the journey",
+        "Which moves before which",
+        "The strongest pairs",
+        "Customer by customer",
+        "Health score",
+        "What to collect next",
+        "Method and versions",
+    ],
 }
+UNDATED = {"indicator_review"}  # of a study as a whole, not of one iteration
 
 
 def name_of(path):
@@ -68,13 +79,15 @@ def images(cell):
 
 
 def test_there_are_notebooks():
-    assert {each.stem for each in NOTEBOOKS} >= {"hypothesis_report", "tour"}
+    assert {each.stem for each in NOTEBOOKS} >= {"hypothesis_report", "indicator_workshop", "tour"}
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
 def test_the_parameters_cell_is_a_signature(path):
     parameters = parse(read(path), path.stem)
-    assert {"study", "iteration"} <= {each.name for each in parameters}
+    names = {each.name for each in parameters}
+    assert {"study", "as_of"} <= names
+    assert ("iteration" in names) == (path.stem not in UNDATED)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)

@@ -161,10 +161,10 @@ class Explorer(Face):
             for each in (self.series, self.scatter, self.curve):
                 each.value = ""
             return
-        self.words.value = _shown(Sentences(seen.sentences))
         self.series.value = _drawn(series_figure(seen, farthest=self.pairs.farthest, width=WIDE))
         self.scatter.value = _drawn(scatter_figure(seen))
         self.curve.value = _drawn(curve_figure(seen))
+        self.words.value = _shown(Sentences(seen.sentences))
 
     def keep_finding(self) -> Finding | None:
         """Keep what is shown, with its settings, as a row; None where nothing is shown."""
