@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from logs import cases
-from test_flow_properties import followed, in_pandas, in_polars, few_random_logs, traced
+from test_flow_properties import few_random_logs, followed, in_pandas, in_polars, traced
 
 from workbench import Study
 from workbench.errors import StudyError
