@@ -12,14 +12,14 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from workbench.announcing import VERDICT, announce, announce_all, say
 from workbench.errors import StudyError, WorkbenchError, unknown_name
-from workbench.terminal import Format, as_json, show, tell, working, write
+from workbench.terminal import Format, show, tell, working, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,6 @@ SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
 HISTORY = ["hypothesis", "version", "iteration", "looks", "estimate", "low", "high"]
 HISTORY += ["verdict", "pvalue", "level", "discovery"]
-VERDICT = ["hypothesis", "verdict", "sentence"]
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 app = typer.Typer(
@@ -162,7 +161,7 @@ def evaluate(
     if form is not Format.TABLE:
         show(rows, list(rows[0]) if rows else VERDICT, form)
         return
-    _say([{**row, "verdict": row["label"]} for row in rows])
+    say([{**row, "verdict": row["label"]} for row in rows])
     if rows:
         tell("Not recorded: workbench report puts a look into the ledger.")
         write("")
@@ -178,6 +177,10 @@ def report(
     template: Annotated[
         str, typer.Option(metavar="NAME", help="A template of the workbench, or an .ipynb file.")
     ] = "hypothesis_report",
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="From every template that fits the study.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder; otherwise 'reports' beside the study file."),
@@ -189,6 +192,9 @@ def report(
 
     A page, the notebook behind it, and the same numbers as JSON. Says where the report lies, and each verdict in a sentence.
     """
+    if every:
+        _report_all(study, iteration, output, as_of, form)
+        return
     name = iteration or _newest(_load(study), as_of)
     from workbench.reports import publish
 
@@ -198,15 +204,26 @@ def report(
         )
     if not iteration:
         tell(f"Iteration {name}, the newest to report on; --iteration NAME takes another")
-    rows = [asdict(each) for each in published.verdicts]
-    if form is Format.JSON:
-        files = {name: str(getattr(published, name)) for name in ("html", "notebook", "result")}
-        write(as_json({**files, "verdicts": rows}))
-    elif form is Format.CSV:
-        show(rows, VERDICT, form)
-    else:
-        write(str(published.html))
-        _say(rows)
+    announce(published, form)
+
+
+def _report_all(study: Path, iteration: str, output: Path | None, as_of: str, form: Format) -> None:
+    """Publish every report that fits the study; end with code 2 if one of them failed."""
+    loaded = _load(study)
+    name = "" if loaded.spec.indicators_only else iteration or _newest(loaded, as_of)
+    from workbench.editions import publish_all
+
+    with working("Reports") as progress, _short_grammar():
+        made = publish_all(
+            study,
+            iteration=name,
+            output=output,
+            as_of=as_of,
+            begun=lambda _, done, parts: progress(done, parts),
+        )
+    announce_all(made, form)
+    if made.failed:
+        raise typer.Exit(2)
 
 
 @contextmanager
@@ -355,11 +372,6 @@ def _show(frame: pd.DataFrame, form: Format) -> None:
         dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)
     ]
     show(rows, [str(name) for name in frame.columns], form)
-
-
-def _say(verdicts: Sequence[Mapping[str, Any]]) -> None:
-    for row in verdicts:
-        write(f"{row['hypothesis']}: {row['verdict']}. {row['sentence']}")
 
 
 def _usage(error: Any) -> str:

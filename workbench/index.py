@@ -112,10 +112,11 @@ def _study(title: str, reports: Sequence[Entry], order: Sequence[str]) -> str:
     rows: dict[str, list[Entry]] = {}
     for each in reports:
         rows.setdefault(each.iteration, []).append(each)
-    templates = list(dict.fromkeys(each.template for each in reports))
+    whole = rows.pop("", [])
+    templates = list(dict.fromkeys(each.template for each in reports if each.iteration))
     templates.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     places = {name: place for place, name in enumerate(order)}
-    names = sorted(rows, key=lambda name: (name != "", places.get(name, -1), name), reverse=True)
+    names = sorted(rows, key=lambda name: (places.get(name, -1), name), reverse=True)
     judged = any(_verdicts(each) for each in rows.values())
     innovated = any(_state(each) for each in rows.values())
     headings = [
@@ -136,18 +137,19 @@ def _study(title: str, reports: Sequence[Entry], order: Sequence[str]) -> str:
             f'<td data-label="{html.escape(heading, quote=True)}">{cell}</td>'
             for heading, cell in zip(headings[1:], cells, strict=True)
         )
-        body += (
-            f'<tr><th scope="row">{html.escape(name or "The study as a whole")}</th>{shown}</tr>'
-        )
+        body += f'<tr><th scope="row">{html.escape(name)}</th>{shown}</tr>'
     head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in headings)
-    iterations = len([name for name in names if name])
-    facts = [_many(iterations, "iteration"), _many(len(reports), "report")]
+    facts = [_many(len(names), "iteration"), _many(len(reports), "report")]
+    table = (
+        '<div class="wb-table wb-index"><table><caption>Reports by iteration and template</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    links = ", ".join(_link(each, _named(each.template)) for each in whole)
     return (
         '<header class="wb-cover"><p class="wb-kicker">All reports</p>'
         f'<h1>{html.escape(title)}</h1><ul class="wb-facts">'
         f"{''.join(f'<li>{each}</li>' for each in facts)}</ul></header>"
-        '<div class="wb-table wb-index"><table><caption>Reports by iteration and template</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{table if names else ''}{f'<p>On the study as a whole: {links}</p>' if whole else ''}"
     )
 
 
@@ -178,12 +180,17 @@ def _state(reports: Sequence[Entry]) -> str:
 
 def _links(reports: Sequence[Entry]) -> str:
     links = [
-        f'<a href="{html.escape(quote(each.page), quote=True)}"><span class="visually-hidden">'
-        f"{html.escape(f'{_named(each.template)} of {each.iteration or each.study[1]}: ')}</span>"
-        f"{html.escape(_day(each.seen))}</a>"
+        _link(each, _day(each.seen), f"{_named(each.template)} of {each.iteration}: ")
         for each in reports
     ]
     return "<br>".join(links) or NOTHING
+
+
+def _link(report: Entry, words: str, unseen: str = "") -> str:
+    """Link a report; `unseen` is for those who hear the page."""
+    lead = f'<span class="visually-hidden">{html.escape(unseen)}</span>' if unseen else ""
+    href = html.escape(quote(report.page), quote=True)
+    return f'<a href="{href}">{lead}{html.escape(words)}</a>'
 
 
 def _day(seen: str) -> str:
