@@ -130,8 +130,12 @@ def findings(associations: Iterable[Association]) -> Sentences:
     short = f"; {len(every) - known} more are too short to say" if known < len(every) else ""
     pairs_of = f"{known} pair{'' if known == 1 else 's'}"
     if not found:
-        nothing = "moves together more than unrelated series do"
-        return Sentences((f"Nothing was found: none of {pairs_of} {nothing}{short}.",))
+        chance = "than unrelated series do"
+        if known == 1:
+            nothing = f"the pair moves together no more {chance}"
+        else:
+            nothing = f"none of {pairs_of} moves together more {chance}"
+        return Sentences((f"Nothing was found: {nothing}{short}.",))
     orders = "; ".join(
         order_words(each.leading, each.lagging, each.best_lag or 0, each.period) for each in found
     )
