@@ -1,7 +1,7 @@
 """Plans: customers, weeks and power for each way to look, side by side.
 
 Published: R's `power.prop.test(p1 = .50, p2 = .75, power = .90)` needs 77 customers per cohort (manual
-page, n = 76.7); Fleiss, Levin & Paik (2003), table A.4, is the same sum with a continuity correction.
+page, n = 76.7), by the formula of Fleiss, Tytun & Ury (1980) without continuity correction.
 The safe test and planned looks are held against safestats and rpact in tests/test_stopping.py and
 tests/test_sequential.py.
 """
