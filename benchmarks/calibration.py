@@ -402,12 +402,15 @@ def stopped_guardrail(options: Options) -> Part:
             (f"effect {effect:g}, fixed test", by_fixed),
             (f"effect {effect:g}, claim's way", by_own),
         ]
+    own = max(value for name, row in rows if name.endswith("claim's way") for value in row)
+    error = (max(own, 0.001) * (1 - own) / options.runs) ** 0.5
     return Part(
         "Guardrail when the claim is first supported: holds though the margin, 0.05, is lost",
         ("fixed", "4 looks", "8 looks", "anytime"),
         rows,
         note="80 per cohort; 4 looks of O'Brien and Fleming's type, 8 of Pocock's; the guardrail read"
         " by the fixed test at that look, and by the claim's own analysis",
+        more=[Promise("guardrail, read as its claim is", own, error)],
     )
 
 

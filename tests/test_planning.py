@@ -134,7 +134,7 @@ def test_power_is_the_share_of_rejected_tables(alternative, test):
 
 def test_normal_approximation_published():
     """Scaled up so that the approximation serves: same z at n = 5,000 and an effect near 0.025."""
-    for n, rate, effect in ((300, 0.5, 0.1), (5000, 0.5, 0.025), (2000, 0.1, 0.03)):
+    for n, rate, effect in ((310, 0.5, 0.1), (5000, 0.5, 0.025), (2000, 0.1, 0.03)):
         found = power(control_rate=rate, effect=effect, control_total=n, treatment_total=n)
         other = power_proportions_2indep(effect, rate, n, return_results=False)
         assert found == pytest.approx(other, abs=2e-4)
@@ -151,9 +151,9 @@ def test_r_manual_page():
 
 
 def test_power_method_is_named():
-    assert power_method(250, 250) == "exact test, table by table"
-    assert power_method(250, 250, "score") == "score test, table by table"
-    assert power_method(250, 251) == "normal approximation to the score test"
+    assert power_method(300, 300) == "exact test, table by table"
+    assert power_method(300, 300, "score") == "score test, table by table"
+    assert power_method(300, 301) == "normal approximation to the score test"
 
 
 def test_exact_power_grows_like_a_saw_about_the_approximation():

@@ -432,10 +432,10 @@ def test_autos_are_one_family(options, chosen):
     assert (found.test, found.interval) == chosen
 
 
-def test_autos_change_at_500_customers():
-    large = run((100, 250), (110, 251))
+def test_autos_change_at_600_customers():
+    large = run((120, 300), (132, 301))
     assert (large.test, large.interval) == ("score", "score")
-    small = compare(control=Counts(0, 250), treatment=Counts(0, 250), alternative="greater")
+    small = compare(control=Counts(0, 300), treatment=Counts(0, 300), alternative="greater")
     assert (small.test, small.interval) == ("exact", "exact")
 
 

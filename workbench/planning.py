@@ -25,7 +25,7 @@ Alternative = Literal["two-sided", "greater", "less"]
 Test = Literal["auto", "exact", "score"]
 
 ENUMERATED = (
-    500  # up to so many customers in both cohorts together, power is counted table by table
+    600  # up to so many customers in both cohorts together, power is counted table by table
 )
 FEW = 1_000  # from so many customers on, the sample ratio is tested by chi-square
 MOST_PREFIXES = 1_000_000  # ways to fill all but two cohorts that are still worth going through
@@ -106,7 +106,7 @@ def power(
 ) -> float:
     """Give the probability that the test rejects when treatment - control is `effect`.
 
-    Up to 500 customers in both cohorts together every table is counted: for "exact" (which "auto"
+    Up to 600 customers in both cohorts together every table is counted: for "exact" (which "auto"
     means there) those that `compare` rejects, for "score" those that the score test rejects. Above,
     the normal approximation of Farrington & Manning (1990), which at a null of 0 is that of
     R's power.prop.test. NaN for an empty cohort.
@@ -114,7 +114,7 @@ def power(
     Raises ValueError for rates outside [0, 1] and for other arguments out of range.
 
     >>> round(power(control_rate=0.5, effect=0.25, control_total=300, treatment_total=300), 6)
-    0.999997
+    0.999996
     """
     _check(alternative, alpha, null_effect, test)
     _check_rates(control_rate, effect)

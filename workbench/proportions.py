@@ -31,7 +31,7 @@ Alternative = Literal["two-sided", "greater", "less"]
 Test = Literal["auto", "exact", "score", "pooled-z", "unpooled-z", "fisher", "boschloo"]
 Interval = Literal["auto", "exact", "score", "newcombe", "agresti-caffo", "wald"]
 
-SMALL = 500  # up to so many customers in both cohorts together, auto is exact
+SMALL = 600  # up to so many customers in both cohorts together, auto is exact
 MOST_EXACT = 2_000  # beyond so many the exact methods would take minutes
 COHERENT = {("exact", "exact"), ("score", "score"), ("unpooled-z", "wald")}
 
@@ -129,7 +129,7 @@ def compare(
     test: exact (Barnard: unconditional, score statistic), score (Miettinen-Nurminen), pooled-z,
     unpooled-z, fisher, boschloo. interval: exact (inverts the exact test: Agresti & Min two-sided,
     Chan & Zhang one-sided), score, newcombe, agresti-caffo, wald. "auto" follows the other one
-    where that is exact or score; otherwise it is exact up to 500 customers in both cohorts together
+    where that is exact or score; otherwise it is exact up to 600 customers in both cohorts together
     and score above. Undefined values are NaN, and `reason` says why.
 
     Raises ValueError for an argument out of range and for a test that does not have `null_effect`.
