@@ -16,7 +16,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup report test lab lint check bench calibrate lock clean
+.PHONY: help setup report test lab workshop lint check bench calibrate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
@@ -32,6 +32,9 @@ test: $(READY) $(SPARK) ## run every test
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/tour.ipynb $(ARGS)
+
+workshop: $(READY) ## open the indicator workshop as a page with sliders, without code
+	JUPYTER_PATH=notebooks $(BIN)/voila --template=workshop $(ARGS) notebooks/indicator_workshop.ipynb
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check
