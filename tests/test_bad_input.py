@@ -154,6 +154,135 @@ def test_a_study_file_that_is_wrong(study, old, new, said):
     assert "\n" not in str(caught.value)
 
 
+LOOKS = [
+    ("looks: 3", "looks is for analysis: sequential; this one is fixed, so leave it out"),
+    ("spending: pocock", "spending is for analysis: sequential; this one is fixed, so leave it"),
+    ("analysis: sequential", "is sequential; say how many looks it may take: looks: 4"),
+    (
+        "{analysis: sequential, looks: 1, baseline: 0.3}",
+        "hypotheses.looks is 1; it must be greater than or equal to 2",
+    ),
+    (
+        "{analysis: sequential, looks: 3}",
+        "has no planned size that its own data leave alone; give planned_customers, or a",
+    ),
+    ("analysis: whenever", "must be 'fixed', 'sequential' or 'anytime'"),
+    ("planned_customers: 0", "planned_customers is 0; it must be greater than or equal to 1"),
+    ("baseline: 1", "hypotheses.baseline is 1; it must lie between 0 and 1"),
+    ("alpha: 0.5", "hypotheses.alpha is 0.5; it must lie between 0 and 0.5"),
+    (
+        "guardrails: [{metric: preview, margin: 0.1}]",
+        "unknown metric 'preview'; did you mean 'previewed'",
+    ),
+    (
+        "guardrails: [{metric: imported, margin: 0.1}]",
+        "guardrail 'imported' is the metric of the hypothesis; name another step",
+    ),
+    (
+        "guardrails: [{metric: previewed, margin: 0}]",
+        "margin is 0; it must lie between 0 and 1",
+    ),
+    (
+        "guardrails: [{metric: previewed, margin: 0.1}, {metric: previewed, margin: 0.2}]",
+        "guardrail 'previewed' is there twice; keep one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), LOOKS, ids=[said for _, said in LOOKS])
+def test_ways_to_look_that_are_wrong(study, more, said):
+    lines = (
+        "".join(f"    {each}\n" for each in more.strip("{}").split(", "))
+        if more[0] == "{"
+        else (f"    {more}\n")
+    )
+    old = "    minimum_effect: 0.05\n"
+    with pytest.raises(WorkbenchError) as caught:
+        use(study(old=old, new=old + lines))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+OTHERS = [
+    (
+        "treatment: {variant: preview}",
+        "treatment: [{variant: preview}, {variant: preview}]",
+        "two treatments are the same cohort (variant = preview); name two",
+    ),
+    (
+        "treatment: {variant: preview}",
+        "treatment: [{variant: preview}, {variant: blank}]",
+        "control and treatment are the same cohort (variant = blank); name two",
+    ),
+    (
+        "treatment: {variant: preview}",
+        "treatment: []",
+        "treatment is an empty list; name the cohorts",
+    ),
+    (
+        "end: 2026-02-02}",
+        "end: 2026-02-02, allocation: {blank: 0, preview: 1}}",
+        "allocation.blank is 0; it must be greater than 0",
+    ),
+    (
+        "end: 2026-02-02}",
+        "end: 2026-02-02, allocation: {blank: -1, preview: 1}}",
+        "allocation.blank is -1; it must be greater than 0",
+    ),
+    (
+        "variant: experiment",
+        "variant: segment",
+        "",
+    ),
+    (
+        "name: small",
+        "name: small\nledger: postgresql://anna:secret@db.example.org/learning",
+        "WORKBENCH_LEDGER_PASSWORD",
+    ),
+    ("name: small", "name: small\nledger: mysql://db.example.org/learning", "mysql"),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"), OTHERS, ids=[said or "fine" for *_, said in OTHERS]
+)
+def test_cohorts_shares_and_ledgers_that_are_wrong(study, old, new, said):
+    path = study(old=old, new=new)
+    if not said:
+        path.write_text(
+            path.read_text().replace("end: 2026-02-02}", "end: 2026-02-02, allocation: {a: 1}}")
+        )
+        said = "iteration '1' has an allocation, but no grouping is an experiment"
+    with pytest.raises(WorkbenchError) as caught:
+        Study.load(path).evaluate(record=True)
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_anytime_needs_events(tmp_path):
+    (tmp_path / "counts.csv").write_text("arm,came,bought\na,10,2\nb,10,3\n")
+    (tmp_path / "study.yaml").write_text(
+        "name: counted\ncounts: {source: counts.csv, trigger: came, steps: {bought: bought}}\n"
+        'groupings: {arm: experiment}\niterations: [{name: "1"}]\n'
+        "hypotheses:\n  - {name: more, statement: More., metric: bought, iteration: '1', "
+        "control: {arm: a}, treatment: {arm: b}, analysis: anytime}\n"
+    )
+    with pytest.raises(WorkbenchError) as caught:
+        Study.load(tmp_path / "study.yaml")
+    assert "order of entry, and only events tell it; use analysis: fixed, or sequential" in (
+        str(caught.value)
+    )
+
+
+def test_a_plan_of_what_is_not_there(study):
+    opened = Study.load(study())
+    with pytest.raises(WorkbenchError, match="unknown hypothesis 'preview-help'; did you mean"):
+        opened.design("preview-help")
+    with pytest.raises(WorkbenchError, match="customers is 1; a plan needs 2 or more per cohort"):
+        opened.design("preview-helps", 1)
+
+
 DATA = [
     (
         "events.csv",
