@@ -40,6 +40,8 @@ def test_what_was_found_comes_first(review):
     assert "3 more are too short to say" in first
     assert any("nps moves before renewal, by 4 weeks" in each for each in rest)
     assert "weights" in rest[-1]
+    assert f"<strong>{first}</strong>" in review.findings._repr_html_()
+    assert repr(review.findings).startswith(first)
 
 
 def test_the_true_lags_of_the_bundled_study_are_found(review):

@@ -6,10 +6,12 @@ import sys
 import time
 
 import pytest
+from indicator_studies import study_of
 
 from workbench import widgets
 from workbench.errors import StudyError
-from workbench.pairs import TRANSFORMS
+from workbench.pairs import TRANSFORMS, Pairs
+from workbench.simulate_panels import simulate_series
 
 WITHIN = 0.2  # seconds, for a change of a slider
 
@@ -163,3 +165,16 @@ def test_without_ipywidgets_one_sentence_says_what_to_install(bundled, monkeypat
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     with pytest.raises(StudyError, match=r"needs ipywidgets.*pip install 'workbench\[lab\]'"):
         widgets.open_workshop(bundled)
+
+
+def test_a_study_without_customers_has_a_workshop_without_a_health_score(tmp_path):
+    made = simulate_series(periods=48, lag=3, strength=0.9, seed=4)
+    series = {"nps": made.leading, "sales": made.lagging}
+    pairs = Pairs(study_of(tmp_path, series, lagging=["sales"]), permutations=99)
+    shop = widgets.Workshop(pairs)
+    assert "no lagging indicator has values per customer" in shop.health.words.value
+    assert shop.health.result is None
+    assert [words for words, _ in shop.explorer.cohort.options] == ["all customers"]
+    assert shop.journey.place.options == ("whole journey", "business outcome")
+    shop.explorer.propose.click()
+    assert "no hypothesis can be tested yet" in shop.explorer.draft.value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -122,7 +124,17 @@ def forecasts(known: Pairs) -> Sentences:
     return Sentences(found or ("No pair was found, so there is nothing to predict with.",))
 
 
-def findings(associations: Iterable[Association]) -> Sentences:
+@dataclass(frozen=True, repr=False)
+class Headline(Sentences):
+    """Sentences of which the first says it all."""
+
+    def _repr_html_(self) -> str:
+        first, *rest = self.sentences
+        said = f'<p class="wb-sentence"><strong>{html.escape(first)}</strong></p>'
+        return said + Sentences(tuple(rest))._repr_html_()
+
+
+def findings(associations: Iterable[Association]) -> Headline:
     """Say what was found; or that nothing was, and of how many pairs."""
     every = tuple(associations)
     found = [each for each in every if each.found]
@@ -135,12 +147,12 @@ def findings(associations: Iterable[Association]) -> Sentences:
             nothing = f"the pair moves together no more {chance}"
         else:
             nothing = f"none of {pairs_of} moves together more {chance}"
-        return Sentences((f"Nothing was found: {nothing}{short}.",))
+        return Headline((f"Nothing was found: {nothing}{short}.",))
     orders = "; ".join(
         order_words(each.leading, each.lagging, each.best_lag or 0, each.period) for each in found
     )
     first = f"Found in {len(found)} of {pairs_of}: {orders}{short}."
-    return Sentences((first, *(each.sentence for each in found)))
+    return Headline((first, *(each.sentence for each in found)))
 
 
 def illusions(associations: Iterable[Association]) -> Sentences:

@@ -13,6 +13,7 @@ from workbench.cards import Cover
 from workbench.charts import Chart, Charts
 from workbench.displays import Sentences, Table
 from workbench.health_views import Scores
+from workbench.indicator_tables import Headline
 from workbench.iterations import moment
 from workbench.pairs import Pairs, PairView, Setting
 from workbench.readings import Result, bundled_study, plain, versions
@@ -31,11 +32,11 @@ class Review:
     pairs: Pairs
 
     @property
-    def findings(self) -> Sentences:
+    def findings(self) -> Headline:
         """What was found, and what the health score is worth, before anything else."""
         said = indicator_tables.findings(self.pairs.associations()).sentences
         health = () if self._health is None else (self._health.sentence,)
-        return Sentences((*said, *health))
+        return Headline((*said, *health))
 
     @property
     def journey(self) -> Chart:

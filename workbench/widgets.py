@@ -1,37 +1,22 @@
-"""The workshop: thin faces of ipywidgets over pairs, journey, health score and findings."""
+"""The workshop: open a study, pick a pair, drag the lag, switch the view, keep what is found."""
 
 from __future__ import annotations
 
-import base64
 import html
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.cards import stylesheet
-from workbench.charts import Chart
-from workbench.displays import Sentences, Table
-from workbench.errors import StudyError, WorkbenchError
+from workbench.displays import Sentences
+from workbench.errors import WorkbenchError
+from workbench.faces import Face, HealthBoard, Journey, drawn, ipywidgets_or_error, shown, styles
 from workbench.findings import FILE, Finding, Findings, draft
-from workbench.health import Given, Health
-from workbench.health_views import Scores, levels_figure, ranks_table
-from workbench.indicator_maps import Place, heat_figure, journey_figure, journey_names, places_of
+from workbench.health_views import Scores
 from workbench.pair_figures import WIDE, curve_figure, scatter_figure, series_figure
 from workbench.pairs import TRANSFORMS, Cohort, Pairs, PairView, Setting
 from workbench.study import Study
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MISSING = "the workshop needs ipywidgets, which is not installed; pip install 'workbench[lab]'"
 ALL = "all customers"
 WRAP = {"flex_flow": "row wrap"}
-STYLE = (
-    ".wb-shop p { font-size: 1.15em; line-height: 1.45; margin: 0.35em 0; max-width: 62em; }"
-    ".wb-shop p:first-child { font-weight: 650; }"
-    ".wb-shop img { display: block; height: auto; max-width: 100%; width: 100%; }"
-    ".wb-shop pre { line-height: 1.45; white-space: pre-wrap; }"
-)
 
 
 def open_workshop(
@@ -42,7 +27,7 @@ def open_workshop(
     `findings` is the CSV file that keeps them: `findings.csv` beside the study file unless given,
     None for none. Raises StudyError for a study without indicators, or where ipywidgets is missing.
     """
-    _ipywidgets()
+    ipywidgets_or_error()
     path = Path(study)
     where = path.parent / FILE if findings == "" else findings
     kept = Findings(None if where is None else Path(where))
@@ -73,21 +58,12 @@ class Workshop:
         return HealthBoard(Scores(self.pairs))
 
 
-class Face:
-    """Something with controls: `box` is what a notebook shows."""
-
-    box: Any
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.box._repr_mimebundle_(**options)
-
-
 class Explorer(Face):
     """One pair under a slider; `view` holds what is shown, for a program."""
 
     def __init__(self, pairs: Pairs, findings: Findings) -> None:
         """Make the controls, set to the surest pair at its best lag."""
-        w = _ipywidgets()
+        w = ipywidgets_or_error()
         self.pairs, self.findings = pairs, findings
         found = pairs.indicators()
         first = pairs.associations()[0]
@@ -124,18 +100,18 @@ class Explorer(Face):
             w.HBox([self.lag, self.best], layout=WRAP),
             self.series,
             self.words,
+            w.HBox([self.keep, self.propose], layout=WRAP),
+            self.kept,
         ]
         self.box = w.VBox(
             [
-                w.HTML(f"<style>{stylesheet()}{STYLE}</style>"),
+                w.HTML(styles()),
                 w.HBox(
                     [
                         w.VBox(left, layout={"width": "60%"}),
                         w.VBox([self.curve, self.scatter], layout={"width": "40%"}),
                     ]
                 ),
-                w.HBox([self.keep, self.propose], layout=WRAP),
-                self.kept,
                 self.draft,
             ]
         )
@@ -157,14 +133,14 @@ class Explorer(Face):
             seen = self.view = self.pairs.view(self.setting)
         except WorkbenchError as error:
             self.view = None
-            self.words.value = _shown(Sentences((f"{error}",)))
+            self.words.value = shown(Sentences((f"{error}",)))
             for each in (self.series, self.scatter, self.curve):
                 each.value = ""
             return
-        self.series.value = _drawn(series_figure(seen, farthest=self.pairs.farthest, width=WIDE))
-        self.scatter.value = _drawn(scatter_figure(seen))
-        self.curve.value = _drawn(curve_figure(seen))
-        self.words.value = _shown(Sentences(seen.sentences))
+        self.series.value = drawn(series_figure(seen, farthest=self.pairs.farthest, width=WIDE))
+        self.scatter.value = drawn(scatter_figure(seen))
+        self.curve.value = drawn(curve_figure(seen))
+        self.words.value = shown(Sentences(seen.sentences))
 
     def keep_finding(self) -> Finding | None:
         """Keep what is shown, with its settings, as a row; None where nothing is shown."""
@@ -188,15 +164,15 @@ class Explorer(Face):
         try:
             self.keep_finding()
         except WorkbenchError as error:
-            self.kept.value = _shown(Sentences((f"{error}",)))
+            self.kept.value = shown(Sentences((f"{error}",)))
             return
         self._show_kept()
 
     def _show_kept(self) -> None:
         try:
-            self.kept.value = _shown(self.findings.table)
+            self.kept.value = shown(self.findings.table)
         except WorkbenchError as error:
-            self.kept.value = _shown(Sentences((f"{error}",)))
+            self.kept.value = shown(Sentences((f"{error}",)))
 
     def _propose(self) -> None:
         if self.view is None:
@@ -206,163 +182,5 @@ class Explorer(Face):
         self.draft.value = f'<div class="wb-shop"><p>{note}</p><pre>{written}</pre></div>'
 
 
-class Journey(Face):
-    """Indicators on the customer journey; `places` holds where each lies."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        """Make the controls."""
-        w = _ipywidgets()
-        self.pairs = pairs
-        self.moved: dict[str, str] = {}
-        spec = pairs.study.spec
-        self.indicator = w.Dropdown(options=pairs.indicators().names, description="indicator")
-        self.place = w.Dropdown(options=journey_names(spec), description="lies at")
-        self.map, self.heat, self.written = (w.HTML() for _ in range(3))
-        self.map.layout, self.heat.layout = w.Layout(width="50%"), w.Layout(width="50%")
-        self._here()
-        self.indicator.observe(lambda _: self._here(), names="value")
-        self.place.observe(lambda _: self._move(), names="value")
-        self.heat.value = _drawn(heat_figure(pairs.associations(), pairs.indicators().names))
-        self.redraw()
-        self.box = w.VBox(
-            [
-                w.HTML(f"<style>{stylesheet()}{STYLE}</style>"),
-                w.HBox([self.indicator, self.place]),
-                w.HBox([self.map, self.heat]),
-                self.written,
-            ]
-        )
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """Where each indicator lies now."""
-        return places_of(self.pairs.study.spec, self.pairs.indicators().definitions, self.moved)
-
-    def redraw(self) -> None:
-        """Draw the journey, and write what the study file would say."""
-        definitions = self.pairs.indicators().definitions
-        chart = journey_figure(self.places, definitions, self.pairs.associations())
-        self.map.value = _drawn(chart)
-        steps = self.pairs.study.spec.steps
-        lines = [
-            f"{name}: step: {where}" if where in steps else f"{name}: leave step out ({where})"
-            for name, where in self.moved.items()
-        ]
-        said = "In the study file, under indicators, definitions:\n" + "\n".join(lines)
-        shown = f"<pre>{html.escape(said)}</pre>" if lines else ""
-        self.written.value = f'<div class="wb-shop">{shown}</div>'
-
-    def _here(self) -> None:
-        """Show where the chosen indicator lies."""
-        name = self.indicator.value
-        self.place.value = next(each.name for each in self.places if name in each.indicators)
-
-    def _move(self) -> None:
-        name, where = self.indicator.value, self.place.value
-        if name not in next(each for each in self.places if each.name == where).indicators:
-            self.moved[name] = where
-            self.redraw()
-
-
-class HealthBoard(Face):
-    """A health score whose weights move; `result` holds it, `reason` why there is none."""
-
-    def __init__(self, scores: Scores) -> None:
-        """Make a slider for each weight, set to the weights that were learned."""
-        w = _ipywidgets()
-        self.scores, self.reason = scores, scores.reason
-        self.result: Health | None = None
-        self.words, self.levels, self.ranks = (w.HTML() for _ in range(3))
-        self.sliders: Mapping[str, Any] = {}
-        self.learned = w.Button(description="Learned weights")
-        self.equal = w.Button(description="Equal weights")
-        if self.reason:
-            self.words.value = _shown(Sentences((self.reason,)))
-            self.box = w.VBox([self.words])
-            return
-        self.base = scores.health()
-        self.sliders = {
-            name: w.FloatSlider(
-                value=0.0,
-                min=-1.0,
-                max=1.0,
-                step=0.01,
-                description=name,
-                style={"description_width": "10em"},
-                layout={"width": "40em"},
-            )
-            for name in scores.leading
-        }
-        for each in self.sliders.values():
-            each.observe(self._changed, names="value")
-        self._quiet = False
-        self.learned.on_click(lambda _: self._set("learned"))
-        self.equal.on_click(lambda _: self._set("equal"))
-        self._set("learned")
-        self.levels.layout, self.ranks.layout = w.Layout(width="42%"), w.Layout(width="58%")
-        self.box = w.VBox(
-            [
-                w.HTML(f"<style>{stylesheet()}{STYLE}</style>"),
-                w.HBox([self.learned, self.equal]),
-                *self.sliders.values(),
-                self.words,
-                w.HBox([self.levels, self.ranks]),
-            ]
-        )
-
-    @property
-    def given(self) -> dict[str, float]:
-        """The weights that the sliders say."""
-        return {name: each.value for name, each in self.sliders.items()}
-
-    def redraw(self, given: Given | None = None) -> None:
-        """Score the customers with the weights of the sliders, or with those that are given."""
-        try:
-            self.result = self.scores.health(self.given if given is None else given)
-        except StudyError as error:
-            self.result = None
-            self.words.value = _shown(Sentences((f"{error}",)))
-            self.levels.value = self.ranks.value = ""
-            return
-        found = self.result
-        self.words.value = _shown(Sentences((found.sentence, self.scores.horizon_words)))
-        charts = levels_figure(found)
-        self.levels.value = "".join(map(_drawn, charts)) or _shown(Sentences((charts.empty,)))
-        self.ranks.value = _shown(ranks_table(found, self.base))
-
-    def _changed(self, _: object) -> None:
-        if not self._quiet:
-            self.redraw()
-
-    def _set(self, given: Literal["learned", "equal"]) -> None:
-        """Use weights as they were learned, or equal ones; the sliders show them rounded."""
-        weights = self.scores.health(given).weights.by_name
-        self._quiet = True
-        for name, each in self.sliders.items():
-            each.value = round(weights[name], 2)
-        self._quiet = False
-        self.redraw(given)
-
-
-def _ipywidgets() -> Any:
-    try:
-        import ipywidgets
-    except ImportError:
-        raise StudyError(MISSING) from None
-    return ipywidgets
-
-
 def _cohort_words(cohort: Cohort) -> str:
     return ", ".join(f"{name} = {value}" for name, value in cohort) or ALL
-
-
-def _shown(what: Sentences | Table) -> str:
-    return f'<div class="wb-shop">{what._repr_html_()}</div>'
-
-
-def _drawn(chart: Chart) -> str:
-    """Give a figure as an image with its alternative text; decoded at once, so nothing flickers."""
-    data = base64.b64encode(chart.svg().encode()).decode("ascii")
-    alt = html.escape(chart.alt, quote=True)
-    source = f"data:image/svg+xml;base64,{data}"
-    return f'<div class="wb-shop"><img decoding="sync" alt="{alt}" src="{source}"></div>'
