@@ -115,3 +115,71 @@ def test_the_iteration_may_come_from_the_treatment():
     given = {"control": {"iteration": "1"}, "treatment": {"iteration": "2"}}
     fields = {**claim.model_dump(exclude={"iteration"}), **given}
     assert Hypothesis.model_validate(fields).iteration == "2"
+
+
+# How it is looked at, and what may not change
+
+
+def test_several_treatments_are_one_claim_each():
+    both = [{"variant": "preview"}, {"variant": "hints"}]
+    claim = hypothesis(treatment=both)
+    assert [str(each.treatment) for each in claim.arms] == ["variant = preview", "variant = hints"]
+    assert [str(each.other_treatments[0]) for each in claim.arms] == [
+        "variant = hints",
+        "variant = preview",
+    ]
+    one, other = (each.frozen() for each in claim.arms)
+    assert {**one, "treatment": ""} == {**other, "treatment": ""}
+
+
+def test_one_treatment_may_be_a_list_of_one():
+    claim = hypothesis(treatment=[{"variant": "preview"}])
+    assert claim == hypothesis()
+    assert claim.arms == (claim,)
+
+
+def test_what_is_frozen_and_what_is_not():
+    first = hypothesis()
+    for changes in (
+        {"metric": "mapped"},
+        {"control": {"variant": "old"}},
+        {"treatment": {"variant": "new"}},
+        {"alternative": "less"},
+        {"minimum_effect": 0.1},
+        {"alpha": 0.01},
+        {"power": 0.9},
+        {"window": "7d"},
+        {"planned_customers": 90},
+        {"baseline": 0.3},
+        {"guardrails": [{"metric": "paid", "margin": 0.1}]},
+        {"analysis": "anytime"},
+        {"analysis": "sequential", "looks": 3},
+        {"iteration": "2"},
+    ):
+        assert hypothesis(**changes).frozen() != first.frozen(), changes
+    for changes in ({"statement": "It helps a lot."}, {"impact": 9}, {"version": 2}):
+        assert hypothesis(**changes).frozen() == first.frozen()
+
+
+def test_frozen_fields_are_plain_values():
+    import json
+
+    claim = hypothesis(window="7d", guardrails=[{"metric": "paid", "margin": 0.0075}])
+    written = json.loads(json.dumps(claim.frozen()))
+    assert written == claim.frozen()
+    assert written["guardrails"] == [{"metric": "paid", "margin": 0.0075}]
+    assert (written["control"], written["treatments"]) == ("variant = blank", ["variant = preview"])
+
+
+def test_nobody_plans_for_what_no_study_could_find():
+    rule = DecisionRule(alternative="greater", minimum_effect=1e-5)
+    assert rule.customers_needed(0.3, 1e-5) is None
+    assert rule.customers_needed(0.97, 0.05) is None
+    assert rule.customers_needed(0.3, 0.0) is None
+    assert rule.customers_needed(0.3, 0.2) == 78
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5, 0.6, 1])
+def test_alpha_leaves_room_for_an_interval(alpha):
+    with pytest.raises(ValueError, match=r"it must lie between 0 and 0\.5"):
+        DecisionRule(alpha=alpha)

@@ -161,3 +161,46 @@ def test_a_report_without_hypotheses_still_ends():
 )
 def test_every_value_becomes_plain(value, expected):
     assert plain(value) == expected
+
+
+# Versions, plans and records, on the bundled study
+
+
+@pytest.fixture(scope="module")
+def opened(bundled):
+    return begin(study=bundled, iteration="2026.3")
+
+
+def test_the_story_holds_versions_up_to_this_iteration(opened, bundled):
+    assert opened.story()["version"].tolist() == [1, 2]
+    assert begin(study=bundled, iteration="2026.1").story()["version"].tolist() == [1]
+    assert begin(study=bundled, iteration="2026.5").story().empty
+
+
+def test_a_plan_is_of_the_first_hypothesis_unless_one_is_named(opened):
+    assert opened.design(customers=100).hypothesis.name == "preview-helps"
+    assert opened.design("hints-map-more", 100).hypothesis.name == "hints-map-more"
+    nothing = Reading(opened.study, "2026.5")
+    with pytest.raises(
+        StudyError, match=r"iteration 2026\.5 tests no hypothesis; name the one to plan"
+    ):
+        nothing.design()
+
+
+def test_a_plan_ends_with_its_numbers(opened):
+    made = opened.planned(opened.design(customers=100))
+    content = made.content
+    assert content["hypothesis"] == "preview-helps"
+    assert [each["analysis"] for each in content["plan"]] == [
+        "fixed",
+        "sequential, 4 looks",
+        "anytime",
+    ]
+    assert len(content["power"]) == 33
+    assert json.loads(json.dumps(content)) == content
+    assert "Made with" in repr(made)
+
+
+def test_looks_are_recorded_only_if_that_is_wanted(opened):
+    assert not opened.record
+    assert [each.look for each in opened.evaluate()] == [None]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FEW_COLLECTIONS = 100_000  # new objects between them: a module that loads leaves no garbage
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
 ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
+TEMPLATE = "hypothesis_report"
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
 HISTORY = ["hypothesis", "version", "iteration", "looks", "estimate", "low", "high"]
@@ -176,7 +177,7 @@ def report(
     iteration: IterationName = "",
     template: Annotated[
         str, typer.Option(metavar="NAME", help="A template of the workbench, or an .ipynb file.")
-    ] = "hypothesis_report",
+    ] = TEMPLATE,
     *,
     every: Annotated[
         bool, typer.Option("--all", help="From every template that fits the study.")
@@ -195,16 +196,27 @@ def report(
     if every:
         _report_all(study, iteration, output, as_of, form)
         return
-    name = iteration or _newest(_load(study), as_of)
+    name = _reported(study, iteration, template, as_of)
     from workbench.reports import publish
 
-    with working(f"Report of iteration {name}") as progress, _short_grammar():
+    what = f"Report of iteration {name}" if name else "Report"
+    with working(what) as progress, _short_grammar():
         published = publish(
             study, iteration=name, template=template, output=output, as_of=as_of, progress=progress
         )
-    if not iteration:
+    if name and not iteration:
         tell(f"Iteration {name}, the newest to report on; --iteration NAME takes another")
     announce(published, form)
+
+
+def _reported(study: Path, iteration: str, template: str, as_of: str) -> str:
+    """Name the iteration to report on; none for a template about a study as a whole."""
+    if template != TEMPLATE and not iteration:
+        from workbench.parameters import find_template
+
+        if not find_template(template).takes("iteration"):
+            return ""
+    return iteration or _newest(_load(study), as_of)
 
 
 def _report_all(study: Path, iteration: str, output: Path | None, as_of: str, form: Format) -> None:
@@ -291,9 +303,10 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
     """
     with working("Reading the ledger"):
         loaded = _load(study)
-        history, records = loaded.history()[HISTORY], loaded.ledger.export()
+        history, records = loaded.history(), loaded.ledger.export()
     if form is Format.TABLE:
-        _show(history, form)
+        several = any(each.other_treatments for each in loaded.spec.hypotheses)
+        _show(history[[*HISTORY[:2], "arm", *HISTORY[2:]] if several else HISTORY], form)
     else:
         show(records, list(dict.fromkeys(name for each in records for name in each)), form)
     if not records:
