@@ -20,7 +20,7 @@ from workbench import Study
 from workbench.cli import main
 from workbench.errors import ReportError
 
-COMMANDS = ("backlog", "check", "init", "metrics", "report", "test")
+COMMANDS = ("backlog", "check", "init", "ledger", "metrics", "plan", "report", "test")
 VERDICTS = {"supported", "refuted", "inconclusive", "invalid"}
 
 
@@ -178,7 +178,7 @@ def test_test_says_each_verdict_in_a_sentence(workbench, begun):
     (evaluation,) = Study.load(begun).evaluate(iteration="2026.1")
     assert said.code == 0
     name = evaluation.hypothesis.name
-    assert said.out.startswith(f"{name}: {evaluation.verdict}. {evaluation.sentence}\n\n")
+    assert said.out.startswith(f"{name}: {evaluation.label}. {evaluation.sentence}\n\n")
     assert said.out.splitlines()[-1].split()[:2] == [name, str(evaluation.verdict)]
 
 
@@ -207,7 +207,7 @@ def test_report_says_where_it_lies_and_each_verdict(workbench, begun, tmp_path):
     assert Path(page).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     (evaluation,) = Study.load(begun).evaluate(iteration="2026.1")
     name = evaluation.hypothesis.name
-    assert verdicts == [f"{name}: {evaluation.verdict}. {evaluation.sentence}"]
+    assert verdicts == [f"{name}: {evaluation.label}. {evaluation.sentence}"]
     assert said.err == "Iteration 2026.1, the newest to report on; --iteration NAME takes another\n"
 
 

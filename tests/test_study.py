@@ -60,7 +60,7 @@ def test_the_day_of_as_of_begins_at_midnight(study):
 
 def test_the_bundled_verdicts_differ(study):
     verdicts = [str(each.verdict) for each in study.evaluate()]
-    assert verdicts == ["supported", "refuted", "inconclusive"]
+    assert verdicts == ["supported", "refuted", "inconclusive", "supported"]
 
 
 def test_a_verdict_counts_what_the_metrics_count(study):

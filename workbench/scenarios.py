@@ -149,5 +149,6 @@ SAMPLE = Scenario(
         ),
     ),
     crossovers=1,
+    ends_after_days=8,  # so that nobody's window is open, and the first report decides
 )
 SEED = 2026
