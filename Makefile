@@ -23,8 +23,8 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with all that the other targets need (they call this themselves)
 
-report: $(READY) ## publish the report of the bundled study (another one: STUDY=path/to/study.yaml)
-	@$(BIN)/workbench report $(STUDY) $(ARGS)
+report: $(READY) ## publish the reports of the bundled study (another one: STUDY=path/to/study.yaml)
+	@$(BIN)/workbench report --all $(STUDY) $(ARGS)
 
 test: $(READY) $(SPARK) ## run every test
 	$(BIN)/python -m pytest --nbval-lax -p no:cacheprovider templates notebooks

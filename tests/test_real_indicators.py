@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from workbench import reviews
-from workbench.reports import publish
+from workbench.cli import app
 
 STUDY = Path(__file__).parent / "real" / "sales_lead.yaml"
 DEFAULT = "../../../shared/data"
@@ -63,11 +64,14 @@ def test_lead_would_have_predicted_sales(review):
 
 @pytest.mark.slow
 def test_the_review_is_published(study_file, tmp_path):
-    published = publish(study_file, template="indicator_review", output=tmp_path)
-    content = json.loads(published.result.read_text(encoding="utf-8"))
+    options = ["--template", "indicator_review", "--output", str(tmp_path), "--format", "json"]
+    ran = CliRunner().invoke(app, ["report", str(study_file), *options])
+    assert ran.exit_code == 0, ran.output
+    files = json.loads(ran.stdout)
+    content = json.loads(Path(files["result"]).read_text(encoding="utf-8"))
     (pair,) = content["pairs"]
     assert (pair["lag"], pair["lag_of_differences"], pair["lag_of_levels"]) == (3, 3, 0)
-    page = published.html.read_text(encoding="utf-8")
+    page = Path(files["html"]).read_text(encoding="utf-8")
     assert "lead moves before sales, by 3 periods" in page
     assert "The raw levels mislead" in page
     assert "There is no health score" in page
