@@ -35,8 +35,14 @@ ABOUT = {
         "Customer flow",
         "Rates",
         "Effects within groupings (exploratory)",
+        "A second opinion",
         "Where the deviated went",
         "Plan",
+        "Method and versions",
+    ],
+    "iteration_plan": [
+        "What the test takes",
+        "How likely the test finds an effect",
         "Method and versions",
     ],
     "indicator_review": [
@@ -47,6 +53,18 @@ ABOUT = {
         "Customer by customer",
         "Health score",
         "What to collect next",
+        "Method and versions",
+    ],
+    "release_review": [
+        "Is it innovation yet?",
+        "The customer flow, from trigger to outcome",
+        "Learning metrics over the iterations",
+        "Who came back",
+        "What became of each hypothesis",
+        "What the business got",
+        "What customers said",
+        "What to try next",
+        "The one next thing",
         "Method and versions",
     ],
 }
@@ -108,7 +126,8 @@ def test_sections_come_in_their_order(path):
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
 def test_the_last_cell_ends_the_report(path):
-    assert "reading.finish(" in code(path)[-1].source
+    endings = ("reading.finish(", "reading.planned(", "review.finish(")
+    assert code(path)[-1].source.startswith(endings)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
