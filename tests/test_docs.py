@@ -117,8 +117,9 @@ def test_the_readme_begins_with_the_two_commands():
     assert [line.split("#")[0].strip() for line in lines[2:4]] == ["make report", "make test"]
 
 
-def test_the_picture_is_small():
-    assert (ROOT / "docs" / "report.png").stat().st_size <= 250_000
+@pytest.mark.parametrize("name", ["report.png", "workshop.png", "indicators.png"])
+def test_pictures_are_small(name):
+    assert (ROOT / "docs" / name).stat().st_size <= 250_000
 
 
 @pytest.mark.parametrize("name", [*COLUMNS, *map(str, Verdict)])

@@ -130,6 +130,8 @@ def test_weights_change_ranks_and_validation(shop):
     board.learned.click()
     learned = board.result
     assert learned.weights.kind == "learned"
+    board.sliders["nps"].value += 1e-9  # as a browser sends it back
+    assert board.result is learned
     board.sliders["nps"].value = -1.0
     assert board.result.weights.kind == "by hand"
     assert board.result.sentence != learned.sentence

@@ -153,6 +153,15 @@ def test_a_finding_is_kept_beside_the_study(page, served):
     assert "minimum_effect" in page.locator(".wb-shop pre").last.inner_text()
 
 
+def test_a_weight_that_moves_changes_what_the_score_is_worth(page):
+    board = page.locator(".wb-shop p", has_text="out of time, from")
+    assert board.inner_text().startswith("Learned weights")
+    handle = page.get_by_role("slider").nth(1)
+    handle.focus()
+    handle.press("ArrowLeft")
+    page.locator(".wb-shop p", has_text="These weights").wait_for()
+
+
 def test_nothing_is_fetched_from_outside_and_nothing_of_ours_goes_wrong(page):
     outside = [
         url

@@ -17,6 +17,7 @@ from workbench.indicator_maps import Place, heat_figure, journey_figure, journey
 from workbench.pairs import Pairs
 
 MISSING = "the workshop needs ipywidgets, which is not installed; pip install 'workbench[lab]'"
+STEP = 0.01
 STYLE = (
     ".wb-shop p { font-size: 1.15em; line-height: 1.45; margin: 0.35em 0; max-width: 62em; }"
     ".wb-shop p:first-child { font-weight: 650; }"
@@ -114,7 +115,7 @@ class HealthBoard(Face):
                 value=0.0,
                 min=-1.0,
                 max=1.0,
-                step=0.01,
+                step=STEP,
                 description=name,
                 style={"description_width": "10em"},
                 layout={"width": "40em"},
@@ -123,7 +124,7 @@ class HealthBoard(Face):
         }
         for each in self.sliders.values():
             each.observe(self._changed, names="value")
-        self._quiet = False
+        self._put: dict[str, float] = {}
         self.learned.on_click(lambda _: self._set("learned"))
         self.equal.on_click(lambda _: self._set("equal"))
         self._set("learned")
@@ -159,16 +160,22 @@ class HealthBoard(Face):
         self.ranks.value = shown(ranks_table(found, self.base))
 
     def _changed(self, _: object) -> None:
-        if not self._quiet:
-            self.redraw()
+        """Draw anew, unless the sliders are where they were put: browsers send that back."""
+        given = self.given
+        if self._put and all(abs(given[name] - self._put[name]) < STEP / 2 for name in given):
+            return
+        self._put = {}
+        self.redraw()
 
     def _set(self, given: Literal["learned", "equal"]) -> None:
         """Use weights as they were learned, or equal ones; the sliders show them rounded."""
         weights = self.scores.health(given).weights.by_name
-        self._quiet = True
+        for each in self.sliders.values():
+            each.unobserve(self._changed, names="value")
         for name, each in self.sliders.items():
             each.value = round(weights[name], 2)
-        self._quiet = False
+            each.observe(self._changed, names="value")
+        self._put = self.given
         self.redraw(given)
 
 
