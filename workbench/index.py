@@ -100,14 +100,14 @@ def page(found: Iterable[Entry], order: Sequence[str] = ()) -> str:
         files.joinpath(name).read_text("utf-8") for name in ("displays.css", "report/page.css")
     )
     body = "".join(
-        _study(heading, reports, order)
-        for heading, reports in zip(titles, studies.values(), strict=True)
+        _study(heading, reports, order, level=2 if place else 1)
+        for place, (heading, reports) in enumerate(zip(titles, studies.values(), strict=True))
     )
     head = HEAD.format(title=html.escape(title), style=style)
     return f"{head}{body or '<h1>Reports</h1><p>Nothing is published yet.</p>'}\n</main>\n</body>\n</html>\n"
 
 
-def _study(title: str, reports: Sequence[Entry], order: Sequence[str]) -> str:
+def _study(title: str, reports: Sequence[Entry], order: Sequence[str], *, level: int) -> str:
     """Write one study: a row an iteration, the newest first, and a column a template."""
     rows: dict[str, list[Entry]] = {}
     for each in reports:
@@ -147,7 +147,7 @@ def _study(title: str, reports: Sequence[Entry], order: Sequence[str]) -> str:
     links = ", ".join(_link(each, _named(each.template)) for each in whole)
     return (
         '<header class="wb-cover"><p class="wb-kicker">All reports</p>'
-        f'<h1>{html.escape(title)}</h1><ul class="wb-facts">'
+        f'<h{level}>{html.escape(title)}</h{level}><ul class="wb-facts">'
         f"{''.join(f'<li>{each}</li>' for each in facts)}</ul></header>"
         f"{table if names else ''}{f'<p>On the study as a whole: {links}</p>' if whole else ''}"
     )

@@ -32,6 +32,7 @@ NO_STRATEGY = (
 )
 NO_FEEDBACK = "The study names no feedback, so this review holds nothing of what customers said."
 NO_RETURN = "The flow follows nobody beyond the need met; with a return_window it would count who comes back."
+NO_OPPORTUNITY = "No opportunity: nobody met the trigger again after the need was met, so nobody could come back."
 NO_EVENTS = "Only an event log tells who came back after the need was met."
 
 
@@ -85,6 +86,9 @@ class Release:
         study = self.reading.study
         if ADOPTION not in study.spec.metrics:
             return Sentences((NO_EVENTS if study.spec.flow is None else NO_RETURN,))
+        again = self.metrics[self.metrics["step"] == ADOPTION]
+        if not again["entered"].sum():
+            return Sentences((NO_OPPORTUNITY,))
         return study.retention(self.iterations, as_of=self.reading.as_of)
 
     @cached_property

@@ -56,7 +56,8 @@ def goals_figures(innovation: Innovation) -> Charts:
 def learning_figures(frame: pd.DataFrame) -> Charts:
     """Draw each learning metric over the iterations, with intervals; a mark for each cohort.
 
-    `frame` is the learning metrics of several iterations. All figures have one scale.
+    `frame` is the learning metrics of several iterations. All figures have one scale; a step that
+    nobody's window is over for has none.
     """
     rows = rows_of(frame)
     iterations = list(dict.fromkeys(str(each["iteration"]) for each in rows))
@@ -70,7 +71,8 @@ def learning_figures(frame: pd.DataFrame) -> Charts:
             if each["step"] == step:
                 cohort = ", ".join(str(each[column]) for column in by)
                 cohorts.setdefault(cohort, []).append(each)
-        charts.append(_Rates(step, cohorts, iterations, end).chart())
+        if any(each["closed"] for shown in cohorts.values() for each in shown):
+            charts.append(_Rates(step, cohorts, iterations, end).chart())
     return Charts(tuple(charts), NOBODY)
 
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workbench import boards, formats, look_tables
 from workbench.advice import RULE, Advice
-from workbench.charts import Charts
-from workbench.courses import Strategy
 from workbench.displays import Badge, Column, Sentences, Table
 from workbench.flow import ADOPTION
 from workbench.innovation import BOTH, NEED
 from workbench.release_rows import rows_of
-from workbench.voices import Feedback
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.charts import Charts
+    from workbench.courses import Strategy
     from workbench.innovation import Goal, Innovation
+    from workbench.voices import Feedback
 
 STATES = (
     "Reached: the interval's low end is above the target, over enough customers. On course: the rate "
@@ -35,6 +34,7 @@ ANSWERS = {
     "not yet": "Not yet.",
     "cannot tell": "It cannot be told yet.",
 }
+NOTHING = Sentences(())  # what was said once is not said again
 UNRECORDED = (
     "A hypothesis with 0 looks is not on record: its verdict is what the data say now, and "
     "workbench report puts it into the ledger."
@@ -121,9 +121,12 @@ def rates(frame: pd.DataFrame) -> Table:
 
 
 def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
-    """How many adopted, of those whose need was met, and after how many days half of them had."""
+    """How many adopted, of those whose need was met, and after how many days half of them had.
+
+    Nothing where `release_curves.retention_figure` says that nobody can.
+    """
     if isinstance(found, Sentences):
-        return found
+        return NOTHING
     curves: dict[str, list[dict[str, float]]] = {}
     for each in rows_of(found):
         curves.setdefault(str(each["iteration"]), []).append(each)
@@ -179,16 +182,29 @@ def standings(found: Strategy | Sentences) -> Table | Sentences:
     return Table("Strategic metrics against their course", columns, rows, empty=boards.NO_STRATEGY)
 
 
-def strategy_figures(
-    found: Strategy | Sentences, draw: Callable[[Strategy], Charts] = boards.course_figures
-) -> Charts:
-    """Draw figures of `boards` on strategic metrics, or say that there are none."""
-    return draw(found) if isinstance(found, Strategy) else Charts((), " ".join(found.sentences))
+def themes(found: Feedback | Sentences) -> Table | Sentences:
+    """What customers spoke of at each step."""
+    return found if isinstance(found, Sentences) else boards.themes(found)
 
 
-def feedback(found: Feedback | Sentences, show: Callable[[Feedback], Table]) -> Table | Sentences:
-    """Show a table of `boards` on feedback, or the sentence that there is none."""
-    return show(found) if isinstance(found, Feedback) else found
+def said_and_done(found: Feedback | Sentences) -> Table | Sentences:
+    """Where what customers said and what they did disagree; nothing where `themes` says so."""
+    return NOTHING if isinstance(found, Sentences) else boards.said_and_done(found)
+
+
+def unaddressed(found: Feedback | Sentences) -> Table | Sentences:
+    """Strong themes that nobody addresses; nothing where `themes` says that there is no feedback."""
+    return NOTHING if isinstance(found, Sentences) else boards.unaddressed(found)
+
+
+def courses(found: Strategy | Sentences) -> Charts | Sentences:
+    """Draw each strategic metric and its course; nothing where `standings` says there is none."""
+    return NOTHING if isinstance(found, Sentences) else boards.course_figures(found)
+
+
+def feeds(found: Strategy | Sentences) -> Charts | Sentences:
+    """Draw what feeds the strategic metrics; nothing where `standings` says there is none."""
+    return NOTHING if isinstance(found, Sentences) else boards.feeds_figure(found)
 
 
 def quality(frame: pd.DataFrame) -> Sentences:
@@ -216,7 +232,8 @@ def _named(goal: Goal) -> str:
         ADOPTION: "Adoption",
         BOTH: "True innovation: adoption and outcome both",
     }
-    return named.get(goal.name, f"Outcome: {goal.name}")
+    outcome = "Outcome" if goal.name == "outcome" else f"Outcome: {goal.name}"
+    return named.get(goal.name, outcome)
 
 
 def _rate(goal: Goal) -> str:
