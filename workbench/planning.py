@@ -30,8 +30,10 @@ ENUMERATED = (
 FEW = 1_000  # from so many customers on, the sample ratio is tested by chi-square
 MOST_PREFIXES = 1_000_000  # ways to fill all but two cohorts that are still worth going through
 BISECTIONS = 40
+STARTS = ((40, 0.0), (100, 0.75), (200, 0.9), (math.inf, 0.95))  # of the approximation, by its size
 FEW_NEEDED = 40  # up to so many, every size from 1 on is tried
-SAW = 0.06  # exact power strays from its trend by less
+SAW = 0.06  # exact power strays from its trend by less,
+SAW_AT_ONE = 2.4  # and by less than this over the customers of a cohort
 ROUNDING = 1e-12
 MOST_CUSTOMERS = 10_000_000  # per cohort; a plan that needs more has no answer
 
@@ -188,8 +190,8 @@ def customers_needed(
 
     `allocation` is the number of treatment customers per control customer (rounded up). Exact power
     rises with the size like a saw: it may dip below `power` again at some larger size. The answer
-    is the first size that reaches it, searched from 0.75 times the normal approximation (from 1
-    where that is below 40); the study that then runs with this size has the power.
+    is the first size that reaches it, searched from below the normal approximation (from 1 where
+    that is below 40), by 1 % from 200 on; the study that then runs with this size has the power.
 
     Raises ValueError when `effect` equals or lies on the wrong side of `null_effect`.
 
@@ -224,13 +226,16 @@ def customers_needed(
     while rough - low > 1:
         middle = (low + rough) // 2
         low, rough = (low, middle) if approximate(middle) >= power else (middle, rough)
-    customers = 1 if rough < FEW_NEEDED else math.ceil(0.75 * rough)
+    start = next(share for most, share in STARTS if rough < most)
+    customers = max(1, math.ceil(start * rough))
     rise = max(power - approximate(max(rough * 3 // 4, 1)), 0.01) / max(rough / 4, 1.0)
     while sum(both(customers)) <= ENUMERATED:
         reached = plan.power(control_rate, effect, *both(customers), least=power)
         if reached >= power:
             return customers
-        customers += max(1, int((power - reached - SAW) / rise)) if rough >= FEW_NEEDED else 1
+        saw = min(SAW, SAW_AT_ONE / customers)
+        step = max(customers // 100, int((power - reached - saw) / rise), 1)
+        customers += step if rough >= FEW_NEEDED else 1
     return max(rough, customers)
 
 
