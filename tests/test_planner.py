@@ -13,11 +13,17 @@ from small_study import claim, write_study
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
-from workbench import Study, planning
+from workbench import Study, planner, planning
 from workbench.errors import StudyError
 
 KINDS = ["fixed", "sequential, 4 looks", "anytime"]
 SURE = {"minimum_effect": 0.25, "baseline": 0.5, "alternative": "two-sided", "power": 0.9}
+
+
+@pytest.fixture(autouse=True)
+def short_curve(monkeypatch):
+    """Draw few points of each curve: simulating them is what takes time."""
+    monkeypatch.setattr(planner, "CURVE_POINTS", 3)
 
 
 def design(tmp_path, customers=None, as_of=None, events=None, **changes):
@@ -67,11 +73,11 @@ def test_the_curve_starts_at_alpha_and_rises(tmp_path):
 
 
 def test_the_rate_comes_from_the_iteration_before_or_from_the_control(tmp_path):
-    of_control = design(tmp_path, minimum_effect=0.2)
+    of_control = design(tmp_path, minimum_effect=0.4)
     assert of_control.basis == "35/120 of its control so far"
     before = design(
         tmp_path,
-        minimum_effect=0.2,
+        minimum_effect=0.4,
         iteration="2",
         control={"iteration": "1"},
         treatment={"iteration": "2"},
@@ -81,8 +87,8 @@ def test_the_rate_comes_from_the_iteration_before_or_from_the_control(tmp_path):
 
 
 def test_a_fall_is_planned_downwards(tmp_path):
-    plan = design(tmp_path, 100, alternative="less", minimum_effect=0.2, baseline=0.5)
-    assert plan.effect == -0.2
+    plan = design(tmp_path, 100, alternative="less", minimum_effect=0.3, baseline=0.5)
+    assert plan.effect == -0.3
     assert (plan.curve["effect"] <= 0).all()
 
 
@@ -92,7 +98,7 @@ def test_either_way_plans_for_the_harder_one(tmp_path):
 
 
 def test_the_newest_version_is_planned(tmp_path):
-    claims = [claim(minimum_effect=0.1), claim(version=2, minimum_effect=0.2, baseline=0.3)]
+    claims = [claim(minimum_effect=0.1), claim(version=2, minimum_effect=0.4, baseline=0.3)]
     plan = Study.load(write_study(tmp_path, claims)).design("preview-helps")
     assert plan.hypothesis.version == 2
 
@@ -161,6 +167,6 @@ def test_counts_have_the_pace_of_their_iteration(tmp_path):
         "groupings: {arm: experiment}\n"
         'iterations: [{name: "1", start: 2026-01-05, end: 2026-02-02}]\n'
         "hypotheses:\n  - {name: more, statement: More., metric: bought, iteration: '1', "
-        "control: {arm: a}, treatment: {arm: b}, alternative: greater, minimum_effect: 0.1}\n"
+        "control: {arm: a}, treatment: {arm: b}, alternative: greater, minimum_effect: 0.4}\n"
     )
     assert Study.load(tmp_path / "study.yaml").design("more").per_week == pytest.approx(35)
