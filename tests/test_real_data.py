@@ -63,13 +63,41 @@ def test_loan_log_has_no_opportunity_to_adopt(study_file):
     assert table[facts].to_numpy().sum() == 0
     assert table["rate"].isna().all()
     found = study.innovation("2012.02")
-    assert found.goal("adoption").sentence.startswith("No opportunity: nobody met the trigger again")
+    assert found.goal("adoption").sentence.startswith(
+        "No opportunity: nobody met the trigger again"
+    )
     assert str(found.goal("adoption").state) == "cannot tell"
     need = found.goal("need met").counts
     assert (need.converted, need.total) == (423, 2_885)
     curve = study.retention("2012.01")
     assert curve["at_risk"].tolist()[0] == 487
     assert curve["adopted"].sum() == 0
+
+
+@pytest.mark.slow
+def test_loan_log_release_review(study_file, tmp_path):
+    """Counted independently: 13,087 applications, of which 2,246 were activated, by month."""
+    options = ["--template", "release_review", "--iteration", "2012.02", "--format", "json"]
+    ran = CliRunner().invoke(app, ["report", str(study_file("loan_log")), *options])
+    assert ran.exit_code == 0, ran.output
+    content = json.loads(Path(json.loads(ran.stdout)["result"]).read_text("utf-8"))
+    rows = content["learning_metrics"]
+    entered = [each["entered"] for each in rows if each["step"] == "preaccepted"]
+    activated = [each["aligned"] for each in rows if each["step"] == "activated"]
+    assert entered == [2_393, 2_940, 2_122, 2_747, 2_885]
+    assert activated == [500, 460, 376, 487, 423]
+    assert (sum(entered), sum(activated)) == (13_087, 2_246)
+    assert content["innovation"]["state"] == "cannot tell"
+    need, adoption, *_ = content["innovation"]["goals"]
+    assert (need["count"], need["closed"]) == (423, 2_885)
+    assert adoption["sentence"].startswith("No opportunity: nobody met the trigger again")
+    assert (content["retention"], content["strategy"], content["backlog"]) == ([], [], [])
+    assert content["next"]["kind"] == "listen"
+    page = Path(json.loads(ran.stdout)["html"]).read_text("utf-8")
+    assert "so nobody could come back" in page
+    index = Path(json.loads(ran.stdout)["index"]).read_text("utf-8")
+    assert 'href="2012.02/release_review.html"' in index
+    assert "refuted" in index
 
 
 def test_loan_log_before_and_after(study_file):
@@ -128,7 +156,11 @@ def test_free_trial_guardrail_tells_a_product_manager_what_to_do(study_file):
         (-0.0116046, 0.0018572),
         abs=3e-6,  # score here, Wald there
     )
-    assert (paid.held, found.success, found.label) == (False, False, "supported, but paid is at risk")
+    assert (paid.held, found.success, found.label) == (
+        False,
+        False,
+        "supported, but paid is at risk",
+    )
     assert "look 1 of 2, at 87% of the 19,876 planned customers" in found.sentence
     assert "guardrail paid does not hold: it may lose 1.11 points" in found.sentence
     assert "0.75 is the most allowed" in found.sentence
