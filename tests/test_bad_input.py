@@ -117,6 +117,11 @@ FILE = [
         "minimum_effect is -1; it must be greater than or equal to 0",
     ),
     ("start: 2026-02-02", "start: 2026-01-20", "iterations '1' and '2' overlap"),
+    (
+        "start: 2026-01-05, end: 2026-02-02",
+        "start: 2026-04-05, end: 2026-05-02",
+        "iteration '1' is listed before '2', which is earlier; list them in order",
+    ),
     ("end: 2026-02-02", "end: 2026-01-02", "ends (2026-01-02) no later than it starts"),
     ('name: "2"', 'name: "1"', "two iterations are called '1'"),
     ("start: 2026-01-05", "start: soon", "'soon' is no date; write it as 2026-01-31"),

@@ -107,7 +107,7 @@ def in_zone(value: date, zone: tzinfo) -> datetime:
 
 
 def in_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
-    """Refuse iterations that end before they start, overlap, or share a name."""
+    """Refuse iterations that end before they start, overlap, share a name or are out of order."""
     names = [each.name for each in iterations]
     for name in names:
         if names.count(name) > 1:
@@ -126,6 +126,11 @@ def in_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
                 f"iterations {name!r} and {later!r} overlap ({later!r} starts {start:%Y-%m-%d}, "
                 f"{name!r} ends {end:%Y-%m-%d}); an end is not part of its iteration"
             )
+            raise StudyError(msg)
+    listed = [each.name for each in iterations if each.start is not None]
+    for name, (*_, first) in zip(listed, dated, strict=True):
+        if name != first:
+            msg = f"iteration {name!r} is listed before {first!r}, which is earlier; list them in order"
             raise StudyError(msg)
 
 
