@@ -117,7 +117,7 @@ def test_the_readme_begins_with_the_two_commands():
     assert [line.split("#")[0].strip() for line in lines[2:4]] == ["make report", "make test"]
 
 
-@pytest.mark.parametrize("name", ["report.png", "workshop.png", "indicators.png"])
+@pytest.mark.parametrize("name", ["report.png", "workshop.png", "indicators.png", "release.png"])
 def test_pictures_are_small(name):
     assert (ROOT / "docs" / name).stat().st_size <= 250_000
 
