@@ -112,6 +112,20 @@ def test_a_template_that_fails_leaves_the_others_alone(bundled, asked):
     assert [each.hypothesis for each in made.verdicts] == ["preview-helps"]
 
 
+def test_a_plan_without_customers_is_left_out(bundled, asked, monkeypatch):
+    whole = reports.publish
+
+    def publish(study, **options):
+        if options["template"] == "iteration_plan":
+            raise StudyError("nobody has entered yet")
+        return whole(study, **options)
+
+    monkeypatch.setattr(reports, "publish", publish)
+    made = publish_all(bundled, iteration="2026.1")
+    assert (made.left_out, made.failed) == ({"iteration_plan": "nobody has entered yet"}, {})
+    assert len(asked) == 3
+
+
 def test_a_wrong_iteration_is_said_before_anything_runs(bundled, asked):
     with pytest.raises(StudyError, match=r"unknown iteration '2026\.9'"):
         publish_all(bundled, iteration="2026.9")

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench import reports
-from workbench.errors import ReportError, WorkbenchError
+from workbench.errors import ReportError, StudyError, WorkbenchError
 from workbench.parameters import find_template, templates_folder
 from workbench.readings import chosen_iteration
 from workbench.reports import Published, PublishedVerdict
 from workbench.specification import StudySpec, read_study
 
+OPTIONAL = ("iteration_plan", "indicator_review")  # what they ask may have no answer in the data
 Begun = Callable[[str, int, int], None]
 
 
@@ -52,7 +53,8 @@ def publish_all(
 
     `iteration` is the one to report on; `output`, `as_of` and `record` are those of
     `reports.publish`; `begun` is called with the template's name, and how many of all are done. A
-    template that fails leaves the others alone. Raises StudyError for a wrong study or iteration.
+    template that fails leaves the others alone; a plan or a review of indicators that the data cannot
+    answer is left out. Raises StudyError for a wrong study or iteration.
     """
     spec = read_study(Path(study_path))
     if iteration:
@@ -75,7 +77,8 @@ def publish_all(
                 parameters=parameters,
             )
         except WorkbenchError as error:
-            failed[name] = str(error)
+            asks_too_much = isinstance(error, StudyError) and name in OPTIONAL
+            (left_out if asks_too_much else failed)[name] = str(error)
     return Edition(published, left_out, failed)
 
 
