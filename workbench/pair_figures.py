@@ -140,7 +140,7 @@ def _series(axes: Axes, seen: PairView, farthest: int | None, unit: float) -> st
         axes.plot([x, x + 0.05 * unit], [y, y], **look)
         axes.plot([x + 0.025 * unit], [y], color=colour, marker=marker, markersize=4.5)
         write(axes, x + 0.062 * unit, y, words, longest=60)
-    _periods(pane, list(frame["period"]), 7 if wide else 4)
+    _periods(pane, list(frame["period"])[: len(frame) - setting.lag], 7 if wide else 4)
     return (
         f"{title} of {setting.leading}, {upside}drawn {moved}, over {setting.lagging}, both in "
         "standard deviations."
@@ -208,14 +208,10 @@ def _curve(axes: Axes, curve: LagCurve, top: float, bottom: float, here: int | N
 
 
 def _periods(pane: Pane, names: list[str], most: int) -> None:
-    """Name some periods under a series, so that no two names meet."""
+    """Name some periods under a series: none beyond its ends, and no two that meet."""
     step = max(1, math.ceil(len(names) / most))
-    ticks = list(range(0, len(names), step))
-    pane.scale_across(ticks, ["" for _ in ticks])
-    for tick in ticks:
-        x, _ = pane.at(tick, pane.up[0])
-        ends = "left" if tick == 0 else "right" if x > pane.right - 0.03 else "center"
-        write(pane.axes, x, pane.bottom + 0.85, names[tick], ha=ends, colour=QUIET)
+    ticks = range(step // 2, len(names), step)
+    pane.scale_across(ticks, [names[tick] for tick in ticks])
 
 
 def _in_words(curve: LagCurve) -> str:
