@@ -13,7 +13,7 @@ from workbench.backlog import Backlog, Candidate, Cost, guessing, rank
 from workbench.guardrails import GuardrailResult
 from workbench.proportions import Counts, compare
 from workbench.scores import Range
-from workbench.verdicts import Evaluation
+from workbench.verdicts import Check, Evaluation
 
 FIVE = Range(low=5, high=5)
 
@@ -57,6 +57,16 @@ def test_a_test_that_was_looked_at_early_runs_on():
     assert found.kind == "wait"
     assert "run on, until about 9 March 2026, and decide nothing" in found.sentence
     assert found.sentence.endswith("10 of 120 planned customers per cohort are through.")
+
+
+def test_time_alone_mends_a_test_in_which_everybody_is_pending():
+    broken = results.evaluation("invalid")
+    pending = Check("pending", "invalid", "Every customer is still pending; look again later.", 9)
+    found = advise([replace(broken, checks=(pending,))], backlog(candidate()))
+    assert found.kind == "wait"
+    assert found.sentence.endswith("run on: every customer is still pending.")
+    both = replace(broken, checks=(*broken.checks, pending))
+    assert advise([both], backlog()).kind == "mend"
 
 
 def test_a_guardrail_at_risk_is_decided_on():

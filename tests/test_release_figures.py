@@ -114,6 +114,8 @@ def test_a_metric_that_nobody_closed_has_no_figure():
     frame = metrics()
     frame.loc[frame["step"] == "imported", ["closed", "rate", "low", "high"]] = [0, *[math.nan] * 3]
     assert len(release_curves.learning_figures(frame)) == 2
+    frame["closed"] = 0
+    assert "Nobody's window is over yet" in repr(release_curves.learning_figures(frame))
 
 
 def test_as_many_iterations_are_named_as_have_room():

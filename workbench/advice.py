@@ -55,15 +55,19 @@ def advise(evaluations: Sequence[Evaluation], backlog: Backlog) -> Advice:
 
 
 def _mend(found: Evaluation) -> Advice | None:
-    if found.verdict is not Verdict.INVALID:
+    broken = [each for each in found.checks if each.level == "invalid"]
+    if found.verdict is not Verdict.INVALID or _only_pending(found):
         return None
-    reason = next((each.sentence for each in found.checks if each.level == "invalid"), "")
+    reason = next((each.sentence for each in broken), "")
     said = f"First mend {_test(found)}, which is invalid: {_inside(reason)}"
     return Advice("mend", found.hypothesis.name, said)
 
 
 def _wait(found: Evaluation) -> Advice | None:
     progress = found.progress
+    if _only_pending(found):
+        said = f"First let {_test(found)} run on: every customer is still pending."
+        return Advice("wait", found.hypothesis.name, said)
     open_end = found.verdict is Verdict.INCONCLUSIVE and found.decided is None
     if not open_end or not (progress.early or not progress.final):
         return None
@@ -76,6 +80,12 @@ def _wait(found: Evaluation) -> Advice | None:
         "customers per cohort are through."
     )
     return Advice("wait", found.hypothesis.name, said)
+
+
+def _only_pending(found: Evaluation) -> bool:
+    """Say whether time alone is what the comparison lacks."""
+    broken = [each.name for each in found.checks if each.level == "invalid"]
+    return found.verdict is Verdict.INVALID and broken == ["pending"]
 
 
 def _decide(found: Evaluation) -> Advice | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from workbench.release_rows import Row
 
 NOBODY = "No customer met the trigger in these iterations."
+OPEN = "Nobody's window is over yet, so there is no rate to draw."
 LONGEST = 14  # letters of an iteration's name under a figure
 LETTERS = 56  # that have room beside each other there
 CURVES: tuple[tuple[str, Any], ...] = (
@@ -73,7 +74,7 @@ def learning_figures(frame: pd.DataFrame) -> Charts:
                 cohorts.setdefault(cohort, []).append(each)
         if any(each["closed"] for shown in cohorts.values() for each in shown):
             charts.append(_Rates(step, cohorts, iterations, end).chart())
-    return Charts(tuple(charts), NOBODY)
+    return Charts(tuple(charts), OPEN if rows else NOBODY)
 
 
 def retention_figure(found: pd.DataFrame | Sentences) -> Charts:
