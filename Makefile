@@ -28,7 +28,8 @@ report: $(READY) ## publish the reports of the bundled study (another one: STUDY
 
 test: $(READY) $(SPARK) ## run every test
 	$(BIN)/python -m pytest --nbval-lax -p no:cacheprovider templates notebooks
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(if $(ARGS),0,90) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+	  --cov --cov-report=term --cov-fail-under=$(if $(ARGS),0,90) $(ARGS)
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/tour.ipynb $(ARGS)

@@ -137,12 +137,8 @@ def test_the_verdict_is_met_first(page):
     first = page.locator("main h2").first
     assert first.inner_text() == "Verdict"
     badge = page.locator("article .wb-badge").first
-    assert badge.inner_text().split()[-1].lower() in {
-        "supported",
-        "refuted",
-        "inconclusive",
-        "invalid",
-    }
+    words = badge.inner_text().lower().replace(":", "").replace(",", "").split()
+    assert {"supported", "refuted", "inconclusive", "invalid"} & {*words[:2]}
     assert badge.bounding_box()["y"] < 500
 
 
