@@ -59,6 +59,13 @@ def test_map_names_every_module():
     assert sorted(FLOORS) == MODULES
 
 
+def test_every_module_has_a_theme():
+    picture = (ROOT / "docs" / "modules.md").read_text(encoding="utf-8")
+    themes = picture.partition("## By theme")[2].partition("## By floor")[0]
+    named = re.findall(r"`(\w+)`", themes)
+    assert sorted(set(named)) == sorted({*MODULES} - {"errors"})
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_come_from_lower_floors(module):
     named = {name.removeprefix("workbench.") for name in imports(module)}
