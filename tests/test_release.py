@@ -10,7 +10,7 @@ import pytest
 
 from workbench import boards, release, release_curves, release_flow, release_tables
 from workbench.displays import Sentences
-from workbench.errors import DataError
+from workbench.errors import DataError, StudyError
 from workbench.readings import RESULT
 from workbench.release import Release
 
@@ -154,3 +154,13 @@ def test_counts_alone_can_be_drawn_and_finished(counted):
     content = counted.finish().content
     assert (content["strategy"], content["feedback"], content["retention"]) == ([], {}, [])
     assert [each["verdict"] for each in content["evaluations"]] == ["refuted"]
+
+
+def test_what_is_wrong_with_feedback_is_said_before_a_look_is_recorded(bundled, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(bundled.parent, folder, ignore=shutil.ignore_patterns("reports", "ledger.db*"))
+    path = folder / "study.yaml"
+    path.write_text(path.read_text("utf-8").replace("[F-01, ", "[F-99, ", 1), "utf-8")
+    with pytest.raises(StudyError, match="unknown evidence 'F-99'"):
+        _ = release.begin(study=path, iteration="2026.1", record=True).evaluations
+    assert not (folder / "ledger.db").exists()

@@ -62,6 +62,7 @@ class Release:
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         """The hypotheses of this iteration; put on record if the reading wants that."""
+        _ = self.feedback, self.strategy  # what is wrong with them is said before anything is written
         return self.reading.evaluate()
 
     @cached_property
