@@ -62,7 +62,7 @@ class Release:
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         """The hypotheses of this iteration; put on record if the reading wants that."""
-        _ = self.feedback, self.strategy  # what is wrong with them is said before anything is written
+        _ = self.feedback, self.strategy  # bad ones raise before anything is recorded
         return self.reading.evaluate()
 
     @cached_property
