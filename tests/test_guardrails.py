@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small_study import claim
 
 from workbench.analyses import Sample
 from workbench.anytime import Outcomes, evalues
@@ -17,18 +18,8 @@ MARGIN = 0.1
 
 
 def hypothesis(**changed) -> Hypothesis:
-    given = {
-        "name": "preview-helps",
-        "statement": "It helps.",
-        "metric": "imported",
-        "iteration": "1",
-        "control": {"variant": "blank"},
-        "treatment": {"variant": "preview"},
-        "alternative": "greater",
-        "minimum_effect": 0.05,
-        "guardrails": [{"metric": "paid", "margin": MARGIN}],
-    }
-    return Hypothesis.model_validate({**given, **changed})
+    guarded = claim(guardrails=[{"metric": "paid", "margin": MARGIN}], **changed)
+    return Hypothesis.model_validate(guarded)
 
 
 def test_a_fixed_claim_tests_a_loss_of_the_margin():
@@ -41,13 +32,13 @@ def test_a_fixed_claim_tests_a_loss_of_the_margin():
 
 def test_planned_looks_ask_more_of_a_guardrail_while_they_last():
     """At the first of several looks little alpha is spent; at a single last one all of it."""
-    claim = hypothesis(analysis="sequential", looks=3, planned_customers=300)
+    tested = hypothesis(analysis="sequential", looks=3, planned_customers=300)
     sample = Sample(*PAIR, complete=False)
-    (early,) = guardrails(claim, {"paid": PAIR}, sample)
+    (early,) = guardrails(tested, {"paid": PAIR}, sample)
     (fixed,) = guardrails(hypothesis(), {"paid": PAIR})
     assert fixed.held
     assert not early.held
-    (last,) = guardrails(claim, {"paid": PAIR}, Sample(*PAIR, complete=True))
+    (last,) = guardrails(tested, {"paid": PAIR}, Sample(*PAIR, complete=True))
     assert last.held
     assert sum(each.total for each in PAIR) <= EXACT  # both exact: the same numbers
     assert last.comparison.pvalue == pytest.approx(fixed.comparison.pvalue, abs=1e-9)
@@ -57,9 +48,9 @@ def test_any_time_takes_the_guardrails_own_order_of_entry():
     rng = np.random.default_rng(1)
     control, treatment = rng.random(200) < 0.5, rng.random(200) < 0.6
     pair = Counts(int(control.sum()), 200), Counts(int(treatment.sum()), 200)
-    claim = hypothesis(analysis="anytime")
+    tested = hypothesis(analysis="anytime")
     orders = {"paid": Outcomes(control, treatment)}
-    (found,) = guardrails(claim, {"paid": pair}, Sample(*pair), orders)
+    (found,) = guardrails(tested, {"paid": pair}, Sample(*pair), orders)
     path = evalues(
         control[None, :], treatment[None, :], alternative="greater", null_effect=-MARGIN
     )[0]

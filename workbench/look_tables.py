@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 STREAM = (
     "A discovery is a success that still counts among all final verdicts of the study: each p-value is "
     "held against a level that the verdicts before it leave, so that at most 5% of the discoveries "
-    "are false on average (online false discovery rate). Later verdicts never change earlier ones."
+    "are false on average (online false discovery rate). Later verdicts never change earlier ones. "
+    "The p-value here is that of the claim and its guardrails together, the largest of theirs."
 )
 OPINION = (
     "A second opinion, which decides nothing: both rates start from a prior that takes every rate for "
