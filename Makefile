@@ -57,7 +57,7 @@ lock: ## pin the newest versions that pyproject.toml allows: ARGS=--upgrade
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && \
 	  .venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv; }
 	$(COMPILE) pyproject.toml --extra lab --extra postgres --group test --output-file requirements.lock
-	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'])" \
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'], sep='\n')" \
 	  | $(COMPILE) - --constraints requirements.lock --output-file requirements-spark.lock
 	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
 

@@ -6,12 +6,14 @@ WORKBENCH_EXAMPLES=2000 draws that many logs for each test.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from importlib.util import find_spec
 from shutil import which
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import narwhals as nw
@@ -24,11 +26,13 @@ from hypothesis import strategies as st
 from logs import BASE, NOISE, Case, cases
 from reference import HOUR, Period, Plan, Row, Stage
 
+from workbench import numbering, rows
+from workbench.deviations import count_next
 from workbench.events import EventLog
 from workbench.flow import Flow, Step
 from workbench.iterations import Span
 from workbench.journeys import Journeys
-from workbench.learning import count_both, count_next, count_steps, learning_table
+from workbench.learning import count_both, count_steps, learning_table
 from workbench.paths import Paths, trace
 
 EXAMPLES = int(os.environ.get("WORKBENCH_EXAMPLES", "100"))
@@ -153,6 +157,11 @@ def equal(found: list[Row], wanted: list[Row]) -> bool:
     return len(found) == len(wanted) and all(map(reference.same, found, wanted))
 
 
+def kinds(found: dict[str, list[Row]]) -> list[str]:
+    """Put what deviated customers did into an order of its own."""
+    return sorted(str(each) for rows in found.values() for each in rows)
+
+
 def without_table(case: Case) -> Case:
     kinds = {column: kind for column, kind in case.groupings.items() if column != "size"}
     return replace(
@@ -193,7 +202,7 @@ def test_deviated_customers_went_where_the_reference_says(case, data):
     paths, log = traced(case, in_polars)
     found = {
         (row["iteration"], row["event"] or reference.NOTHING): row["customers"]
-        for row in count_next(paths, log, step)
+        for row in count_next(paths, log, [step])[step]
     }
     wanted = reference.deviations(followed(case), case.plan, case.periods, step, case.until)
     assert found == wanted
@@ -202,9 +211,8 @@ def test_deviated_customers_went_where_the_reference_says(case, data):
 @random_logs
 @given(cases())
 def test_crossovers_duplicates_and_ties_are_counted(case):
-    frame = traced(case, in_polars)[0].crossovers
-    counts = frame.group_by("span").agg(nw.len()).collect().rows()
-    found = {case.periods[span].name: crossovers for span, crossovers in counts}
+    crossovers = Counter(traced(case, in_polars)[0].crossovers.span.tolist())
+    found = {case.periods[span].name: customers for span, customers in crossovers.items()}
     assert found == reference.crossovers(followed(case))
     log, flow = EventLog(in_polars()(case.rows), time="at"), flow_of(case)
     spans = tuple(Span(each.name, each.start, each.end) for each in case.periods)
@@ -297,6 +305,24 @@ def test_facts_only_grow_with_as_of(case, hours):
         limited = flow_of(case).window_of(row["step"]) is not None
         for name in ["entered", "aligned", "converted", "closed", *["deviated"] * limited]:
             assert later[key][name] >= row[name]
+
+
+@random_logs
+@given(cases(), st.integers(1, 4), st.integers(1, 3), st.data())
+def test_dividing_customers_never_matters(case, size, at_once, data):
+    """As if memory held a handful of rows, and ids were too far apart to be numbers themselves."""
+    step = data.draw(st.sampled_from(case.plan.steps)).name
+    paths, log = traced(case, in_polars)
+    with (
+        patch.object(rows, "ROWS", size),
+        patch.object(rows, "SHARES", at_once),
+        patch.object(numbering, "FEW", 0),
+        patch.object(numbering, "CLOSE", 0),
+    ):
+        assert equal(counted_fast(case), expected(case))
+        again, same_log = traced(case, in_polars)
+        assert again.numbering.lowest is None
+        assert kinds(count_next(again, same_log, [step])) == kinds(count_next(paths, log, [step]))
 
 
 @few_random_logs

@@ -3,70 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import timedelta
 
-import narwhals as nw
+import numpy as np
 
-from workbench.engines import Frame, keep
-from workbench.flow import Flow, Step
-from workbench.rows import ENTRANT, ahead, among, no_later, shared, take, unused
+from workbench.flow import Flow
+from workbench.keys import Ints, Share, Taken
 
-
-@dataclass(frozen=True)
-class Adoption:
-    """Who met the trigger again after the need was met, and who of them returned to the solution.
-
-    `opportunities` has customer, entered, cohort, and before: when the trigger was met again;
-    `returns` has these and at: when the first step was taken after it.
-    """
-
-    opportunities: Frame
-    returns: Frame
+MICROSECOND = timedelta(microseconds=1)
 
 
-def follow_return(met: Frame, units: Frame, flow: Flow) -> Adoption:
-    """Follow those whose need was met to the next trigger, and from there to the first step.
+def codes_of(flow: Flow, names: Sequence[str]) -> list[int]:
+    """Give the codes of events: their places among the flow's events."""
+    return [flow.every_event.index(name) for name in names]
+
+
+def within(since: Ints, limit: timedelta | None, last: Ints) -> Ints:
+    """Give the last key within a limit, inclusive, and never after a customer's last one."""
+    if limit is None:
+        return last
+    until: Ints = np.minimum(last, np.minimum(since, last) + limit // MICROSECOND)
+    return until
+
+
+def follow_return(met: Ints, share: Share, flow: Flow, last: Ints) -> tuple[Ints, Ints]:
+    """Give when those whose need was met met the trigger again, and when they then took the first step.
 
     Where the trigger itself meets the need, an opportunity cannot be told from its being taken:
     everybody has one from then on, and the next trigger takes it.
     """
-    at, before = nw.col("at"), nw.col("before")
-    later = units.filter(among(flow, flow.trigger)).join(unused(met, flow), on="customer")
-    later = later.filter(at > before)
-    limit = flow.return_limit
+    triggers, later = codes_of(flow, flow.trigger), np.minimum(met, last) + 1
     if flow.trigger_meets_need:
-        opportunities = unused(met, flow).select(*ENTRANT, "before")
-        rows = later.filter(no_later(at, "before", limit))
-    else:
-        state = keep(take(later, flow, flow.trigger).rename({"at": "before"}))
-        opportunities = state.select(*ENTRANT, "before")
-        state = state.select(*ENTRANT, "before", *shared(flow).values())
-        rows = ahead(units, state, flow, flow.steps[0].events)
-        rows = rows.filter(no_later(at, "before", limit))
-    returns = rows.group_by(*ENTRANT, "before").agg(at.min())
-    return Adoption(opportunities, keep(returns))
+        return met, share.first(triggers, later, within(met, flow.return_limit, last)).key
+    again = share.first(triggers, later, last)
+    used = {code: np.where(again.serves(code), again.row + 1, 0) for code in triggers}
+    steps = codes_of(flow, flow.steps[0].events)
+    until = within(again.key, flow.return_limit, last)
+    return again.key, share.first(steps, again.key, until, used).key
 
 
 def follow_outcome(
-    start: Frame, units: Frame, taken: Sequence[Frame], flow: Flow, outcome: Step
-) -> Frame:
-    """Give the entrants whose outcome came in time, with `at`: when its first row came.
+    entered: Ints, share: Share, served: Sequence[Taken], flow: Flow, last: Ints
+) -> Ints:
+    """Give the key of each entry's outcome, the first in time that is not among `served`.
 
-    A row that served the trigger or a step, of which `taken` tells customer, entered, at and code,
-    is no outcome.
+    `served` are the rows of the trigger and the steps, in the flow's order.
     """
-    at = nw.col("at")
-    entrants = start.select(*ENTRANT)
-    rows = (
-        units.filter(among(flow, outcome.events))
-        .join(entrants, on="customer")
-        .filter(at >= nw.col("entered"), no_later(at, "entered", flow.outcome_window))
-    )
-    if taken:
-        keys = ["customer", "entered", "at", "code"]
-        frames = [frame.select(*keys) for frame in taken]
-        served = nw.concat(frames).group_by(*keys).agg(nw.len().alias("served"))
-        rows = rows.join(served, on=keys, how="left").filter(
-            nw.col("spare") > nw.col("served").fill_null(0)
-        )
-    return keep(rows.group_by(*ENTRANT).agg(at.min()))
+    codes = codes_of(flow, flow.outcome.events if flow.outcome else ())
+    used = {}
+    for code in codes:
+        row = np.searchsorted(share.of(code), entered)
+        for each in served:
+            row += each.serves(code) & (each.row == row)
+        used[code] = row
+    return share.first(codes, entered, within(entered, flow.outcome_window, last), used).key

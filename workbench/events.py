@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 from pydantic import field_validator
 
-from workbench.engines import AT, FILE, Frame, collect, instants, lazy
+from workbench.engines import AT, FILE, Frame, collect, ends, in_order, instants, lazy
 from workbench.errors import DataError, unknown_name
 from workbench.iterations import from_instant
+from workbench.numbering import Numbering
 from workbench.specs import Name, Spec
 
 
@@ -41,11 +42,16 @@ class EventsSource(Spec):
 
 @dataclass(frozen=True)
 class Facts:
-    """How many rows a log has, and its oldest and newest time in microseconds since 1970."""
+    """How many rows a log has, its oldest and newest time in microseconds since 1970.
+
+    Of ids that are whole numbers also the lowest and the highest.
+    """
 
     rows: int
     oldest: int
     newest: int
+    lowest: int | None = None
+    highest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,22 +101,19 @@ class EventLog:
 
     def rows(self, *columns: str) -> Frame:
         """Give `customer`, `event` and `at` (microseconds since 1970, UTC), with more `columns`."""
-        return self._timed.select(
+        return self._of(self._timed, columns)
+
+    def distinct_rows(self, *columns: str) -> Frame:
+        """Give what `rows` does, of rows that are equal in every column only one."""
+        every = [column for column in self.columns if column != FILE]
+        return self._of(self._timed.unique([*every, AT]), columns)
+
+    def _of(self, frame: Frame, columns: Sequence[str]) -> Frame:
+        return frame.select(
             nw.col(self.customer).alias("customer"),
             nw.col(self.event).alias("event"),
             nw.col(AT).alias("at"),
             *(nw.col(column).alias(f"by {column}") for column in columns),
-        )
-
-    def units(self, events: Sequence[str], until: int) -> Frame:
-        """Give `customer`, `event`, `at`, and `spare`: how many distinct rows are alike in these."""
-        rows = self._timed.filter(nw.col(self.event).is_in(events), nw.col(AT) <= until)
-        columns = [column for column in self.columns if column != FILE]
-        alike = [nw.col(self.customer).alias("customer"), nw.col(self.event).alias("event")]
-        return (
-            rows.unique([*columns, AT])
-            .group_by(*alike, nw.col(AT).alias("at"))
-            .agg(nw.len().alias("spare"))
         )
 
     @cached_property
@@ -119,29 +122,34 @@ class EventLog:
 
     @cached_property
     def facts(self) -> Facts:
-        """Count rows and nulls in one pass; raise DataError for what nothing could use."""
-        rows = self.rows()
-        found = collect(
-            rows.select(
-                nw.len().alias("rows"),
-                nw.col("customer").is_null().cast(nw.Int64).sum().alias(f"no {self.customer}"),
-                nw.col("at").is_null().cast(nw.Int64).sum().alias(f"no {self.time}"),
-                nw.col("at").min().alias("oldest"),
-                nw.col("at").max().alias("newest"),
-            )
-        )[0]
+        """Count rows and nulls, and find the ends; raise DataError for what nothing could use."""
+        known = {self.customer: self.customer, AT: self.time}
+        counts = [nw.col(column).count().alias(column) for column in known]
+        found = collect(self._timed.select(nw.len().alias("rows"), *counts))[0]
         if not found["rows"]:
             where = f" where {dict(self.where)}" if self.where else ""
             msg = f"{self.name} has no rows{where}; an empty log has nobody to learn from"
             raise DataError(msg)
-        for column in (self.customer, self.time):
-            if missing := int(found[f"no {column}"]):
+        for column, name in known.items():
+            if missing := int(found["rows"]) - int(found[column]):
                 msg = (
-                    f"{self.name}: {missing} of {found['rows']} rows have no {column}; "
+                    f"{self.name}: {missing} of {found['rows']} rows have no {name}; "
                     "fill it in, or leave those rows out"
                 )
                 raise DataError(msg)
-        return Facts(*(int(found[each]) for each in ("rows", "oldest", "newest")))
+        kinds = self.source.collect_schema()
+        whole = kinds[self.customer].is_integer()
+        return Facts(
+            int(found["rows"]),
+            *ends(self._timed, AT, self.time if in_order(kinds[self.time], self.timezone) else AT),
+            *(ends(self._timed, self.customer, self.customer) if whole else ()),
+        )
+
+    @cached_property
+    def numbering(self) -> Numbering:
+        """The customers by number."""
+        facts = self.facts
+        return Numbering.of(self.rows(), facts.rows, facts.lowest, facts.highest)
 
     @cached_property
     def names(self) -> Mapping[str, int]:

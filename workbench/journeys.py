@@ -11,12 +11,13 @@ from typing import Any
 import narwhals as nw
 
 from workbench.cohorts import GroupingKind
+from workbench.deviations import count_next
 from workbench.engines import FILE, Frame, collect
 from workbench.errors import DataError, unknown_name
 from workbench.events import EventLog
 from workbench.flow import Flow
 from workbench.iterations import Span, from_instant, to_instant
-from workbench.learning import count_next, count_steps
+from workbench.learning import count_steps
 from workbench.paths import Paths, trace
 from workbench.steps import StepCounts
 
@@ -92,16 +93,15 @@ class Journeys:
         return self._counts[key]
 
     def count_next(
-        self, step: str, by: Sequence[str] = (), moment: datetime | None = None
-    ) -> list[dict[str, Any]]:
-        """Count what those who deviated at a step did next."""
-        return count_next(self.paths(moment), self.log, step, by)
+        self, steps: Sequence[str], by: Sequence[str] = (), moment: datetime | None = None
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Count by step what those who deviated there did next."""
+        return count_next(self.paths(moment), self.log, steps, by)
 
     def crossovers(self, iteration: str, moment: datetime | None = None) -> int:
         """Count the customers left out of an iteration for two values of an experiment."""
         place = [span.name for span in self.spans].index(iteration)
-        frame = self.paths(moment).crossovers.filter(nw.col("span") == place)
-        return int(collect(frame.select(nw.len().alias("customers")))[0]["customers"])
+        return int((self.paths(moment).crossovers.span == place).sum())
 
     @cached_property
     def duplicates(self) -> Odd:

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import narwhals as nw
+import numpy as np
 
 from workbench.aggregates import OutcomesTable
 from workbench.cohorts import MISSING
@@ -41,29 +42,27 @@ def entries(
 def _of_journeys(
     journeys: Journeys, wanted: Sequence[str], timezone: str, at: datetime | None
 ) -> dict[str, list[Entry]]:
-    by = list(journeys.groupings)
-    paths, steps = journeys.paths(at), journeys.flow.names
-    zone = ZoneInfo(timezone)
-    reached = [
-        {(row["customer"], row["entered"]) for row in _of(paths.stages[place + 1], wanted)}
-        for place in range(len(steps))
-    ]
+    paths, steps, zone = journeys.paths(at), journeys.flow.names, ZoneInfo(timezone)
+    entries, names = paths.entries, paths.numbering.known(wanted)
+    metrics = [paths.metric(step) for step in steps]
     found: dict[str, list[Entry]] = {name: [] for name in _known(journeys, wanted)}
-    for row in sorted(_of(paths.stage(0, by), wanted), key=lambda each: each["entered"]):
-        key = (row["customer"], row["entered"])
+    for place in np.flatnonzero(np.isin(entries.customer, list(names))):
         done, there = {}, True
-        for step, those in zip(steps, reached, strict=True):
-            missed = "deviated" if row["closed"] else "pending"
-            done[step] = "aligned" if key in those else missed if there else NOT_ENTERED
-            there = key in those
+        for step, metric in zip(steps, metrics, strict=True):
+            missed = "deviated" if metric.closed[place] else "pending"
+            reached = bool(metric.reached[place])
+            done[step] = "aligned" if reached else missed if there else NOT_ENTERED
+            there = reached
         entry = Entry(
-            customer=row["customer"],
-            iteration=paths.spans[row["span"]].name,
-            entered=from_instant(row["entered"]).astimezone(zone).date(),
+            customer=names[int(entries.customer[place])],
+            iteration=paths.spans[entries.span[place]].name,
+            entered=from_instant(int(entries.entered[place])).astimezone(zone).date(),
             done=done,
-            levels={column: row[f"by {column}"] or MISSING for column in by},
+            levels={
+                column: paths.levels[column][each[place]] for column, each in entries.values.items()
+            },
         )
-        found[row["customer"]].append(entry)
+        found[entry.customer].append(entry)
     return found
 
 

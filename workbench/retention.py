@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import narwhals as nw
+import numpy as np
 import pandas as pd
 
-from workbench.engines import collect
+from workbench.flow import ADOPTION
 from workbench.paths import Paths
 
 DAY = 86_400_000_000
@@ -79,40 +79,25 @@ def _interval(staying: float, variance: float, z: float) -> tuple[float, float]:
 
 
 def count_followed(paths: Paths, by: Sequence[str] = ()) -> list[Followed]:
-    """Count, on the engine, on which day customers adopted, or how long they were followed.
+    """Count on which day customers adopted, or how long they were followed.
 
     Both in whole days: who returned within d days and was followed for d days adopted on day d.
     """
-    if paths.adoption is None:
+    flow, entries = paths.flow, paths.entries
+    if not flow.follows_return:
         return []
-    met, followed, waited = nw.col("at"), nw.col("followed"), nw.col("waited")
-    returns = paths.adoption.returns.select("customer", "entered", nw.col("at").alias("returned"))
-    frame = (
-        paths.stage(len(paths.stages) - 1, by)
-        .join(returns, on=["customer", "entered"], how="left")
-        .with_columns(
-            ((nw.lit(paths.as_of) - met) // DAY).alias("followed"),
-            ((nw.col("returned") - met + DAY - 1) // DAY).alias("waited"),
-        )
-    )
-    adopted = (waited <= followed).fill_null(value=False)
-    groups = ["span", *(f"by {column}" for column in by)]
-    counted = (
-        frame.with_columns(
-            adopted.cast(nw.Int64).alias("adopted"),
-            nw.when(adopted).then(waited).otherwise(followed).alias("days"),
-        )
-        .group_by(*groups, "adopted", "days")
-        .agg(nw.len().alias("customers"))
-    )
-    found: dict[tuple[Any, ...], tuple[Counter[int], Counter[int]]] = {}
-    for row in collect(counted):
-        tallies = found.setdefault(tuple(row[each] for each in groups), (Counter(), Counter()))
-        tallies[0 if row["adopted"] else 1][int(row["days"])] += row["customers"]
-    return [
-        Followed(paths.spans[key[0]].name, tuple(key[1:]), took, left)
-        for key, (took, left) in found.items()
-    ]
+    need, returned = entries.after[flow.need_met], entries.after[ADOPTION]
+    followed = (paths.as_of - entries.entered - need) // DAY
+    waited = (returned - need + DAY - 1) // DAY
+    adopted = (returned >= 0) & (waited <= followed)
+    days, cohorts = np.where(adopted, waited, followed), paths.by(by)
+    found = []
+    for place, (span, cohort) in enumerate(cohorts.labels):
+        here = (cohorts.number == place) & (need >= 0)
+        if here.any():
+            took, left = (Counter(days[here & those].tolist()) for those in (adopted, ~adopted))
+            found.append(Followed(paths.spans[span].name, cohort, took, left))
+    return found
 
 
 def retention_table(

@@ -1,135 +1,112 @@
-"""Rows of a flow: which row may serve which of its places, said once for every engine."""
+"""Rows of a flow, in memory: an engine filters, numbers and hands over, as whole numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
-from functools import reduce
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 import narwhals as nw
+import numpy as np
 
-from workbench.flow import Flow
+from workbench.cohorts import MISSING
+from workbench.engines import Frame, arrays, collect, distinct, keep, quotient
+from workbench.keys import NEVER, Scale, Share
 
-Frame = nw.LazyFrame[Any]
-
-MICROSECOND = timedelta(microseconds=1)
-ENTRANT = ("customer", "entered", "cohort")
-
-
-def triggers_at(start: Frame, units: Frame, flow: Flow) -> Frame:
-    """Give the rows of the entering triggers, before any row was used."""
-    triggers = units.filter(among(flow, flow.trigger)).join(unused(start, flow), on="customer")
-    return triggers.filter(nw.col("at") == nw.col("before"))
+ROWS = 1_000_000  # of a share, about
+SHARES = 25  # in memory at once
 
 
-def unused(state: Frame, flow: Flow) -> Frame:
-    """Begin anew from a stage: name its time `before`, and no row of that time used."""
-    none_used = [nw.lit(0).alias(used) for used in shared(flow).values()]
-    return state.select(*ENTRANT, nw.col("at").alias("before"), *none_used)
+def coded(frame: Frame, names: Sequence[str]) -> Frame:
+    """Replace `event` by `code`, its place among these names; rows of other events drop out."""
+    event, place = nw.col("event"), nw.lit(len(names))
+    for number, name in enumerate(names):
+        place = nw.when(event == name).then(nw.lit(number)).otherwise(place)
+    known = distinct(frame, "event").filter(event.is_in(names))
+    codes = keep(known.with_columns(place.cast(smallest(len(names))).alias("code")))
+    return frame.join(codes, on="event").drop("event")
 
 
-def ahead(units: Frame, state: Frame, flow: Flow, names: Sequence[str]) -> Frame:
-    """Give the rows of these names that may serve the next place: at or after the last, unused.
+@dataclass(frozen=True)
+class Coding:
+    """The levels of grouping columns, in order and with MISSING last, and tables of their places.
 
-    `state` has `before`, the last place's time, and for each shared event how many rows of that
-    time are used; `units` has `customer`, `at`, `code`, and where places share events `spare`, the
-    number of distinct rows alike in these.
+    In frames the column NAME is called `by NAME`.
     """
-    return (
-        units.filter(among(flow, names))
-        .join(state, on="customer")
-        .filter(
-            nw.col("at") >= nw.col("before"),
-            *(
-                (nw.col("code") != code)
-                | (nw.col("at") > nw.col("before"))
-                | (nw.col("spare") > nw.col(used))
-                for code, used in shared(flow).items()
-            ),
-        )
-    )
+
+    levels: Mapping[str, tuple[str, ...]]
+    tables: Mapping[str, Frame] = field(repr=False)
+
+    @classmethod
+    def of(cls, frame: Frame, columns: Sequence[str]) -> Coding:
+        """Find the levels of a frame's columns."""
+        levels, tables = {}, {}
+        for column in columns:
+            value = nw.col(f"by {column}")
+            known = distinct(frame.with_columns(value.cast(nw.String)), f"by {column}").filter(
+                ~value.is_null(), value != MISSING
+            )
+            table = keep(known.with_row_index("(place)", order_by=f"by {column}"))
+            rows = sorted(collect(table), key=itemgetter("(place)"))
+            levels[column] = (*(row[f"by {column}"] for row in rows), MISSING)
+            tables[column] = table
+        return cls(levels, tables)
+
+    def code(self, frame: Frame) -> Frame:
+        """Replace values by the places of their levels."""
+        for column, table in self.tables.items():
+            name, missing = f"by {column}", len(self.levels[column]) - 1
+            place = nw.col("(place)").fill_null(missing).cast(smallest(missing))
+            text = frame.with_columns(nw.col(name).cast(nw.String))
+            coded = text.join(table, on=name, how="left").with_columns(place.alias(name))
+            frame = coded.drop("(place)")
+        return frame
 
 
-def take(rows: Frame, flow: Flow, names: Sequence[str]) -> Frame:
-    """Take the earliest row; of several at that time the one that the place names first.
+def shares(
+    frame: Frame, *, customers: int, rows: int, codes: int, start: int, until: int
+) -> Iterator[list[Share]]:
+    """Bring rows into memory, by customer in shares, and a number of shares after the other.
 
-    Where events are shared, tell also its `code`, and how many rows of each were used then.
+    `frame` has `number` and `code`, from 0 to below `customers` and `codes`, `at` from `start` to
+    `until`, and for grouping columns `by NAME`; `rows` is how many there are, at the most. Shares
+    are so small that keys fit, and that one is a good morsel.
     """
-    at, alike = nw.col("at"), shared(flow)
-    codes = [flow.every_event.index(name) for name in names]
-    if not alike:
-        return rows.group_by(*ENTRANT).agg(at.min())
-    rank = either([(nw.col("code") == code, rank) for rank, code in enumerate(codes)])
-    taken = rows.group_by(*ENTRANT).agg(
-        (at * len(codes) + rank).min().alias("key"),
-        nw.col("before").max(),
-        *(nw.col(used).max() for used in alike.values()),
+    width = max(until - start, 0) + 1
+    count = max(-(-customers * width // NEVER), -(-rows // ROWS), 1)
+    size = -(-customers // count)
+    share, number = nw.col("share"), nw.col("number")
+    by = [name for name in frame.collect_schema().names() if name.startswith("by ")]
+    keyed = quotient(frame, "number", size, "share").select(
+        ((number - share * size) * width + (nw.col("at") - start)).alias("key"),
+        (share * codes + nw.col("code")).cast(smallest(count * codes)).alias("bin"),
+        *by,
+        *(["share"] if count > SHARES else []),
     )
-    rank = nw.col("rank")
-    taken = taken.with_columns(
-        (nw.col("key") // len(codes)).alias("at"), (nw.col("key") % len(codes)).alias("rank")
-    ).with_columns(
-        either([(rank == place, code) for place, code in enumerate(codes)]).alias("code")
-    )
-    still = at == nw.col("before")
-    counts = []
-    for code, used in alike.items():
-        count = nw.when(still).then(nw.col(used)).otherwise(nw.lit(0))
-        if code in codes:
-            now = rank == codes.index(code)
-            count = count + nw.when(now).then(nw.lit(1)).otherwise(nw.lit(0))
-        counts.append(count.alias(used))
-    return taken.with_columns(*counts).select(*ENTRANT, "at", "code", *alike.values())
+    if count > SHARES:
+        keyed = keep(keyed)
+    for first in range(0, count, SHARES):
+        some = keyed
+        if count > SHARES:
+            some = keyed.filter(share >= first, share < first + SHARES).drop("share")
+        found = arrays(some)
+        bins = found["bin"]
+        order = np.argsort(bins, kind="stable")
+        counts = [np.bincount(each, minlength=count * codes) for each in np.array_split(bins, 50)]
+        ends = np.concatenate([[0], np.cumsum(np.sum(counts, axis=0))])
+        values = {name.removeprefix("by "): found[name] for name in by}
+        yield [
+            Share(
+                Scale(size, place * size, start, width),
+                found["key"],
+                order,
+                ends[place * codes : (place + 1) * codes + 1],
+                values,
+            )
+            for place in range(first, min(first + SHARES, count))
+        ]
 
 
-def coded(rows: Frame, flow: Flow) -> Frame:
-    """Number the events by their place among the flow's events."""
-    code = either([(nw.col("event") == name, code) for code, name in enumerate(flow.every_event)])
-    return rows.with_columns(code.cast(nw.Int64).alias("code"))
-
-
-def among(flow: Flow, names: Sequence[str]) -> nw.Expr:
-    """Whether the row's event is one of these, by its number."""
-    return any_of(*(nw.col("code") == flow.every_event.index(name) for name in names))
-
-
-def named(events: Sequence[str]) -> nw.Expr:
-    """Whether the row's event is one of these; spelled out, since engines push that further down."""
-    return reduce(lambda one, other: one | other, [nw.col("event") == name for name in events])
-
-
-def shared(flow: Flow) -> dict[int, str]:
-    """Give the events that count for more than one place of the flow, by code."""
-    codes = map(flow.every_event.index, flow.shared_events)
-    return {code: f"used {code}" for code in codes}
-
-
-def no_later(at: nw.Expr, since: str, limit: timedelta | None) -> nw.Expr:
-    """Whether a time lies within a limit since an earlier one, inclusive; None is no limit."""
-    return at >= nw.col(since) if limit is None else at <= nw.col(since) + limit // MICROSECOND
-
-
-def over(since: str, limit: timedelta | None, as_of: int) -> nw.Expr:
-    """Whether a window is over by `as_of`; without a limit it always is."""
-    if limit is None:
-        return nw.lit(value=True)
-    return nw.col(since) + limit // MICROSECOND <= as_of
-
-
-def any_of(*conditions: nw.Expr) -> nw.Expr:
-    """Whether one of the conditions holds; an undefined one does not."""
-    if len(conditions) == 1:
-        return conditions[0]
-    known = [condition.fill_null(value=False) for condition in conditions]
-    return reduce(lambda one, other: one | other, known) if known else nw.lit(value=False)
-
-
-def either(values: Sequence[tuple[nw.Expr, int]]) -> nw.Expr:
-    """Give the value of the first condition that holds; the last one's value if none does."""
-    *others, last = values
-    return reduce(
-        lambda rest, each: nw.when(each[0]).then(nw.lit(each[1])).otherwise(rest),
-        reversed(others),
-        nw.lit(last[1]),
-    )
+def smallest(number: int) -> type[nw.Int8 | nw.Int16 | nw.Int32]:
+    """Give the smallest type of whole numbers, of those that all engines have, that holds this one."""
+    return nw.Int8 if number < 2**7 else nw.Int16 if number < 2**15 else nw.Int32

@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 from workbench import afterwards, comparisons, levels, outlook, planner, quality
 from workbench.backlog import Backlog
 from workbench.courses import Strategy
+from workbench.deviations import next_table
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.evaluations import Evaluator
 from workbench.indicator_quality import indicator_problems
 from workbench.indicators import Indicators
 from workbench.innovation import Innovation
 from workbench.iterations import in_zone, moment, select
-from workbench.learning import learning_table, next_table
+from workbench.learning import learning_table
 from workbench.quality import DataReport, Problem
 from workbench.specification import StudySpec, read_study
 from workbench.study_data import StudyData
@@ -120,7 +121,7 @@ class Study:
         journeys, at = self._data.journeys, self._moment(as_of)
         counted = {}
         if journeys is not None:
-            counted = {name: journeys.count_next(name, columns, at) for name in steps}
+            counted = journeys.count_next(steps, columns, at)
         return next_table(counted, columns, names)
 
     def evaluate(

@@ -1,0 +1,50 @@
+"""Numbering: ids of any kind become numbers in their order, and names find their way back."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from workbench.engines import collect, lazy
+from workbench.events import EventLog
+
+
+def log(ids):
+    rows = {"customer": ids, "event": "a", "time": "2026-01-05"}
+    return EventLog(pl.DataFrame(rows))
+
+
+def numbers(log, table):
+    found = collect(log.numbering.number(lazy(pl.DataFrame({"customer": table}))))
+    return {row["customer"]: row["number"] for row in found}
+
+
+def test_close_whole_numbers_are_their_own():
+    ours = log([1007, 1005, 1005, 1010])
+    assert (ours.numbering.lowest, ours.numbering.count) == (1005, 6)
+    assert numbers(ours, [1010, 1005]) == {1005: 0, 1010: 5}
+    assert numbers(ours, [1004, 1011, 1007]) == {1007: 2}  # nobody of the log
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (["b", "a", "b", "007"], {"007": 0, "a": 1, "b": 2}),
+        ([9 * 10**18, -5, 3], {-5: 0, 3: 1, 9 * 10**18: 2}),
+        ([0.5, -1.5], {-1.5: 0, 0.5: 1}),
+    ],
+)
+def test_other_ids_are_numbered_in_their_order(ids, expected):
+    ours = log(ids)
+    assert (ours.numbering.lowest, ours.numbering.count) == (None, len(set(ids)))
+    assert numbers(ours, [*ids]) == expected
+
+
+def test_ids_of_another_type_are_compared_as_text():
+    assert numbers(log([5, 6, 7]), ["7", "seven"]) == {"7": 2}
+    assert numbers(log(["7", "seven"]), [7, 8]) == {7: 0}
+
+
+def test_customers_are_found_by_name():
+    assert log([5, 6, 9]).numbering.known(["9", "5", "ten"]) == {0: "5", 4: "9"}
+    assert log(["x", "y"]).numbering.known(["y"]) == {1: "y"}

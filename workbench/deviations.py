@@ -1,0 +1,139 @@
+"""Deviations: where customers went instead of the next step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from workbench.events import EventLog
+from workbench.keys import Ints
+from workbench.paths import Paths
+from workbench.rows import Coding, shares
+
+NOTHING = "(nothing)"
+
+
+def count_next(
+    paths: Paths, log: EventLog, steps: Sequence[str], by: Sequence[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """Count by step what customers who deviated there did next: iteration, cohort, event, customers.
+
+    The next event is the first one, of any name, strictly later than the last step they reached;
+    None if they did nothing more by `as_of`. The step itself, taken after the window, is named so.
+    """
+    left = {step: _left(paths, step) for step in steps}
+    coding = Coding.of(log.rows(log.event), [log.event])
+    *names, _ = coding.levels[log.event]
+    found = _next(paths, log, coding, left)
+    cohorts = paths.by(by)
+    counted = {}
+    for step in steps:
+        late = {name: f"{name} (too late)" for name in paths.flow.step(step).events}
+        deviated = left[step] >= 0
+        kinds = cohorts.number[deviated] * (len(names) + 1) + found[step][deviated]
+        counted[step] = [
+            {
+                "iteration": paths.spans[span].name,
+                "cohort": cohort,
+                "event": late.get(name, name),
+                "customers": int(customers),
+            }
+            for kind, customers in zip(*np.unique(kinds, return_counts=True), strict=True)
+            for span, cohort in [cohorts.labels[kind // (len(names) + 1)]]
+            for name in [(*names, None)[kind % (len(names) + 1)]]
+        ]
+    return counted
+
+
+def _left(paths: Paths, step: str) -> Ints:
+    """Give the time of the last step of those who deviated at this one; -1 for everybody else."""
+    place = paths.flow.names.index(step)
+    entries, missed = paths.entries, paths.metric(step)
+    before = entries.after[paths.flow.names[place - 1]] if place else np.zeros_like(missed.took)
+    deviated = (before >= 0) & ~missed.reached & missed.closed
+    return np.where(deviated, entries.entered + before, -1)
+
+
+def _next(paths: Paths, log: EventLog, coding: Coding, left: Mapping[str, Ints]) -> dict[str, Ints]:
+    """Give for each step the place of the next event's name, or the one after the last for nothing."""
+    customer, numbering = paths.entries.customer, paths.numbering
+    nothing = len(coding.levels[log.event]) - 1
+    found = {step: np.full(len(customer), nothing) for step in left}
+    start = min(
+        (int(each[each >= 0].min()) for each in left.values() if (each >= 0).any()), default=None
+    )
+    if start is None:
+        return found
+    followed = np.zeros(numbering.count, dtype=bool)
+    for each in left.values():
+        followed[customer[each >= 0]] = True
+    rows = coding.code(log.rows(log.event).drop("event")).rename({f"by {log.event}": "code"})
+    rows = rows.filter(nw.col("at") > start, nw.col("at") <= paths.as_of, nw.col("code") < nothing)
+    for share in chain.from_iterable(
+        shares(
+            numbering.number(rows),
+            customers=numbering.count,
+            rows=log.facts.rows,
+            codes=nothing,
+            start=start,
+            until=paths.as_of,
+        )
+    ):
+        scale = share.scale
+        keys, _ = share.rows(nothing)
+        code = np.repeat(np.arange(nothing), np.diff(share.ends))
+        those = np.flatnonzero(followed[scale.places(keys) + scale.lowest])
+        those = those[np.lexsort((code[those], keys[those]))]
+        keys, code = keys[those], code[those]
+        for step, times in left.items():
+            who = np.flatnonzero(scale.holds(customer) & (times >= 0))
+            place = np.searchsorted(keys, scale.keys(customer[who], times[who] + 1))
+            some = np.flatnonzero(place < len(keys))
+            some = some[keys[place[some]] <= scale.ends(customer[who[some]])]
+            found[step][who[some]] = code[place[some]]
+    return found
+
+
+def next_table(
+    counted: Mapping[str, Iterable[Mapping[str, Any]]], by: Sequence[str], iterations: Sequence[str]
+) -> pd.DataFrame:
+    """Lay out what deviated customers did next, by step; the most frequent first."""
+    rows = [
+        {**row, "step": step, "event": row["event"] or NOTHING}
+        for step, found in counted.items()
+        for row in found
+        if row["iteration"] in iterations
+    ]
+    totals: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        totals[row["iteration"], row["cohort"], row["step"]] += row["customers"]
+    steps = list(counted)
+    rows.sort(
+        key=lambda row: (
+            iterations.index(row["iteration"]),
+            row["cohort"],
+            steps.index(row["step"]),
+            -row["customers"],
+            row["event"],
+        )
+    )
+    return pd.DataFrame(
+        [
+            {
+                "iteration": row["iteration"],
+                **dict(zip(by, row["cohort"], strict=True)),
+                "step": row["step"],
+                "next_event": row["event"],
+                "customers": row["customers"],
+                "share": row["customers"] / totals[row["iteration"], row["cohort"], row["step"]],
+            }
+            for row in rows
+        ],
+        columns=["iteration", *by, "step", "next_event", "customers", "share"],
+    )

@@ -1,0 +1,63 @@
+"""Numbering: customers as whole numbers from 0 on, in the order of their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import narwhals as nw
+
+from workbench.engines import Frame, collect, keep
+
+CLOSE = 8  # ids that leave out so many for each row are still their own numbers
+FEW = 1_000_000
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """The customers of a log by number.
+
+    Ids that are whole numbers and lie close together are their own numbers, less the lowest;
+    others are numbered by the engine. `count` is one more than the largest number.
+    """
+
+    count: int
+    lowest: int | None
+    ids: Frame = field(repr=False)
+
+    @classmethod
+    def of(cls, customers: Frame, rows: int, lowest: int | None, highest: int | None) -> Numbering:
+        """Number the column `customer` of a log, whose ids may be whole numbers between two ends."""
+        unique = customers.select("customer").unique()
+        if lowest is not None and highest is not None:
+            count = highest - lowest + 1
+            if count <= max(CLOSE * rows, FEW):
+                return cls(count, lowest, unique.with_columns(_less(lowest)))
+        ids = keep(unique.with_row_index("number", order_by="customer"))
+        count = collect(ids.select(nw.len().alias("customers")))[0]["customers"]
+        return cls(count, None, ids.with_columns(nw.col("number").cast(nw.Int64)))
+
+    def number(self, frame: Frame) -> Frame:
+        """Add `number` to a frame with a column `customer`; rows of customers unknown drop out.
+
+        Ids of another type than the log's are compared as text.
+        """
+        kind, own = (each.collect_schema()["customer"] for each in (frame, self.ids))
+        number = nw.col("number")
+        if self.lowest is not None and kind.is_integer():
+            return frame.with_columns(_less(self.lowest)).filter(number >= 0, number < self.count)
+        if kind == own:
+            return frame.join(self.ids, on="customer")
+        name = nw.col("customer").cast(nw.String).alias("(name)")
+        ids = self.ids.select(name, "number")
+        return frame.with_columns(name).join(ids, on="(name)").drop("(name)")
+
+    def known(self, names: Sequence[str]) -> dict[int, str]:
+        """Give the numbers of those of these customers, named by their ids as text, who are known."""
+        ids = self.ids.with_columns(nw.col("customer").cast(nw.String))
+        found = collect(ids.filter(nw.col("customer").is_in(names)))
+        return {int(row["number"]): row["customer"] for row in found}
+
+
+def _less(lowest: int) -> nw.Expr:
+    return (nw.col("customer").cast(nw.Int64) - lowest).alias("number")
