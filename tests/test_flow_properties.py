@@ -314,8 +314,8 @@ def test_dividing_customers_never_matters(case, size, at_once, data):
     step = data.draw(st.sampled_from(case.plan.steps)).name
     paths, log = traced(case, in_polars)
     with (
-        patch.object(rows, "ROWS", size),
-        patch.object(rows, "SHARES", at_once),
+        patch.object(rows, "SHARE", size),
+        patch.object(rows, "BATCH", size * at_once),
         patch.object(numbering, "FEW", 0),
         patch.object(numbering, "CLOSE", 0),
     ):

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 import narwhals as nw
-import numpy as np
 
 from workbench.cohorts import MISSING
 from workbench.engines import Frame, arrays, collect, distinct, keep, quotient
-from workbench.keys import NEVER, Scale, Share
+from workbench.keys import NEVER, Scale, Share, divide
 
-ROWS = 1_000_000  # of a share, about
-SHARES = 25  # in memory at once
+SHARE = 1_000_000  # rows that are followed at once, about
+BATCH = 25_000_000  # rows that are in memory at once, about
 
 
 def coded(frame: Frame, names: Sequence[str]) -> Frame:
@@ -66,45 +65,34 @@ class Coding:
 def shares(
     frame: Frame, *, customers: int, rows: int, codes: int, start: int, until: int
 ) -> Iterator[list[Share]]:
-    """Bring rows into memory, by customer in shares, and a number of shares after the other.
+    """Bring rows into memory, divided by customer, a number of shares after the other.
 
     `frame` has `number` and `code`, from 0 to below `customers` and `codes`, `at` from `start` to
     `until`, and for grouping columns `by NAME`; `rows` is how many there are, at the most. Shares
     are so small that keys fit, and that one is a good morsel.
     """
     width = max(until - start, 0) + 1
-    count = max(-(-customers * width // NEVER), -(-rows // ROWS), 1)
-    size = -(-customers // count)
-    share, number = nw.col("share"), nw.col("number")
-    by = [name for name in frame.collect_schema().names() if name.startswith("by ")]
-    keyed = quotient(frame, "number", size, "share").select(
-        ((number - share * size) * width + (nw.col("at") - start)).alias("key"),
-        (share * codes + nw.col("code")).cast(smallest(count * codes)).alias("bin"),
-        *by,
-        *(["share"] if count > SHARES else []),
+    size = max(min(customers // max(rows // SHARE, 1), NEVER // width), 1)
+    scales = [Scale(size, lowest, start, width) for lowest in range(0, customers, size)]
+    at_once = max(len(scales) * BATCH // max(rows, BATCH), 1)
+    share, by = (
+        nw.col("share"),
+        [name for name in frame.collect_schema().names() if name[:3] == "by "],
     )
-    if count > SHARES:
-        keyed = keep(keyed)
-    for first in range(0, count, SHARES):
-        some = keyed
-        if count > SHARES:
-            some = keyed.filter(share >= first, share < first + SHARES).drop("share")
-        found = arrays(some)
-        bins = found["bin"]
-        order = np.argsort(bins, kind="stable")
-        counts = [np.bincount(each, minlength=count * codes) for each in np.array_split(bins, 50)]
-        ends = np.concatenate([[0], np.cumsum(np.sum(counts, axis=0))])
-        values = {name.removeprefix("by "): found[name] for name in by}
-        yield [
-            Share(
-                Scale(size, place * size, start, width),
-                found["key"],
-                order,
-                ends[place * codes : (place + 1) * codes + 1],
-                values,
-            )
-            for place in range(first, min(first + SHARES, count))
-        ]
+    keyed = quotient(frame, "number", size, "share").select(
+        ((nw.col("number") - share * size) * width + (nw.col("at") - start)).alias("key"),
+        (share * codes + nw.col("code")).cast(smallest(len(scales) * codes)).alias("bin"),
+        *by,
+    )
+    if at_once == len(scales):
+        yield divide(arrays(keyed), scales, codes)
+        return
+    keyed = keep(keyed)
+    for first in range(0, len(scales), at_once):
+        some, begin = scales[first : first + at_once], first * codes
+        inside = nw.col("bin") - begin
+        part = keyed.filter(inside >= 0, inside < len(some) * codes)
+        yield divide(arrays(part.with_columns(inside.alias("bin"))), some, codes)
 
 
 def smallest(number: int) -> type[nw.Int8 | nw.Int16 | nw.Int32]:
