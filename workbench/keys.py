@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,18 @@ Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+Result = TypeVar("Result")
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 NEVER = int(np.iinfo(np.int64).max)  # a key after all others
+
+
+def at_once(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
+    """Do the same with each item, on all processors: NumPy lets go of Python's lock as it works."""
+    work = list(items)
+    if len(work) < 2:
+        return [function(item) for item in work]
+    with ThreadPoolExecutor(PROCESSORS) as pool:
+        return list(pool.map(function, work))
 
 
 @dataclass(frozen=True)

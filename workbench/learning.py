@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ from workbench.endpoints import MICROSECOND
 from workbench.events import EventLog
 from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Iteration, to_instant
-from workbench.keys import NEVER, Array, Flags, Ints
+from workbench.keys import NEVER, Array, Flags, Ints, at_once
 from workbench.paths import Cohorts, Paths, trace
 from workbench.proportions import Counts, wilson
 from workbench.steps import StepCounts
@@ -69,9 +67,8 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
     The steps come first, then adoption and the outcome, where the flow follows them.
     """
     flow, cohorts = paths.flow, paths.by(by)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        first, *ends = pool.map(partial(_about, paths, cohorts), (flow.names[0], *flow.ends))
-        reached = list(pool.map(partial(_reached, paths, cohorts), flow.metrics))
+    first, *ends = at_once(partial(_about, paths, cohorts), (flow.names[0], *flow.ends))
+    reached = at_once(partial(_reached, paths, cohorts), flow.metrics)
     # A step is about those who took the one before, adoption and the outcome about their own.
     about = [first, *(now for now, _ in reached[: len(flow.names) - 1]), *ends]
     closed = [*[first] * len(flow.names), *ends]

@@ -5,11 +5,10 @@ The only work that touches events. Everything after it counts.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import import_module
+from threading import Thread
 from typing import NamedTuple
 
 import narwhals as nw
@@ -21,7 +20,7 @@ from workbench.errors import DataError, unknown_name
 from workbench.events import EventLog
 from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Span
-from workbench.keys import Array, Flags, Ints, Share
+from workbench.keys import Array, Flags, Ints, Share, at_once
 from workbench.numbering import Numbering
 from workbench.rows import Coding, coded, shares
 from workbench.walks import OPPORTUNITY, Entries, walk
@@ -152,20 +151,19 @@ def trace(
     def follow(share: Share) -> tuple[Entries, Entries]:
         return walk(share, flow, spans, missing, table.twice if table else None)
 
+    Thread(target=import_module, args=["pandas"]).start()  # for tables; the engine reads meanwhile
     walked: list[tuple[Entries, Entries]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pool.submit(import_module, "pandas")  # for the tables: it loads while the engine reads
-        for some in shares(
-            rows.filter(nw.col("at") >= start, nw.col("at") <= until),
-            customers=numbering.count,
-            rows=log.facts.rows,
-            codes=len(flow.every_event),
-            start=start,
-            until=until,
-        ):
-            walked += pool.map(follow, some)
-        (entries, *others), (crossovers, *more) = zip(*walked, strict=True)
-        entries, crossovers = entries.joined(others, pool), crossovers.joined(more, pool)
+    for some in shares(
+        rows.filter(nw.col("at") >= start, nw.col("at") <= until),
+        customers=numbering.count,
+        rows=log.facts.rows,
+        codes=len(flow.every_event),
+        start=start,
+        until=until,
+    ):
+        walked += at_once(follow, some)
+    (entries, *others), (crossovers, *more) = zip(*walked, strict=True)
+    entries, crossovers = entries.joined(others), crossovers.joined(more)
     values, levels = dict(entries.values), dict(coding.levels)
     if table is not None:
         values |= {column: each.take(entries.customer) for column, each in table.values.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from workbench.endpoints import codes_of, follow_outcome, follow_return, within
 from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Span
-from workbench.keys import NEVER, Array, Flags, Ints, Share, Taken
+from workbench.keys import NEVER, Array, Flags, Ints, Share, Taken, at_once
 
 OPPORTUNITY = "(opportunity)"
 
@@ -36,10 +35,10 @@ class Entries:
         """Give some of the entries, by place."""
         return self._like([each.take(those) for each in self.arrays])
 
-    def joined(self, others: Sequence[Entries], pool: Executor) -> Entries:
+    def joined(self, others: Sequence[Entries]) -> Entries:
         """Put the entries of other shares behind these."""
         arrays = zip(*(each.arrays for each in (self, *others)), strict=True)
-        return self._like(list(pool.map(np.concatenate, arrays))) if others else self
+        return self._like(at_once(np.concatenate, arrays)) if others else self
 
     @property
     def arrays(self) -> list[Array]:
