@@ -43,17 +43,18 @@ def follow_return(met: Ints, share: Share, flow: Flow, last: Ints) -> tuple[Ints
 
 
 def follow_outcome(
-    entered: Ints, share: Share, served: Sequence[Taken], flow: Flow, last: Ints
+    entered: Ints, share: Share, served: Sequence[tuple[Ints, Taken]], flow: Flow, last: Ints
 ) -> Ints:
     """Give the key of each entry's outcome, the first in time that is not among `served`.
 
-    `served` are the rows of the trigger and the steps, in the flow's order.
+    `served` are the rows of the trigger and the steps, in the flow's order, each with the places of
+    the entries that they served.
     """
     codes = codes_of(flow, flow.outcome.events if flow.outcome else ())
     used = {}
     for code in codes:
         row = np.searchsorted(share.of(code), entered)
-        for each in served:
-            row += each.serves(code) & (each.row == row)
+        for those, taken in served:
+            row[those] += taken.serves(code) & (taken.row == row[those])
         used[code] = row
     return share.first(codes, entered, within(entered, flow.outcome_window, last), used).key

@@ -42,16 +42,11 @@ class EventsSource(Spec):
 
 @dataclass(frozen=True)
 class Facts:
-    """How many rows a log has, its oldest and newest time in microseconds since 1970.
-
-    Of ids that are whole numbers also the lowest and the highest.
-    """
+    """How many rows a log has, and its oldest and newest time in microseconds since 1970."""
 
     rows: int
     oldest: int
     newest: int
-    lowest: int | None = None
-    highest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -137,19 +132,14 @@ class EventLog:
                     "fill it in, or leave those rows out"
                 )
                 raise DataError(msg)
-        kinds = self.source.collect_schema()
-        whole = kinds[self.customer].is_integer()
-        return Facts(
-            int(found["rows"]),
-            *ends(self._timed, AT, self.time if in_order(kinds[self.time], self.timezone) else AT),
-            *(ends(self._timed, self.customer, self.customer) if whole else ()),
-        )
+        kind = self.source.collect_schema()[self.time]
+        by = self.time if in_order(kind, self.timezone) else AT
+        return Facts(int(found["rows"]), *ends(self._timed, AT, by))
 
     @cached_property
     def numbering(self) -> Numbering:
         """The customers by number."""
-        facts = self.facts
-        return Numbering.of(self.rows(), facts.rows, facts.lowest, facts.highest)
+        return Numbering.of(self.rows(), self.facts.rows)
 
     @cached_property
     def names(self) -> Mapping[str, int]:

@@ -76,6 +76,10 @@ class Taken:
         """Say when a place was served, where it does not matter by which row."""
         return cls(key, np.zeros(len(key), dtype=np.int16), np.zeros_like(key))
 
+    def of(self, those: Array) -> Taken:
+        """Give some of them, by place."""
+        return Taken(self.key.take(those), self.code.take(those), self.row.take(those))
+
     def serves(self, code: int) -> Flags:
         """Whether it is a row of this event that serves."""
         served: Flags = (self.code == code) & (self.key != NEVER)

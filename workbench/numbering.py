@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import narwhals as nw
 
-from workbench.engines import Frame, collect, keep
+from workbench.engines import Frame, collect, ends, keep
 
 CLOSE = 8  # ids that leave out so many for each row are still their own numbers
 FEW = 1_000_000
@@ -15,34 +16,42 @@ FEW = 1_000_000
 
 @dataclass(frozen=True)
 class Numbering:
-    """The customers of a log by number.
+    """The customers of a log by number; `count` is one more than the largest one.
 
-    Ids that are whole numbers and lie close together are their own numbers, less the lowest;
-    others are numbered by the engine. `count` is one more than the largest number.
+    Ids that are whole numbers and lie close together are their own numbers, less the `lowest`;
+    others are numbered by the engine. `customers` is any frame with all of them.
     """
 
+    customers: Frame = field(repr=False)
     count: int
     lowest: int | None
-    ids: Frame = field(repr=False)
 
     @classmethod
-    def of(cls, customers: Frame, rows: int, lowest: int | None, highest: int | None) -> Numbering:
-        """Number the column `customer` of a log, whose ids may be whole numbers between two ends."""
-        unique = customers.select("customer").unique()
-        if lowest is not None and highest is not None:
+    def of(cls, customers: Frame, rows: int) -> Numbering:
+        """Number the column `customer` of a log with so many rows."""
+        who = customers.select("customer")
+        if who.collect_schema()["customer"].is_integer():
+            lowest, highest = ends(who, "customer", "customer")
             count = highest - lowest + 1
             if count <= max(CLOSE * rows, FEW):
-                return cls(count, lowest, unique.with_columns(_less(lowest)))
-        ids = keep(unique.with_row_index("number", order_by="customer"))
+                return cls(who, count, lowest)
+        ids = keep(who.unique().with_row_index("number", order_by="customer"))
         count = collect(ids.select(nw.len().alias("customers")))[0]["customers"]
-        return cls(count, None, ids.with_columns(nw.col("number").cast(nw.Int64)))
+        return cls(ids.with_columns(nw.col("number").cast(nw.Int64)), count, None)
+
+    @cached_property
+    def ids(self) -> Frame:
+        """Every customer once, with the number."""
+        if self.lowest is None:
+            return self.customers
+        return self.customers.unique().with_columns(_less(self.lowest))
 
     def number(self, frame: Frame) -> Frame:
         """Add `number` to a frame with a column `customer`; rows of customers unknown drop out.
 
         Ids of another type than the log's are compared as text.
         """
-        kind, own = (each.collect_schema()["customer"] for each in (frame, self.ids))
+        kind, own = (each.collect_schema()["customer"] for each in (frame, self.customers))
         number = nw.col("number")
         if self.lowest is not None and kind.is_integer():
             return frame.with_columns(_less(self.lowest)).filter(number >= 0, number < self.count)

@@ -140,26 +140,37 @@ def _crossed(
 def _follow(entries: Entries, share: Share, flow: Flow) -> Entries:
     """Take step after step, then adoption and the outcome: the specification as it reads."""
     entered = share.scale.keys(entries.customer, entries.entered)
-    last = share.scale.ends(entries.customer)
+    last = ends = share.scale.ends(entries.customer)
     until = within(entered, flow.window, last)
-    shared = codes_of(flow, flow.shared_events)
-    state = Taken.at(entered)
+    going, shared = np.arange(len(entered)), codes_of(flow, flow.shared_events)
+    taken = Taken.at(entered)
     if shared:
-        state = share.first(codes_of(flow, flow.trigger), entered, entered)
-    used = {code: np.where(state.serves(code), state.row + 1, 0) for code in shared}
-    served, reached = [state], {flow.need_met: entered}
+        taken = share.first(codes_of(flow, flow.trigger), entered, entered)
+    used = {code: np.where(taken.serves(code), taken.row + 1, 0) for code in shared}
+    served, after = [(going, taken)], {flow.need_met: np.zeros_like(entered)}
     for step in () if flow.trigger_meets_need else flow.steps:
-        state = share.first(codes_of(flow, step.events), state.key, until, used)
-        used = {code: np.where(state.serves(code), state.row + 1, used[code]) for code in shared}
-        served.append(state)
-        reached[step.name] = state.key
+        taken = share.first(codes_of(flow, step.events), taken.key, until, used)
+        went = np.flatnonzero(taken.key != NEVER)
+        taken, going = taken.of(went), going.take(went)
+        until, ends = until.take(went), ends.take(went)
+        used = {
+            code: np.where(taken.serves(code), taken.row + 1, rows.take(went))
+            for code, rows in used.items()
+        }
+        served.append((going, taken))
+        after[step.name] = _since(entered, going, taken.key)
     if flow.follows_return:
-        again, returned = follow_return(state.key, share, flow, last)
-        reached |= {OPPORTUNITY: again, ADOPTION: returned}
+        again, returned = follow_return(taken.key, share, flow, ends)
+        after |= {OPPORTUNITY: _since(entered, going, again)}
+        after |= {ADOPTION: _since(entered, going, returned)}
     if flow.outcome is not None:
-        reached[flow.outcome.name] = follow_outcome(entered, share, served, flow, last)
-    return replace(entries, after={name: _since(entered, key) for name, key in reached.items()})
+        outcome = follow_outcome(entered, share, served, flow, last)
+        after[flow.outcome.name] = _since(entered, np.arange(len(entered)), outcome)
+    return replace(entries, after=after)
 
 
-def _since(entered: Ints, key: Ints) -> Ints:
-    return np.where(key == NEVER, -1, key - entered)
+def _since(entered: Ints, those: Ints, key: Ints) -> Ints:
+    """Give for all entries how long after the trigger some of them got to a key."""
+    after = np.full(len(entered), -1)
+    after[those] = np.where(key == NEVER, -1, key - entered.take(those))
+    return after
