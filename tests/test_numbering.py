@@ -15,13 +15,14 @@ def log(ids):
 
 
 def numbers(log, table):
-    found = collect(log.numbering.number(lazy(pl.DataFrame({"customer": table}))))
+    found = collect(log.numbering(("a",)).number(lazy(pl.DataFrame({"customer": table}))))
     return {row["customer"]: row["number"] for row in found}
 
 
 def test_close_whole_numbers_are_their_own():
     ours = log([1007, 1005, 1005, 1010])
-    assert (ours.numbering.lowest, ours.numbering.count) == (1005, 6)
+    numbering = ours.numbering(("a",))
+    assert (numbering.lowest, numbering.count) == (1005, 6)
     assert numbers(ours, [1010, 1005]) == {1005: 0, 1010: 5}
     assert numbers(ours, [1004, 1011, 1007]) == {1007: 2}  # nobody of the log
 
@@ -36,7 +37,8 @@ def test_close_whole_numbers_are_their_own():
 )
 def test_other_ids_are_numbered_in_their_order(ids, expected):
     ours = log(ids)
-    assert (ours.numbering.lowest, ours.numbering.count) == (None, len(set(ids)))
+    numbering = ours.numbering(("a",))
+    assert (numbering.lowest, numbering.count) == (None, len(set(ids)))
     assert numbers(ours, [*ids]) == expected
 
 
@@ -46,5 +48,12 @@ def test_ids_of_another_type_are_compared_as_text():
 
 
 def test_customers_are_found_by_name():
-    assert log([5, 6, 9]).numbering.known(["9", "5", "ten"]) == {0: "5", 4: "9"}
-    assert log(["x", "y"]).numbering.known(["y"]) == {1: "y"}
+    assert log([5, 6, 9]).numbering(("a",)).known(["9", "5", "ten"]) == {0: "5", 4: "9"}
+    assert log(["x", "y"]).numbering(("a",)).known(["y"]) == {1: "y"}
+
+
+def test_only_who_has_one_of_the_events_is_numbered():
+    rows = {"customer": ["z", "x", "y"], "event": ["a", "b", "c"], "time": "2026-01-05"}
+    ours = EventLog(pl.DataFrame(rows))
+    assert ours.numbering(("a", "b")).known(["x", "y", "z"]) == {0: "x", 1: "z"}
+    assert ours.numbering(("never",)).count == 1

@@ -76,6 +76,7 @@ class EventLog:
     timezone: str = "UTC"
     where: Mapping[str, str | int | bool] = field(default_factory=dict)
     name: str = "the log"
+    _numberings: dict[Any, Numbering] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def source(self) -> Frame:
@@ -136,10 +137,11 @@ class EventLog:
         by = self.time if in_order(kind, self.timezone) else AT
         return Facts(int(found["rows"]), *ends(self._timed, AT, by))
 
-    @cached_property
-    def numbering(self) -> Numbering:
-        """The customers by number."""
-        return Numbering.of(self.rows(), self.facts.rows)
+    def numbering(self, names: tuple[str, ...]) -> Numbering:
+        """Number the customers who have one of these events, at least."""
+        if names not in self._numberings:
+            self._numberings[names] = Numbering.of(self.rows(), names, self.facts.rows)
+        return self._numberings[names]
 
     @cached_property
     def names(self) -> Mapping[str, int]:

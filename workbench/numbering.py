@@ -8,7 +8,7 @@ from functools import cached_property
 
 import narwhals as nw
 
-from workbench.engines import Frame, collect, ends, keep
+from workbench.engines import Frame, collect, distinct, ends, keep
 
 CLOSE = 8  # ids that leave out so many for each row are still their own numbers
 FEW = 1_000_000
@@ -16,10 +16,10 @@ FEW = 1_000_000
 
 @dataclass(frozen=True)
 class Numbering:
-    """The customers of a log by number; `count` is one more than the largest one.
+    """Customers by number; `count` is one more than the largest one.
 
     Ids that are whole numbers and lie close together are their own numbers, less the `lowest`;
-    others are numbered by the engine. `customers` is any frame with all of them.
+    others are numbered by the engine. `customers` is a frame with all of them.
     """
 
     customers: Frame = field(repr=False)
@@ -27,24 +27,25 @@ class Numbering:
     lowest: int | None
 
     @classmethod
-    def of(cls, customers: Frame, rows: int) -> Numbering:
-        """Number the column `customer` of a log with so many rows."""
-        who = customers.select("customer")
-        if who.collect_schema()["customer"].is_integer():
-            lowest, highest = ends(who, "customer", "customer")
+    def of(cls, rows: Frame, names: Sequence[str], length: int) -> Numbering:
+        """Number who has one of these events, at least, in a log of such a length."""
+        customers = rows.select("customer")
+        if customers.collect_schema()["customer"].is_integer():
+            lowest, highest = ends(customers, "customer", "customer")
             count = highest - lowest + 1
-            if count <= max(CLOSE * rows, FEW):
-                return cls(who, count, lowest)
-        ids = keep(who.unique().with_row_index("number", order_by="customer"))
+            if count <= max(CLOSE * length, FEW):
+                return cls(customers, count, lowest)
+        wanted = distinct(rows.filter(nw.col("event").is_in(names)), "customer")
+        ids = keep(wanted.with_row_index("number", order_by="customer"))
         count = collect(ids.select(nw.len().alias("customers")))[0]["customers"]
-        return cls(ids.with_columns(nw.col("number").cast(nw.Int64)), count, None)
+        return cls(ids.with_columns(nw.col("number").cast(nw.Int64)), max(count, 1), None)
 
     @cached_property
     def ids(self) -> Frame:
         """Every customer once, with the number."""
         if self.lowest is None:
             return self.customers
-        return self.customers.unique().with_columns(_less(self.lowest))
+        return distinct(self.customers, "customer").with_columns(_less(self.lowest))
 
     def number(self, frame: Frame) -> Frame:
         """Add `number` to a frame with a column `customer`; rows of customers unknown drop out.

@@ -139,7 +139,7 @@ def trace(
     until = log.facts.newest if as_of is None else as_of
     start = min(span.start for span in spans)
     rows = log.distinct_rows(*of_log) if flow.shared_events else log.rows(*of_log)
-    numbering, coding = log.numbering, Coding.of(rows, of_log)
+    numbering, coding = log.numbering(flow.trigger), Coding.of(rows, of_log)
     table = None if customers is None else _known(customers, numbering, groupings)
     rows = numbering.number(coding.code(coded(rows, flow.every_event)))
     missing = {
