@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from threading import Thread
 from typing import NamedTuple
 
 import narwhals as nw
@@ -151,7 +149,6 @@ def trace(
     def follow(share: Share) -> tuple[Entries, Entries]:
         return walk(share, flow, spans, missing, table.twice if table else None)
 
-    Thread(target=import_module, args=["pandas"]).start()  # for tables; the engine reads meanwhile
     walked: list[tuple[Entries, Entries]] = []
     for some in shares(
         rows.filter(nw.col("at") >= start, nw.col("at") <= until),

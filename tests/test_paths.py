@@ -1,0 +1,100 @@
+"""Paths: who entered, in which cohort, and what a metric is about."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import polars as pl
+import pytest
+
+from workbench import learning
+from workbench.errors import DataError
+from workbench.events import EventLog
+from workbench.flow import Flow
+from workbench.iterations import Span
+from workbench.learning import count_steps
+from workbench.paths import trace
+
+HOUR = 3_600_000_000
+FLOW = Flow(trigger="open", steps=["import"], window="10h")
+KINDS = {"variant": "experiment", "country": "demographic"}
+TWO = (Span("1", 0, 24 * HOUR), Span("2", 24 * HOUR, 48 * HOUR))
+
+
+def log(*rows):
+    """Rows are customer, event, hour, variant, country."""
+    columns = ["customer", "event", "time", "variant", "country"]
+    table = pl.DataFrame(rows, schema=columns, orient="row")
+    return EventLog(table.with_columns(pl.col("time") * HOUR))
+
+
+@pytest.fixture
+def paths():
+    rows = [
+        (1, "open", 1, "blank", "NL"),
+        (1, "import", 3, "blank", "NL"),
+        (2, "open", 2, "preview", "DE"),
+        (2, "import", 11, "preview", "DE"),
+        (3, "open", 30, "preview", None),
+        (4, "open", 31, "blank", "NL"),
+        (4, "import", 31, "preview", "NL"),
+        (5, "open", 5, "blank", "NL"),
+        (5, "import", 6, "blank", "NL"),
+    ]
+    return trace(log(*rows), FLOW, TWO, groupings=KINDS)
+
+
+def test_entries_are_in_order_of_customer_and_time(paths):
+    entries = paths.entries
+    assert entries.customer.tolist() == [0, 1, 2, 4]
+    assert entries.span.tolist() == [0, 0, 1, 0]
+    assert (entries.entered // HOUR).tolist() == [1, 2, 30, 5]
+    assert (entries.after["import"] // HOUR).tolist() == [2, 9, -1, 1]
+    assert paths.crossovers.customer.tolist() == [3]
+
+
+def test_a_metric_is_closed_once_its_window_is_over(paths):
+    metric = paths.metric("import")
+    assert metric.about.all()
+    assert metric.closed.tolist() == [True, True, False, True]  # the log ends in hour 31
+    assert metric.reached.tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("by", [[], ["variant"], ["variant", "country"], ["country", "variant"]])
+def test_cohorts_tell_iteration_and_values(paths, by):
+    cohorts = paths.by(by)
+    expected = {
+        0: (0, {"variant": "blank", "country": "NL"}),
+        1: (0, {"variant": "preview", "country": "DE"}),
+        2: (1, {"variant": "preview", "country": "(missing)"}),
+        3: (0, {"variant": "blank", "country": "NL"}),
+    }
+    for place, number in enumerate(cohorts.number):
+        span, values = expected[place]
+        assert cohorts.labels[number] == (span, tuple(values[column] for column in by))
+    assert cohorts.count(paths.metric("import").reached).sum() == 3
+
+
+def test_entries_are_found_by_their_cohort(paths):
+    assert paths.among((("variant", "blank"),), "1").tolist() == [True, False, False, True]
+    assert paths.among((("variant", "preview"), ("country", "DE")), "1").sum() == 1
+    assert not paths.among((("variant", "nobody's"),), "1").any()
+
+
+def test_medians_do_not_depend_on_the_way_of_sorting(paths):
+    fast = count_steps(paths, ["variant"])
+    assert [each.median_hours for each in fast if each.aligned] == [1.5, 9.0]
+    with patch.object(learning, "NEVER", 0):
+        assert [each.median_hours for each in count_steps(paths, ["variant"])][:2] == [1.5, 9.0]
+
+
+def test_an_end_before_the_beginning_has_no_entries():
+    early = (1, "open", 1, "blank", "NL")
+    found = trace(log(early, (1, "import", 2, "blank", "NL")), FLOW, TWO[1:], groupings=KINDS)
+    assert len(found.entries.customer) == 0
+    assert count_steps(found, ["variant", "country"]) == []
+
+
+def test_a_grouping_that_no_table_has_is_named():
+    with pytest.raises(DataError, match="unknown grouping 'varient'; did you mean 'variant'"):
+        trace(log((1, "open", 1, "blank", "NL")), FLOW, TWO, groupings={"varient": "segment"})
