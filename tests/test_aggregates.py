@@ -79,6 +79,13 @@ def test_counts_that_cannot_be(trial, old, new, said):
     assert "control.csv" in str(caught.value) or "*.csv" in str(caught.value)
 
 
+def test_counts_without_days_cannot_be_read_as_of_one(trial):
+    with pytest.raises(
+        WorkbenchError, match="counts have no times; leave as_of out, or name their"
+    ):
+        trial(CONTROL).learning_metrics(as_of="2026-01-05")
+
+
 def test_days_fall_into_iterations(trial):
     study = COUNTS.replace("counts:", "counts:\n  time: Date").replace(
         '[{name: "1"}]',

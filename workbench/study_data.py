@@ -63,11 +63,13 @@ class StudyData:
                 f"hypothesis {claim.name!r} has a window, but only events have times; leave it out"
             )
             raise StudyError(msg)
+        timed = isinstance(data, CountsTable) and data.source.time is not None
+        if at is not None and not timed:
+            what = "counts" if isinstance(data, CountsTable) else "outcomes"
+            way_out = ", or name their column of days as time" if what == "counts" else ""
+            raise StudyError(f"{what} have no times; leave as_of out{way_out}")
         if isinstance(data, CountsTable):
-            until = None if at is None else to_instant(at)
-            return data.count_steps(self.spans, by, until)
-        if at is not None:
-            raise StudyError("outcomes have no times; leave as_of out")
+            return data.count_steps(self.spans, by, None if at is None else to_instant(at))
         return data.count_steps(self.spans, by)
 
     def entered(self, by: Sequence[str], at: datetime | None, iteration: str) -> dict[str, int]:
