@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,8 @@ from workbench.endpoints import MICROSECOND
 from workbench.events import EventLog
 from workbench.flow import ADOPTION, Flow
 from workbench.iterations import Iteration, to_instant
-from workbench.keys import NEVER, Array, Flags, Ints, at_once
-from workbench.paths import Cohorts, Paths, trace
+from workbench.keys import NEVER, Array, Ints, at_once
+from workbench.paths import Cohorts, Metric, Paths, trace
 from workbench.proportions import Counts, wilson
 from workbench.steps import StepCounts
 
@@ -67,62 +67,67 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
     The steps come first, then adoption and the outcome, where the flow follows them.
     """
     flow, cohorts = paths.flow, paths.by(by)
-    first, *ends = at_once(partial(_about, paths, cohorts), (flow.names[0], *flow.ends))
-    reached = at_once(partial(_reached, paths, cohorts), flow.metrics)
-    # A step is about those who took the one before, adoption and the outcome about their own.
-    about = [first, *(now for now, _ in reached[: len(flow.names) - 1]), *ends]
-    closed = [*[first] * len(flow.names), *ends]
-    entered = first.sum(axis=1)
+    # A step's rate is about the entrants, those of adoption and the outcome about their own.
+    bases = {name: _Base.of(cohorts, paths.metric(name)) for name in (flow.names[0], *flow.ends)}
+    base = {name: bases.get(name, bases[flow.names[0]]) for name in flow.metrics}
+    reached = at_once(lambda name: base[name].reach(paths.metric(name)), flow.metrics)
+    before = [bases[flow.names[0]].counts, *(counts for counts, _ in reached)]
     return [
         StepCounts(
             iteration=paths.spans[span].name,
             cohort=cohort,
             step=name,
-            entered=int(before[place].sum()),
+            entered=int(entered[place].sum()),
             aligned=int(now[place].sum()),
-            pending=int(before[place, 0] - now[place, 0]),
+            pending=int(entered[place, 0] - now[place, 0]),
             converted=int(now[place, 1]),
-            closed=int(base[place, 1]),
-            before=int(before[place, 1]),
+            closed=int(base[name].counts[place, 1]),
+            before=int(entered[place, 1]),
             median_hours=float(medians[place]) / HOUR,
         )
-        for name, before, base, (now, medians) in zip(
-            flow.metrics, about, closed, reached, strict=True
-        )
+        for name, last, (now, medians) in zip(flow.metrics, before, reached, strict=False)
+        for entered in [base[name].counts if name in flow.ends else last]
         for place, (span, cohort) in enumerate(cohorts.labels)
-        if entered[place]
+        if before[0][place].any()
     ]
 
 
-def _about(paths: Paths, cohorts: Cohorts, name: str) -> Ints:
-    """Count whom a metric's rate is about in each cohort: those still open, those closed."""
-    metric = paths.metric(name)
-    return _pairs(cohorts, np.flatnonzero(metric.about), metric.closed)
+@dataclass(frozen=True)
+class _Base:
+    """Whom a rate is about: `kind` is twice the cohort's number, and one more for the closed.
+
+    `counts` has for each cohort those still open and those closed.
+    """
+
+    kind: Ints
+    counts: Ints
+
+    @classmethod
+    def of(cls, cohorts: Cohorts, metric: Metric) -> _Base:
+        kind = cohorts.number * 2 + metric.closed
+        return cls(kind, _pairs(kind[metric.about], len(cohorts.labels)))
+
+    def reach(self, metric: Metric) -> tuple[Ints, Array]:
+        """Count who reached a metric in each cohort, open and closed, and give their median time."""
+        those = np.flatnonzero(metric.reached)
+        kind, took = self.kind.take(those), metric.took.take(those)
+        counts = _pairs(kind, len(self.counts))
+        width = int(took.max(initial=0)) + 1
+        if len(counts) * width < NEVER:  # sorting whole numbers beats sorting by two columns
+            ordered = (kind >> 1) * width + took
+            ordered.sort()
+        else:
+            width, ordered = 0, took[np.lexsort((took, kind >> 1))]
+        customers = counts.sum(axis=1)
+        some, begin = np.flatnonzero(customers), np.cumsum(customers) - customers
+        middle = [(begin + (customers - 1) // 2)[some], (begin + customers // 2)[some]]
+        medians = np.full(len(counts), np.nan)
+        medians[some] = np.mean([ordered[each] - some * width for each in middle], axis=0)
+        return counts, medians
 
 
-def _reached(paths: Paths, cohorts: Cohorts, name: str) -> tuple[Ints, Array]:
-    """Count who reached a metric in each cohort, open and closed, and give their median time."""
-    metric = paths.metric(name)
-    those = np.flatnonzero(metric.reached)
-    counts = _pairs(cohorts, those, metric.closed)
-    cohort, took = cohorts.number.take(those), metric.took.take(those)
-    width = int(took.max(initial=0)) + 1
-    if len(counts) * width < NEVER:  # sorting whole numbers beats sorting by two columns
-        ordered = cohort * width + took
-        ordered.sort()
-    else:
-        width, ordered = 0, took[np.lexsort((took, cohort))]
-    customers = counts.sum(axis=1)
-    some, begin = np.flatnonzero(customers), np.cumsum(customers) - customers
-    middle = [(begin + (customers - 1) // 2)[some], (begin + customers // 2)[some]]
-    medians = np.full(len(counts), np.nan)
-    medians[some] = np.mean([ordered[each] - some * width for each in middle], axis=0)
-    return counts, medians
-
-
-def _pairs(cohorts: Cohorts, those: Ints, closed: Flags) -> Ints:
-    pairs = cohorts.number.take(those) * 2 + closed.take(those)
-    return np.bincount(pairs, minlength=2 * len(cohorts.labels)).reshape(-1, 2)
+def _pairs(kind: Ints, cohorts: int) -> Ints:
+    return np.bincount(kind, minlength=2 * cohorts).reshape(-1, 2)
 
 
 def count_both(paths: Paths) -> dict[str, Counts]:

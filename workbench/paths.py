@@ -80,7 +80,7 @@ class Paths:
             took = np.where(took < 0, -1, took - again)
         if limit is None:
             return Metric(about, since, np.ones(len(since), dtype=bool), took)
-        return Metric(about, since, since + limit // MICROSECOND <= self.as_of, took)
+        return Metric(about, since, since <= self.as_of - limit // MICROSECOND, took)
 
     def by(self, columns: Sequence[str]) -> Cohorts:
         """Divide the entries by iteration and the values of grouping columns."""
