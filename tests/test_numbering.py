@@ -57,3 +57,15 @@ def test_only_who_has_one_of_the_events_is_numbered():
     ours = EventLog(pl.DataFrame(rows))
     assert ours.numbering(("a", "b")).known(["x", "y", "z"]) == {0: "x", 1: "z"}
     assert ours.numbering(("never",)).count == 1
+
+
+def test_ids_at_the_ends_of_whole_numbers_are_no_trouble():
+    ours = log([-1, 1, 2])
+    assert numbers(ours, [2**63 - 1, 2]) == {2: 3}
+    large = pl.DataFrame({"customer": pl.Series([2**63 + 5, 1], dtype=pl.UInt64)})
+    found = collect(ours.numbering(("a",)).number(lazy(large)))
+    assert found == [{"customer": 1, "number": 2}]
+    far = pl.DataFrame({"customer": pl.Series([2**63 + 6, 2**63 + 5], dtype=pl.UInt64)})
+    theirs = EventLog(far.with_columns(event=pl.lit("a"), time=pl.lit("2026-01-05")))
+    assert theirs.numbering(("a",)).lowest is None
+    assert sorted(row["number"] for row in collect(theirs.numbering(("a",)).ids)) == [0, 1]

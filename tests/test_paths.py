@@ -18,6 +18,8 @@ from workbench.paths import trace
 HOUR = 3_600_000_000
 FLOW = Flow(trigger="open", steps=["import"], window="10h")
 KINDS = {"variant": "experiment", "country": "demographic"}
+MOVES = (("open", 1), ("import", 2), ("open", 3), ("import", 4))
+TIED = (("b", None), ("a", "NL"), (None, "PL"), ("c", None))
 TWO = (Span("1", 0, 24 * HOUR), Span("2", 24 * HOUR, 48 * HOUR))
 
 
@@ -98,3 +100,43 @@ def test_an_end_before_the_beginning_has_no_entries():
 def test_a_grouping_that_no_table_has_is_named():
     with pytest.raises(DataError, match="unknown grouping 'varient'; did you mean 'variant'"):
         trace(log((1, "open", 1, "blank", "NL")), FLOW, TWO, groupings={"varient": "segment"})
+
+
+def test_combinations_of_many_levels_stay_apart():
+    """Ten columns of a hundred levels are more combinations than whole numbers reach."""
+    columns = [f"level {place}" for place in range(10)]
+    rows = [
+        {"customer": each, "event": "open", "time": HOUR, **dict.fromkeys(columns, f"{each:03}")}
+        for each in range(100)
+    ]
+    kinds = dict.fromkeys(columns, "segment")
+    found = trace(EventLog(pl.DataFrame(rows)), FLOW, TWO, groupings=kinds)
+    cohorts = found.by(columns)
+    labels = [cohorts.labels[number] for number in cohorts.number]
+    assert labels == [(0, (f"{each:03}",) * 10) for each in range(100)]
+
+
+def test_the_last_customers_of_a_share_have_their_windows():
+    """Keys of late customers come close to the largest whole number; no window may pass it."""
+    week = 7 * 24 * HOUR
+    ids = [0, 34, 9_998, 9_999]
+    rows = [(each, event, hour, "x", "y") for each in ids for event, hour in MOVES]
+    table = log(*rows, (0, "later", 3_000_000 * 24, "x", "y"))
+    flow = Flow(trigger="open", steps=["import"], window="700000w", return_window="999999999d")
+    found = trace(table, flow, [Span("1", 0, week)])
+    assert (found.entries.after["import"] // HOUR).tolist() == [1] * 4
+    assert (found.entries.after["adoption"] // HOUR).tolist() == [3] * 4
+
+
+def test_a_trigger_named_twice_is_one():
+    twice = Flow(trigger=["open", "open"], steps=["import"], window="10h")
+    assert twice.trigger == ("open",)
+
+
+def test_of_triggers_at_one_time_the_smallest_value_counts():
+    rows = [(1, "open", 1, variant, country) for variant, country in TIED]
+    kinds = {"variant": "segment", "country": "segment"}
+    found = trace(log(*rows), FLOW, TWO, groupings=kinds)
+    cohorts = found.by(["variant", "country"])
+    (label,) = [cohorts.labels[number] for number in cohorts.number]
+    assert label == (0, ("a", "NL"))

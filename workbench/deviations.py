@@ -28,15 +28,13 @@ def count_next(
     None if they did nothing more by `as_of`. The step itself, taken after the window, is named so.
     """
     left = {step: _left(paths, step) for step in steps}
-    coding = Coding.of(log.rows(log.event), [log.event])
+    coding = Coding.of(log.rows(log.event), [log.event], absent=())
     *names, _ = coding.levels[log.event]
-    found = _next(paths, log, coding, left)
-    cohorts = paths.by(by)
+    found, cohorts = _next(paths, log, coding, left), paths.by(by)
     counted = {}
-    for step in steps:
+    for step, (deviated, _) in left.items():
         late = {name: f"{name} (too late)" for name in paths.flow.step(step).events}
-        deviated = left[step] >= 0
-        kinds = cohorts.number[deviated] * (len(names) + 1) + found[step][deviated]
+        kinds = cohorts.number[deviated] * (len(names) + 1) + found[step]
         counted[step] = [
             {
                 "iteration": paths.spans[span].name,
@@ -51,37 +49,39 @@ def count_next(
     return counted
 
 
-def _left(paths: Paths, step: str) -> Ints:
-    """Give the time of the last step of those who deviated at this one; -1 for everybody else."""
+def _left(paths: Paths, step: str) -> tuple[Ints, Ints]:
+    """Give the places of the entries that deviated at a step, and when they reached the one before."""
     place = paths.flow.names.index(step)
     entries, missed = paths.entries, paths.metric(step)
     before = entries.after[paths.flow.names[place - 1]] if place else np.zeros_like(missed.took)
-    deviated = (before >= 0) & ~missed.reached & missed.closed
-    return np.where(deviated, entries.entered + before, -1)
+    deviated = np.flatnonzero((before >= 0) & ~missed.reached & missed.closed)
+    return deviated, (entries.entered + before)[deviated]
 
 
-def _next(paths: Paths, log: EventLog, coding: Coding, left: Mapping[str, Ints]) -> dict[str, Ints]:
-    """Give for each step the place of the next event's name, or the one after the last for nothing."""
-    customer, numbering = paths.entries.customer, paths.numbering
+def _next(
+    paths: Paths, log: EventLog, coding: Coding, left: Mapping[str, tuple[Ints, Ints]]
+) -> dict[str, Ints]:
+    """Give by step the place of each one's next event, or the one after the last for nothing."""
+    everybody, numbering = paths.entries.customer, paths.numbering
     nothing = len(coding.levels[log.event]) - 1
-    found = {step: np.full(len(customer), nothing) for step in left}
-    start = min(
-        (int(each[each >= 0].min()) for each in left.values() if (each >= 0).any()), default=None
-    )
-    if start is None:
+    found = {step: np.full(len(deviated), nothing) for step, (deviated, _) in left.items()}
+    begin = [int(times.min()) for _, times in left.values() if len(times)]
+    if not begin:
         return found
     followed = np.zeros(numbering.count, dtype=bool)
-    for each in left.values():
-        followed[customer[each >= 0]] = True
+    for deviated, _ in left.values():
+        followed[everybody[deviated]] = True
     rows = coding.code(log.rows(log.event).drop("event")).rename({f"by {log.event}": "code"})
-    rows = rows.filter(nw.col("at") > start, nw.col("at") <= paths.as_of, nw.col("code") < nothing)
+    rows = rows.filter(
+        nw.col("at") > min(begin), nw.col("at") <= paths.as_of, nw.col("code") < nothing
+    )
     for share in chain.from_iterable(
         shares(
             numbering.number(rows),
             customers=numbering.count,
             rows=log.facts.rows,
             codes=nothing,
-            start=start,
+            start=min(begin),
             until=paths.as_of,
         )
     ):
@@ -91,11 +91,12 @@ def _next(paths: Paths, log: EventLog, coding: Coding, left: Mapping[str, Ints])
         those = np.flatnonzero(followed[scale.places(keys) + scale.lowest])
         those = those[np.lexsort((code[those], keys[those]))]
         keys, code = keys[those], code[those]
-        for step, times in left.items():
-            who = np.flatnonzero(scale.holds(customer) & (times >= 0))
-            place = np.searchsorted(keys, scale.keys(customer[who], times[who] + 1))
+        for step, (deviated, times) in left.items():
+            who = np.flatnonzero(scale.holds(everybody[deviated]))
+            customer = everybody[deviated[who]]
+            place = np.searchsorted(keys, scale.keys(customer, times[who]), side="right")
             some = np.flatnonzero(place < len(keys))
-            some = some[keys[place[some]] <= scale.ends(customer[who[some]])]
+            some = some[keys[place[some]] <= scale.ends(customer[some])]
             found[step][who[some]] = code[place[some]]
     return found
 

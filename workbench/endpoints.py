@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from workbench.flow import Flow
-from workbench.keys import Ints, Share, Taken
+from workbench.keys import NEVER, Ints, Share, Taken
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -22,7 +22,8 @@ def within(since: Ints, limit: timedelta | None, last: Ints) -> Ints:
     """Give the last key within a limit, inclusive, and never after a customer's last one."""
     if limit is None:
         return last
-    until: Ints = np.minimum(last, np.minimum(since, last) + limit // MICROSECOND)
+    since = np.minimum(since, last)
+    until: Ints = since + np.minimum(last - since, min(limit // MICROSECOND, NEVER))
     return until
 
 

@@ -165,8 +165,10 @@ def arrays(frame: Frame) -> dict[str, npt.NDArray[Any]]:
         # Tables need pandas, which takes as long to load; Narwhals must not meet it half loaded.
         loading = Thread(target=import_module, args=["pandas"])
         loading.start()
-        found = native.fetchnumpy()
-        loading.join()
+        try:
+            found = native.fetchnumpy()
+        finally:
+            loading.join()
         return {name: np.asarray(column) for name, column in found.items()}
     if frame.implementation.is_pyspark():
         table = frame.to_native().toArrow()

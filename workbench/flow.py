@@ -85,6 +85,11 @@ class Flow(Spec):
             return [{name: events} for name, events in steps.items()]
         return steps
 
+    @field_validator("trigger")
+    @classmethod
+    def _each_once(cls, trigger: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(trigger))
+
     @field_validator("need_met", mode="before")
     @classmethod
     def _one_need(cls, need_met: Any) -> Any:

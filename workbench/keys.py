@@ -156,6 +156,7 @@ class Share:
 def divide(rows: Mapping[str, Array], scales: Sequence[Scale], codes: int) -> list[Share]:
     """Divide rows by their bin: that of the event with code c, on scale s, is s * codes + c.
 
+    Shares without rows are left out, but for one if there are no others.
     `rows` has the columns key and bin, and for each grouping column `by NAME`.
     """
     bins, count = rows["bin"], len(scales) * codes
@@ -166,7 +167,8 @@ def divide(rows: Mapping[str, Array], scales: Sequence[Scale], codes: int) -> li
     values = {
         name.removeprefix("by "): each for name, each in rows.items() if name.startswith("by ")
     }
-    return [
+    divided = [
         Share(scale, rows["key"], order, ends[place * codes : (place + 1) * codes + 1], values)
         for place, scale in enumerate(scales)
     ]
+    return [share for share in divided if share.ends[0] < share.ends[-1]] or divided[:1]

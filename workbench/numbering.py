@@ -11,7 +11,8 @@ import narwhals as nw
 from workbench.engines import Frame, collect, distinct, ends, keep
 
 CLOSE = 8  # ids that leave out so many for each row are still their own numbers
-FEW = 1_000_000
+FEW = 10_000
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Numbering:
         if customers.collect_schema()["customer"].is_integer():
             lowest, highest = ends(customers, "customer", "customer")
             count = highest - lowest + 1
-            if count <= max(CLOSE * length, FEW):
+            if count <= max(CLOSE * length, FEW) and highest <= LARGEST:
                 return cls(customers, count, lowest)
         wanted = distinct(rows.filter(nw.col("event").is_in(names)), "customer")
         ids = keep(wanted.with_row_index("number", order_by="customer"))
@@ -45,7 +46,7 @@ class Numbering:
         """Every customer once, with the number."""
         if self.lowest is None:
             return self.customers
-        return distinct(self.customers, "customer").with_columns(_less(self.lowest))
+        return distinct(self.customers, "customer").with_columns(self._own)
 
     def number(self, frame: Frame) -> Frame:
         """Add `number` to a frame with a column `customer`; rows of customers unknown drop out.
@@ -53,9 +54,9 @@ class Numbering:
         Ids of another type than the log's are compared as text.
         """
         kind, own = (each.collect_schema()["customer"] for each in (frame, self.customers))
-        number = nw.col("number")
         if self.lowest is not None and kind.is_integer():
-            return frame.with_columns(_less(self.lowest)).filter(number >= 0, number < self.count)
+            numbered = frame.with_columns(self._own)
+            return numbered.filter(~nw.col("number").is_null())
         if kind == own:
             return frame.join(self.ids, on="customer")
         name = nw.col("customer").cast(nw.String).alias("(name)")
@@ -68,6 +69,9 @@ class Numbering:
         found = collect(ids.filter(nw.col("customer").is_in(names)))
         return {int(row["number"]): row["customer"] for row in found}
 
-
-def _less(lowest: int) -> nw.Expr:
-    return (nw.col("customer").cast(nw.Int64) - lowest).alias("number")
+    @property
+    def _own(self) -> nw.Expr:
+        """The number of an id that is a whole number; null for ids between which nobody of us lies."""
+        customer, lowest = nw.col("customer"), self.lowest or 0
+        ours = (customer >= lowest) & (customer <= lowest + self.count - 1)
+        return (nw.when(ours).then(customer).cast(nw.Int64) - lowest).alias("number")

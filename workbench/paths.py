@@ -5,7 +5,7 @@ The only work that touches events. Everything after it counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -84,22 +84,17 @@ class Paths:
 
     def by(self, columns: Sequence[str]) -> Cohorts:
         """Divide the entries by iteration and the values of grouping columns."""
-        levels = [self.levels[column] for column in columns]
-        number, kinds = self.entries.span, len(self.spans)
-        for column, of_column in zip(columns, levels, strict=True):
-            number = number * len(of_column) + self.entries.values[column]
-            kinds *= len(of_column)
-        found = range(kinds)
-        if kinds > len(number):  # then most of them have no entry
-            occur, number = np.unique(number, return_inverse=True)
-            found = occur.tolist()
-        labels = []
-        for rest in found:
-            values: list[str] = []
-            for of_column in reversed(levels):
-                rest, place = divmod(rest, len(of_column))  # noqa: PLW2901 - digit by digit
-                values.insert(0, of_column[place])
-            labels.append((rest, tuple(values)))
+        number = self.entries.span
+        labels: list[tuple[int, tuple[str, ...]]] = [(span, ()) for span in range(len(self.spans))]
+        for column in columns:
+            levels = self.levels[column]
+            number = number * len(levels) + self.entries.values[column]
+            found: Iterable[int] = range(len(labels) * len(levels))
+            if len(labels) * len(levels) > len(number):  # then most of them have no entry
+                occur, number = np.unique(number, return_inverse=True)
+                found = occur.tolist()
+            pairs = [divmod(each, len(levels)) for each in found]
+            labels = [(labels[i][0], (*labels[i][1], levels[place])) for i, place in pairs]
         return Cohorts(number, labels)
 
     def among(self, values: Sequence[tuple[str, str]], iteration: str) -> Flags:

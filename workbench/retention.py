@@ -91,11 +91,14 @@ def count_followed(paths: Paths, by: Sequence[str] = ()) -> list[Followed]:
     waited = (returned - need + DAY - 1) // DAY
     adopted = (returned >= 0) & (waited <= followed)
     days, cohorts = np.where(adopted, waited, followed), paths.by(by)
+    met = np.flatnonzero(need >= 0)
+    met = met[np.argsort(cohorts.number[met], kind="stable")]
     found = []
-    for place, (span, cohort) in enumerate(cohorts.labels):
-        here = (cohorts.number == place) & (need >= 0)
-        if here.any():
-            took, left = (Counter(days[here & those].tolist()) for those in (adopted, ~adopted))
+    for those in np.split(met, np.flatnonzero(np.diff(cohorts.number[met])) + 1):
+        if len(those):
+            span, cohort = cohorts.labels[cohorts.number[those[0]]]
+            took = Counter(days[those[adopted[those]]].tolist())
+            left = Counter(days[those[~adopted[those]]].tolist())
             found.append(Followed(paths.spans[span].name, cohort, took, left))
     return found
 

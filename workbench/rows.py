@@ -37,14 +37,13 @@ class Coding:
     tables: Mapping[str, Frame] = field(repr=False)
 
     @classmethod
-    def of(cls, frame: Frame, columns: Sequence[str]) -> Coding:
-        """Find the levels of a frame's columns."""
+    def of(cls, frame: Frame, columns: Sequence[str], absent: Sequence[str] = (MISSING,)) -> Coding:
+        """Find the levels of a frame's columns; values that are `absent` are as good as missing."""
         levels, tables = {}, {}
         for column in columns:
             value = nw.col(f"by {column}")
-            known = distinct(frame.with_columns(value.cast(nw.String)), f"by {column}").filter(
-                ~value.is_null(), value != MISSING
-            )
+            known = distinct(frame.with_columns(value.cast(nw.String)), f"by {column}")
+            known = known.filter(~value.is_null(), *(value != each for each in absent))
             table = keep(known.with_row_index("(place)", order_by=f"by {column}"))
             rows = sorted(collect(table), key=itemgetter("(place)"))
             levels[column] = (*(row[f"by {column}"] for row in rows), MISSING)

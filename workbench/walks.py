@@ -100,13 +100,12 @@ def _enter(share: Share, flow: Flow, spans: Sequence[Span]) -> Entries:
     first[1:] &= (place[1:] != place[:-1]) | (edge[1:] != edge[:-1])
     begin = np.flatnonzero(first)
     smallest = {column: each.take(by_time.take(begin)) for column, each in values.items()}
-    offset, tied = 1, np.arange(len(begin))
-    while values and len(tied):
-        tied = tied[begin.take(tied) + offset < len(keys)]
-        tied = tied[keys.take(begin.take(tied) + offset) == keys.take(begin.take(tied))]
-        for column, each in smallest.items():
-            each[tied] = np.minimum(each[tied], values[column][by_time[begin[tied] + offset]])
-        offset += 1
+    tied = np.flatnonzero(keys[begin] == np.append(keys, NEVER)[begin + 1])
+    after = np.searchsorted(keys, keys[begin[tied]], side="right")
+    for column, each in smallest.items() if len(tied) else ():
+        in_order = np.append(values[column].take(by_time), each[0])
+        runs = np.column_stack([begin[tied], after]).ravel()
+        each[tied] = np.minimum.reduceat(in_order, runs)[::2]
     span = np.array(order, dtype=np.int64).take(edge.take(begin) // 2)
     return Entries(place.take(begin) + scale.lowest, span, at.take(begin), smallest)
 
