@@ -15,7 +15,7 @@ def log(ids):
 
 
 def numbers(log, table):
-    found = collect(log.numbering(("a",)).number(lazy(pl.DataFrame({"customer": table}))))
+    found = collect(log.numbering(("a",)).match(lazy(pl.DataFrame({"customer": table}))))
     return {row["customer"]: row["number"] for row in found}
 
 
@@ -63,7 +63,7 @@ def test_ids_at_the_ends_of_whole_numbers_are_no_trouble():
     ours = log([-1, 1, 2])
     assert numbers(ours, [2**63 - 1, 2]) == {2: 3}
     large = pl.DataFrame({"customer": pl.Series([2**63 + 5, 1], dtype=pl.UInt64)})
-    found = collect(ours.numbering(("a",)).number(lazy(large)))
+    found = collect(ours.numbering(("a",)).match(lazy(large)))
     assert found == [{"customer": 1, "number": 2}]
     far = pl.DataFrame({"customer": pl.Series([2**63 + 6, 2**63 + 5], dtype=pl.UInt64)})
     theirs = EventLog(far.with_columns(event=pl.lit("a"), time=pl.lit("2026-01-05")))

@@ -46,22 +46,28 @@ class Numbering:
         """Every customer once, with the number."""
         if self.lowest is None:
             return self.customers
-        return distinct(self.customers, "customer").with_columns(self._own)
+        return self.number(distinct(self.customers, "customer"))
 
-    def number(self, frame: Frame) -> Frame:
-        """Add `number` to a frame with a column `customer`; rows of customers unknown drop out.
+    def number(self, rows: Frame) -> Frame:
+        """Add `number` to rows of the log; those of customers without one drop out."""
+        if self.lowest is not None:
+            number = nw.col("customer").cast(nw.Int64) - self.lowest
+            return rows.with_columns(number.alias("number"))
+        return rows.join(self.ids, on="customer")
+
+    def match(self, table: Frame) -> Frame:
+        """Add `number` to a table of customers; those without one drop out.
 
         Ids of another type than the log's are compared as text.
         """
-        kind, own = (each.collect_schema()["customer"] for each in (frame, self.customers))
+        kind, own = (each.collect_schema()["customer"] for each in (table, self.customers))
         if self.lowest is not None and kind.is_integer():
-            numbered = frame.with_columns(self._own)
-            return numbered.filter(~nw.col("number").is_null())
+            return table.with_columns(self._own).filter(~nw.col("number").is_null())
         if kind == own:
-            return frame.join(self.ids, on="customer")
+            return table.join(self.ids, on="customer")
         name = nw.col("customer").cast(nw.String).alias("(name)")
         ids = self.ids.select(name, "number")
-        return frame.with_columns(name).join(ids, on="(name)").drop("(name)")
+        return table.with_columns(name).join(ids, on="(name)").drop("(name)")
 
     def known(self, names: Sequence[str]) -> dict[int, str]:
         """Give the numbers of those of these customers, named by their ids as text, who are known."""

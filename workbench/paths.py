@@ -185,7 +185,7 @@ def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str])
         if groupings[column] == "experiment":
             differ = nw.col(f"by {column}") != nw.col(f"other {column}")
             twice = nw.when(differ).then(nw.lit(1)).otherwise(twice)
-    table = keep(numbering.number(table.with_columns(twice.cast(nw.Int8).alias("twice"))))
+    table = keep(numbering.match(table.with_columns(twice.cast(nw.Int8).alias("twice"))))
     coding = Coding.of(table, columns)
     by = [f"by {column}" for column in columns]
     found = arrays(coding.code(table.select("number", "twice", *by)))
