@@ -161,9 +161,11 @@ def divide(rows: Mapping[str, Array], scales: Sequence[Scale], codes: int) -> li
     """
     bins, count = rows["bin"], len(scales) * codes
     order = np.argsort(bins, kind="stable")
+    ends = np.zeros(count + 1, dtype=np.int64)
     # By parts, since counting makes a copy eight times as long.
-    counts = [np.bincount(part, minlength=count) for part in np.array_split(bins, 50)]
-    ends = np.concatenate([[0], np.cumsum(np.sum(counts, axis=0))])
+    for part in np.array_split(bins, len(bins) // 100_000 + 1):
+        ends[1:] += np.bincount(part, minlength=count)
+    np.cumsum(ends, out=ends)
     values = {
         name.removeprefix("by "): each for name, each in rows.items() if name.startswith("by ")
     }

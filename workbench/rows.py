@@ -74,10 +74,8 @@ def shares(
     size = max(min(customers // max(rows // SHARE, 1), NEVER // width), 1)
     scales = [Scale(size, lowest, start, width) for lowest in range(0, customers, size)]
     at_once = max(len(scales) * BATCH // max(rows, BATCH), 1)
-    share, by = (
-        nw.col("share"),
-        [name for name in frame.collect_schema().names() if name[:3] == "by "],
-    )
+    by = [name for name in frame.collect_schema().names() if name.startswith("by ")]
+    share = nw.col("share")
     keyed = quotient(frame, "number", size, "share").select(
         ((nw.col("number") - share * size) * width + (nw.col("at") - start)).alias("key"),
         (share * codes + nw.col("code")).cast(smallest(len(scales) * codes)).alias("bin"),
