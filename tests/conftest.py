@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ import postgres
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+]
 
 
 def pytest_configure() -> None:
@@ -50,6 +57,23 @@ def postgresql() -> Iterator[str]:
             yield url
     except postgres.CannotStartError as missing:
         pytest.skip(f"no PostgreSQL server: {missing}")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Give a headless Chromium; without one fail under CI, and skip elsewhere."""
+    path = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
+    if path is None:
+        missing = "no Chromium; install it with: apt-get install chromium (or put it on the PATH)"
+        pytest.fail(missing) if "CI" in os.environ else pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import os
-import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,13 +14,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SCRIPT = "<script>alert(1)</script>"
 DOLLARS = "$x_1$ *a* _b_"
-INSTALL = "no Chromium; install it with: apt-get install chromium (or put it on the PATH)"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-]
 STUDY = f"""\
 name: hostile
 title: "Imports & '{SCRIPT}'"
@@ -79,21 +70,6 @@ def published(tmp_path_factory):
     (folder / "study.yaml").write_text(STUDY, encoding="utf-8")
     write_events(folder / "events.csv")
     return publish(folder / "study.yaml", iteration="2026.2")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    )
-    if path is None:
-        pytest.skip(INSTALL)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

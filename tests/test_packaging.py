@@ -19,7 +19,13 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-build": "build", "python-duckdb": "duckdb"}
-LOCKS = ("requirements.lock", "requirements-bench.lock", "requirements-spark.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-test.lock",
+    "requirements-spark.lock",
+    "requirements-bench.lock",
+)
+PIPS = ("pip==23.0", "pip")  # the oldest that is promised, and the newest
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -37,6 +43,7 @@ def wanted(*, spark: bool = True, bench: bool = False) -> dict[str, str]:
         PROJECT["project"]["dependencies"]
         + extras["lab"]
         + extras["postgres"]
+        + groups["build"]
         + groups["test"]
         + (extras["spark"] if spark else [])
         + (groups["bench"] if bench else [])
@@ -70,10 +77,66 @@ def test_lock_pins_all_that_is_wanted():
 
 
 def test_locks_agree():
-    main = pinned("requirements.lock")
-    for lock in LOCKS[1:]:
-        both = pinned(lock).keys() & main.keys()
-        assert {name: pinned(lock)[name] for name in both} == {name: main[name] for name in both}
+    pins: dict[str, str] = {}
+    for lock in LOCKS:
+        both = pinned(lock).keys() & pins.keys()
+        assert {name: pinned(lock)[name] for name in both} == {name: pins[name] for name in both}
+        pins |= pinned(lock)
+
+
+def pins_for_this_python() -> dict[str, str]:
+    pins = {}
+    for lock in LOCKS:
+        for line in (ROOT / lock).read_text(encoding="utf-8").splitlines():
+            if "==" in line and not line.startswith(" "):
+                one = Requirement(line.rstrip(" \\"))
+                if one.marker is None or one.marker.evaluate():
+                    pins[canonicalize_name(one.name)] = str(one.specifier).removeprefix("==")
+    return pins
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment in which nothing is installed, and return its Python."""
+    home = tmp_path_factory.mktemp("empty")
+    venv.create(home, with_pip=False, symlinks=True)
+    return home / "bin" / "python"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pip", PIPS)
+def test_what_is_locked_is_what_pip_installs(pip, empty, tmp_path):
+    """The words of the Makefile, in an empty environment: nothing is resolved anew."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    install = re.search(r"^INSTALL := (.*)$", makefile, flags=re.MULTILINE)
+    used = re.findall(r"\$\(PIP\) \$\(INSTALL\) (.*)$", makefile, flags=re.MULTILINE)
+    locks = [each for line in used for each in line.split()]
+    assert install
+    assert sorted(set(locks) - {"-r"}) == sorted(LOCKS)
+    pins = pins_for_this_python()
+    builds = f"setuptools=={pins.pop('setuptools')}"  # builds Spark, which comes as source
+    own = tmp_path / "pip"
+    get = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(own), pip, builds]
+    got = subprocess.run(get, capture_output=True, text=True, check=False)
+    if got.returncode and "CI" not in os.environ:
+        pytest.skip(f"{pip} cannot be fetched: {got.stderr.splitlines()[-1]}")
+    assert got.returncode == 0, got.stderr
+    command = [str(empty), "-m", "pip", *install[1].split(), "--dry-run", *locks]
+    environment = {**os.environ, "PYTHONPATH": str(own)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    would = re.search(r"^Would install (.*)$", done.stdout, flags=re.MULTILINE)
+    assert would
+    pairs = [each.rpartition("-") for each in would[1].split()]
+    assert {canonicalize_name(name): pin for name, _, pin in pairs} == pins
+
+
+def test_nothing_that_is_installed_misses_a_requirement():
+    command = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("lock", LOCKS)

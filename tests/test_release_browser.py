@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import test_browser
-from test_browser import DOLLARS, SCRIPT, browser, write_events  # noqa: F401 - a fixture
+from test_browser import DOLLARS, SCRIPT, write_events
 
 from workbench.reports import publish
 
@@ -70,7 +70,7 @@ def published(tmp_path_factory):
 
 
 @pytest.fixture(params=["html", "index"])
-def page(request, browser, published):  # noqa: F811 - the fixture of the other module
+def page(request, browser, published):
     """Open the review, or the index that lists it; what it asks for and what it says is kept."""
     page = browser.new_page(viewport={"width": 1100, "height": 1400})
     page.asked, page.said, page.path = [], [], getattr(published, request.param)

@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-from test_browser import FLAGS, INSTALL
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -73,28 +72,18 @@ def served(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(served):
+def page(served, browser):
     """Open the workshop once; what it asks for and what it says is kept."""
-    path = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    )
-    if path is None:
-        pytest.skip(INSTALL)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.asked, page.said = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("websocket", lambda socket: page.asked.append(socket.url))
-        page.on("console", lambda message: page.said.append((message.type, message.text)))
-        page.on("pageerror", lambda error: page.said.append(("error", str(error))))
-        page.goto(served[0], wait_until="commit", timeout=STARTS_WITHIN * 1000)
-        page.get_by_role("button", name="Keep this finding").wait_for(timeout=STARTS_WITHIN * 1000)
-        page.get_by_role("button", name="Learned weights").wait_for(timeout=STARTS_WITHIN * 1000)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.asked, page.said = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("websocket", lambda socket: page.asked.append(socket.url))
+    page.on("console", lambda message: page.said.append((message.type, message.text)))
+    page.on("pageerror", lambda error: page.said.append(("error", str(error))))
+    page.goto(served[0], wait_until="commit", timeout=STARTS_WITHIN * 1000)
+    page.get_by_role("button", name="Keep this finding").wait_for(timeout=STARTS_WITHIN * 1000)
+    page.get_by_role("button", name="Learned weights").wait_for(timeout=STARTS_WITHIN * 1000)
+    return page
 
 
 def sentence(page):
