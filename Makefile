@@ -39,10 +39,11 @@ lab: $(READY) ## open JupyterLab on the notebooks
 workshop: $(READY) ## open the indicator workshop as a page with sliders, without code
 	JUPYTER_PATH=notebooks $(BIN)/voila --template=workshop $(ARGS) notebooks/indicator_workshop.ipynb
 
-lint: $(TEST) ## style and types
+lint: $(TEST) ## style, types, and which package may import which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 check: lint test ## run all that CI runs: style, types, every test
 

@@ -26,11 +26,11 @@ import calibration_streams as streams
 import numpy as np
 from calibration_looks import ALPHA
 
-from workbench import sequential
-from workbench.anytime import Outcomes, compare_anytime, evalues
-from workbench.boundaries import Spending
-from workbench.hypothesis import DecisionRule
-from workbench.proportions import SMALL, Alternative, Counts
+from workbench.schema.hypothesis import DecisionRule
+from workbench.stats import sequential
+from workbench.stats.anytime import Outcomes, compare_anytime, evalues
+from workbench.stats.boundaries import Spending
+from workbench.stats.proportions import SMALL, Alternative, Counts
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 SIZES = (10, 20, 40, 80, 150, 300)

@@ -12,15 +12,20 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from workbench.boundaries import NORMAL, Spending, below, boundaries
-from workbench.exact import raw_rejected_from, rejected_from, rejection_region
-from workbench.proportions import SMALL
-from workbench.regions import Region, Whole, binomials
-from workbench.score import finite_factor, score_threshold
+from workbench.stats.boundaries import NORMAL, Spending, below, boundaries
+from workbench.stats.exact import (
+    Region,
+    Whole,
+    binomials,
+    raw_rejected_from,
+    rejected_from,
+    rejection_region,
+)
+from workbench.stats.proportions import SMALL
+from workbench.stats.score import finite_factor, score_threshold
 
 Array = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
-
 ALPHA = 0.05
 
 

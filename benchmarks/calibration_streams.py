@@ -11,12 +11,11 @@ import calibration_looks as looks
 import numpy as np
 from calibration_looks import ALPHA, Marks
 
-from workbench.anytime import evalues
-from workbench.boundaries import NORMAL, Spending
-from workbench.exact import Edge
-from workbench.multiplicity import addis, lord_plus_plus, saffron
-from workbench.recording import ONLINE
-from workbench.regions import Whole
+from workbench.experiments.history import ONLINE
+from workbench.stats.anytime import evalues
+from workbench.stats.boundaries import NORMAL, Spending
+from workbench.stats.exact import Edge, Whole
+from workbench.stats.multiplicity import addis, lord_plus_plus, saffron
 
 ITERATIONS = 50
 NULLS = 0.8

@@ -26,10 +26,10 @@ def workbench(path: Path) -> Answer:
     """Learning metrics as a study asks for them: every fact, rate and median that they hold."""
     import duckdb
 
-    from workbench.events import EventLog
-    from workbench.flow import Flow
-    from workbench.iterations import Iteration
-    from workbench.learning import learning_metrics
+    from workbench.data.event_log import EventLog
+    from workbench.data.metrics import learning_metrics
+    from workbench.schema.flow import Flow
+    from workbench.schema.time import Iteration
 
     connection = duckdb.connect(config={"threads": THREADS})
     log = EventLog(

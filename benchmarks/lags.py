@@ -16,10 +16,16 @@ import numpy as np
 import pandas as pd
 from statsmodels.tsa.stattools import ccf
 
-from workbench.correlations import correlate_all, lag_range, largest, permuted_maxima, pvalues_of
-from workbench.lags import associate
-from workbench.panels import associate_panel
-from workbench.simulate_panels import simulate_panel, simulate_series
+from workbench.datasets.indicators import simulate_panel, simulate_series
+from workbench.indicators.lags import associate
+from workbench.indicators.panels import associate_panel
+from workbench.indicators.series import (
+    correlate_all,
+    lag_range,
+    largest,
+    permuted_maxima,
+    pvalues_of,
+)
 
 PERIODS, MAX_LAG = 260, 52
 

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pytest
+from support import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM_FLAGS = [

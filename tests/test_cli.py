@@ -73,8 +73,6 @@ def assert_one_sentence(said: Said, *words: str) -> None:
 
 
 # Help
-
-
 def test_help_lists_the_commands(workbench):
     said = workbench("--help")
     assert said.code == 0
@@ -108,8 +106,6 @@ def test_module_runs_as_the_command():
 
 
 # check
-
-
 def test_check_of_a_sound_study(workbench, begun):
     said = workbench("check", begun, "--format", "csv")
     assert said.code == 0
@@ -129,8 +125,6 @@ def test_check_ends_with_1_when_a_problem_is_an_error(workbench, study):
 
 
 # metrics
-
-
 def test_metrics_as_csv_and_json_hold_the_same(workbench, begun):
     command = ("metrics", begun, "--by", "variant", "--format")
     from_csv = list(csv.DictReader(io.StringIO(workbench(*command, "csv").out)))
@@ -171,8 +165,6 @@ def test_metrics_of_one_iteration_as_of_a_day(workbench, bundled):
 
 
 # test
-
-
 def test_test_says_each_verdict_in_a_sentence(workbench, begun):
     said = workbench("test", begun)
     (evaluation,) = Study.load(begun).evaluate(iteration="2026.1")
@@ -197,8 +189,6 @@ def test_test_takes_the_newest_iteration_with_a_hypothesis(workbench, bundled):
 
 
 # report
-
-
 @pytest.mark.slow
 def test_report_says_where_it_lies_and_each_verdict(workbench, begun, tmp_path):
     said = workbench("report", begun, "--output", tmp_path / "out")
@@ -215,7 +205,7 @@ def test_report_that_fails_is_no_success(workbench, begun, monkeypatch):
     def publish(*_arguments, **_options):
         raise ReportError("template broken: code cell 2: ZeroDivisionError\n    1 / 0")
 
-    monkeypatch.setattr("workbench.reports.publish", publish)
+    monkeypatch.setattr("workbench.reports.publish.publish", publish)
     said = workbench("report", begun, "--iteration", "2026.1")
     assert said.code == 2
     assert said.out == ""
@@ -223,8 +213,6 @@ def test_report_that_fails_is_no_success(workbench, begun, monkeypatch):
 
 
 # init
-
-
 def test_init_writes_a_study_that_runs(workbench, tmp_path):
     said = workbench("init", tmp_path / "new")
     assert said.code == 0
@@ -259,14 +247,12 @@ def test_init_writes_all_or_nothing(workbench, tmp_path, monkeypatch):
         (folder / "half").write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("workbench.simulate.write_study", write_study)
+    monkeypatch.setattr("workbench.datasets.events.write_study", write_study)
     assert_one_sentence(workbench("init", tmp_path / "new"), "No space left", str(tmp_path / "new"))
     assert list(tmp_path.iterdir()) == []
 
 
 # Bad input
-
-
 @pytest.mark.parametrize("command", ["check", "metrics", "test", "report"])
 def test_study_that_is_not_there(workbench, tmp_path, command):
     missing = tmp_path / "study.yaml"
@@ -315,8 +301,6 @@ def test_bad_input_is_one_sentence(workbench, study, arguments, words):
 
 
 # What a shell sees
-
-
 def shell(command: str, **options) -> subprocess.CompletedProcess[str]:
     python = f'"{sys.executable}" -m workbench'
     return subprocess.run(

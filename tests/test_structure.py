@@ -1,49 +1,50 @@
-"""The shape of the package: floors, exports, module lengths, and what an import may load."""
+"""The shape of the package: exports, sizes, tests that mirror it, and what an import may load.
+
+Which package may import which is import-linter's to hold: its contract is in pyproject.toml.
+"""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import workbench
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workbench"
 MODULES = sorted(
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-    for path in PACKAGE.rglob("*.py")
-    if path.name not in {"__init__.py", "__main__.py"}
+    path for path in PACKAGE.rglob("*.py") if path.name not in {"__init__.py", "__main__.py"}
 )
+NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 HEAVY = ("IPython", "ipykernel", "matplotlib", "nbconvert", "papermill", "pyspark", "statsmodels")
-MOST_LINES = 400
+MOST_LINES, LONGEST_FUNCTION = 600, 80
+# Folders of tests that are about the whole, and not about one module.
+WHOLE = {"browser", "calibration", "integration", "support"}
 
 
-def map_of_modules() -> dict[str, int]:
-    """Read the floors from the picture that people read."""
-    picture = (ROOT / "docs" / "modules.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| *(\d+) *\| *`([\w/]+)\.py` *\|", picture, flags=re.MULTILINE)
-    return {name.replace("/", "."): int(floor) for floor, name in rows}
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-FLOORS = map_of_modules()
-
-
-def imports(module: str) -> set[str]:
-    """List the package's modules that one of them names, also those for types or in functions."""
-    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {each.name for each in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports by a relative path"
-            names = {f"{node.module}.{each.name}" for each in node.names}
-            inside = {name for name in names if name.removeprefix("workbench.") in MODULES}
-            found |= inside or {str(node.module)}
-    return {name for name in found if name.split(".")[0] == "workbench"}
+def lines_of_code(path: Path, node: ast.AST | None = None) -> int:
+    """Count lines that are neither blank nor a comment nor part of a docstring."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    whole = tree_of(path) if node is None else node
+    first, last = (1, len(lines)) if node is None else (node.lineno, node.end_lineno)
+    left_out: set[int] = set()
+    for each in ast.walk(whole):
+        documented = isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        if documented and ast.get_docstring(each) is not None:
+            left_out |= set(range(each.body[0].lineno, each.body[0].end_lineno + 1))
+    return sum(
+        number not in left_out and bool(line.strip()) and not line.strip().startswith("#")
+        for number, line in enumerate(lines, start=1)
+        if first <= number <= last
+    )
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -55,55 +56,48 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_map_names_every_module():
-    assert sorted(FLOORS) == MODULES
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_module_is_short_enough_to_read_at_once(path):
+    assert lines_of_code(path) <= MOST_LINES
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef):
+            assert lines_of_code(path, node) <= LONGEST_FUNCTION, node.name
 
 
-def test_every_module_has_a_theme():
-    picture = (ROOT / "docs" / "modules.md").read_text(encoding="utf-8")
-    themes = picture.partition("## By theme")[2].partition("## By floor")[0]
-    named = re.findall(r"`(\w+)`", themes)
-    assert sorted(set(named)) == sorted({*MODULES} - {"errors"})
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_module_says_what_it_holds(path):
+    assert ast.get_docstring(tree_of(path))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_come_from_lower_floors(module):
-    named = {name.removeprefix("workbench.") for name in imports(module)}
-    not_lower = {name for name in named if FLOORS.get(name, 99) >= FLOORS[module]}
-    assert not not_lower, f"{module} (floor {FLOORS[module]}) imports {not_lower}"
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_imports_the_package_root(module):
-    assert "workbench" not in imports(module) or module == "cli"
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_module_is_short_enough_to_read_at_once(module):
-    lines = (PACKAGE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8").count("\n")
-    assert lines <= MOST_LINES
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_module_says_what_it_holds(module):
-    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(source))
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_nothing_imports_the_package_root_for_its_public_names(path):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom) and node.module == "workbench":
+            names = {each.name for each in node.names}
+            assert not names & {*workbench.__all__} or path.name == "cli.py"
 
 
 def test_library_never_prints():
-    for module in MODULES:
-        source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
+    for path in MODULES:
         calls = {
             node.func.id
-            for node in ast.walk(ast.parse(source))
+            for node in ast.walk(tree_of(path))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
-        assert "print" not in calls, module
+        assert "print" not in calls, path
+
+
+def test_tests_mirror_the_package():
+    tests = ROOT / "tests"
+    for path in tests.rglob("test_*.py"):
+        where = path.relative_to(tests)
+        if where.parts[0] in WHOLE or where.name == "test_structure.py":
+            continue
+        module = PACKAGE / where.parent / f"{where.name.removeprefix('test_')}"
+        assert module.exists(), f"{where} is the test of no module"
 
 
 def test_public_names_are_sorted_and_lie_where_they_are_said_to():
-    import workbench
-
     assert workbench.__all__ == sorted(workbench.__all__) == list(workbench.HOMES) == dir(workbench)
     for name, home in workbench.HOMES.items():
         assert getattr(workbench, name).__module__ == f"workbench.{home}"
@@ -113,15 +107,12 @@ def test_public_names_are_sorted_and_lie_where_they_are_said_to():
 
 
 def test_public_names_are_those_that_type_checkers_see():
-    source = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
     found = {
         each.name: str(node.module)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(PACKAGE / "__init__.py"))
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("workbench.")
         for each in node.names
     }
-    import workbench
-
     assert found == {name: f"workbench.{home}" for name, home in workbench.HOMES.items()}
 
 

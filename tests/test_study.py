@@ -8,6 +8,21 @@ import pytest
 from workbench import Study
 
 FACTS = ["entered", "aligned", "deviated", "pending"]
+SMALL = """\
+name: small
+events: {source: events.csv, customer: who, event: what, time: at}
+flow: {trigger: opened, steps: [done]}
+iterations:
+  - {name: "1", start: 2026-01-05, end: 2026-02-02}
+  - {name: "2", start: 2026-02-02, end: 2026-03-02}
+hypotheses:
+  - name: faster
+    statement: More get there.
+    metric: done
+    control: {iteration: "1"}
+    treatment: {iteration: "2"}
+"""
+EVENTS = "who,what,at\n1,opened,2026-01-06\n1,done,2026-01-07\n2,opened,2026-02-06\n"
 
 
 @pytest.fixture(scope="module")
@@ -113,23 +128,6 @@ def test_checking_names_duplicates_and_ties_with_an_example(study):
     duplicates = counts["rows repeat another one exactly"]
     assert duplicates.count > 0
     assert "customer_id" in duplicates.example
-
-
-SMALL = """\
-name: small
-events: {source: events.csv, customer: who, event: what, time: at}
-flow: {trigger: opened, steps: [done]}
-iterations:
-  - {name: "1", start: 2026-01-05, end: 2026-02-02}
-  - {name: "2", start: 2026-02-02, end: 2026-03-02}
-hypotheses:
-  - name: faster
-    statement: More get there.
-    metric: done
-    control: {iteration: "1"}
-    treatment: {iteration: "2"}
-"""
-EVENTS = "who,what,at\n1,opened,2026-01-06\n1,done,2026-01-07\n2,opened,2026-02-06\n"
 
 
 @pytest.fixture

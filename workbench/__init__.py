@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 if TYPE_CHECKING:
-    from workbench.cohorts import Cohort
-    from workbench.events import EventLog
-    from workbench.flow import Flow
-    from workbench.hypothesis import Hypothesis, Verdict
-    from workbench.proportions import Comparison, Counts, compare
+    from workbench.data.event_log import EventLog
+    from workbench.experiments.verdict import Evaluation
+    from workbench.schema.cohort import Cohort
+    from workbench.schema.flow import Flow
+    from workbench.schema.hypothesis import Hypothesis, Verdict
+    from workbench.stats.proportions import Comparison, Counts, compare
     from workbench.study import Study
-    from workbench.verdicts import Evaluation
 
 __all__ = [
     "Cohort",
@@ -33,21 +34,42 @@ __all__ = [
     "compare",
 ]
 HOMES = {
-    "Cohort": "cohorts",
-    "Comparison": "proportions",
-    "Counts": "proportions",
-    "Evaluation": "verdicts",
-    "EventLog": "events",
-    "Flow": "flow",
-    "Hypothesis": "hypothesis",
+    "Cohort": "schema.cohort",
+    "Comparison": "stats.proportions",
+    "Counts": "stats.proportions",
+    "Evaluation": "experiments.verdict",
+    "EventLog": "data.event_log",
+    "Flow": "schema.flow",
+    "Hypothesis": "schema.hypothesis",
     "Study": "study",
-    "Verdict": "hypothesis",
-    "compare": "proportions",
+    "Verdict": "schema.hypothesis",
+    "compare": "stats.proportions",
+}
+
+# Names that templates and notebooks imported from here before the packages; gone with 0.3.
+MOVED = {
+    "boards": "views.innovation",
+    "cards": "views.verdicts",
+    "indicator_tables": "views.indicator_tables",
+    "look_tables": "views.verdicts",
+    "plots": "views.figures",
+    "readings": "reports.hypothesis_report",
+    "release": "reports.release_review",
+    "release_curves": "views.release_figures",
+    "release_flow": "views.release_figures",
+    "release_tables": "views.release_tables",
+    "reviews": "reports.indicator_review",
+    "tables": "views.tables",
+    "widgets": "views.widgets",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for; `workbench --help` asks for none."""
+    if name in MOVED:
+        home, _, module = f"workbench.{MOVED[name]}".rpartition(".")
+        warn(f"use: from {home} import {module}", DeprecationWarning, stacklevel=2)
+        return import_module(f"{home}.{module}")
     if name not in HOMES:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"workbench.{HOMES[name]}"), name)

@@ -17,14 +17,23 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from workbench.announcing import VERDICT, announce, announce_all, say
 from workbench.errors import StudyError, WorkbenchError, unknown_name
-from workbench.terminal import Format, show, tell, working, write
+from workbench.terminal import (
+    VERDICT,
+    Format,
+    announce,
+    announce_all,
+    say,
+    show,
+    tell,
+    working,
+    write,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.iterations import Iteration
+    from workbench.schema.time import Iteration
     from workbench.study import Study
 
 FEW_COLLECTIONS = 100_000  # new objects between them: a module that loads leaves no garbage
@@ -34,9 +43,7 @@ TEMPLATE = "hypothesis_report"
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
 HISTORY = ["hypothesis", "version", "iteration", "looks", "estimate", "low", "high"]
-HISTORY += ["verdict", "pvalue", "level", "discovery"]
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
-
 app = typer.Typer(
     name="workbench",
     help="Learning metrics and honest verdicts: from an event log to a published report.",
@@ -44,7 +51,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, a study.yaml.")]
 AsOf = Annotated[
     str,
@@ -56,6 +62,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How data is writ
 IterationName = Annotated[
     str, typer.Option(metavar="NAME", help="The iteration; otherwise the newest with a hypothesis.")
 ]
+HISTORY += ["verdict", "pvalue", "level", "discovery"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -197,7 +204,7 @@ def report(
         _report_all(study, iteration, output, as_of, form)
         return
     name = _reported(study, iteration, template, as_of)
-    from workbench.reports import publish
+    from workbench.reports.publish import publish
 
     what = f"Report of iteration {name}" if name else "Report"
     with working(what) as progress, _short_grammar():
@@ -212,7 +219,7 @@ def report(
 def _reported(study: Path, iteration: str, template: str, as_of: str) -> str:
     """Name the iteration to report on; none for a template about a study as a whole."""
     if template != TEMPLATE and not iteration:
-        from workbench.parameters import find_template
+        from workbench.reports.template import find_template
 
         if not find_template(template).takes("iteration"):
             return ""
@@ -223,7 +230,7 @@ def _report_all(study: Path, iteration: str, output: Path | None, as_of: str, fo
     """Publish every report that fits the study; end with code 2 if one of them failed."""
     loaded = _load(study)
     name = "" if loaded.spec.indicators_only else iteration or _newest(loaded, as_of)
-    from workbench.editions import publish_all
+    from workbench.reports.publish import publish_all
 
     with working("Reports") as progress, _short_grammar():
         made = publish_all(
@@ -323,7 +330,7 @@ def init(
 
     Its data is simulated; change the file and the data to yours.
     """
-    from workbench.simulate import write_study
+    from workbench.datasets.events import write_study
 
     with working("Simulating customers"), _new_folder(folder) as half:
         name = write_study(half).name
@@ -371,7 +378,7 @@ def _newest(study: Study, as_of: str) -> str:
 
 
 def _begun(iteration: Iteration, as_of: str) -> bool:
-    from workbench.iterations import moment
+    from workbench.schema.time import moment
 
     try:
         day = moment(as_of)

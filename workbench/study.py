@@ -10,28 +10,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from workbench import afterwards, comparisons, levels, outlook, planner, quality
-from workbench.backlog import Backlog
-from workbench.courses import Strategy
-from workbench.deviations import next_table
+from workbench.data import study_data
+from workbench.data.metrics import learning_table, next_table
+from workbench.data.study_data import DataReport, Problem, StudyData
 from workbench.errors import StudyError, WorkbenchError, unknown_name
-from workbench.evaluations import Evaluator
-from workbench.indicator_quality import indicator_problems
-from workbench.indicators import Indicators
-from workbench.innovation import Innovation
-from workbench.iterations import in_zone, moment, select
-from workbench.learning import learning_table
-from workbench.quality import DataReport, Problem
-from workbench.specification import StudySpec, read_study
-from workbench.study_data import StudyData
-from workbench.study_indicators import StudyIndicators
-from workbench.verdicts import Evaluation
-from workbench.voices import Feedback
+from workbench.experiments import checks, planning, subgroups
+from workbench.experiments import evaluate as evaluate_module
+from workbench.experiments.evaluate import Evaluator
+from workbench.experiments.verdict import Evaluation
+from workbench.indicators.sources import StudyIndicators
+from workbench.indicators.values import Indicators, indicator_problems
+from workbench.innovation import backlog as backlog_module
+from workbench.innovation import feedback as feedback_module
+from workbench.innovation import strategy as strategy_module
+from workbench.innovation import true_innovation
+from workbench.innovation.backlog import Backlog, gathered
+from workbench.innovation.feedback import Feedback
+from workbench.innovation.strategy import Strategy
+from workbench.innovation.true_innovation import Innovation
+from workbench.schema.study import StudySpec, read_study
+from workbench.schema.time import in_zone, moment, select
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.ledger import Ledger
+    from workbench.experiments.ledger import Ledger
+    from workbench.indicators.pairs import Pairs
 
 AsOf = str | date | datetime | None
 
@@ -62,7 +66,7 @@ class Study:
             journeys = self._data.journeys
         except WorkbenchError as error:
             return DataReport((Problem("error", str(error), 1, {}),))
-        problems = quality.log_problems(journeys) if journeys is not None else []
+        problems = study_data.log_problems(journeys) if journeys is not None else []
         for each in self.spec.iterations:
             problems += [
                 Problem("warning", f"iteration {each.name}: {row['sentence']}", 1, {})
@@ -74,7 +78,7 @@ class Study:
                 self._evaluator.evaluate(name, None)
             except WorkbenchError as error:
                 problems.append(Problem("error", str(error), 1, {"iteration": name}))
-        problems += [Problem("error", said, 1, {}) for said in outlook.problems(self._data)]
+        problems += [Problem("error", said, 1, {}) for said in backlog_module.problems(self._data)]
         return DataReport((*problems, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
@@ -84,6 +88,24 @@ class Study:
         such as {"company_size": "50+"}; with `as_of`, periods that begin later are left out.
         """
         return self._indicators.read(cohort, self._moment(as_of))
+
+    def pairs(
+        self,
+        as_of: AsOf = None,
+        *,
+        max_lag: int | None = None,
+        permutations: int = 999,
+        alpha: float = 0.05,
+    ) -> Pairs:
+        """Return every pair of a leading and a lagging indicator, associated over lags.
+
+        Lags from 0 to `max_lag` periods are searched: unless given, 12, or a quarter of the periods
+        where these are few. `permutations` is the number of look-alikes each pair is held against;
+        `alpha` is the share of false pairs allowed among those found (Benjamini-Hochberg).
+        """
+        from workbench.indicators.pairs import Pairs
+
+        return Pairs(self._indicators, self._moment(as_of), max_lag, permutations, alpha)
 
     def learning_metrics(
         self,
@@ -137,12 +159,12 @@ class Study:
         names, at = self._iterations(iteration), self._moment(as_of)
         if not record:
             return [each for name in names for each in self._evaluator.evaluate(name, at)]
-        from workbench import recording
+        from workbench.experiments import history
 
         # What was recorded a moment ago is past too, so nothing that was worked out before serves.
-        vars(self)["_evaluator"] = evaluator = Evaluator(self._data, recording.Past(self.ledger))
+        vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.Past(self.ledger))
         found = [each for name in names for each in evaluator.evaluate(name, at)]
-        return recording.record(self.ledger, found, self.spec.iterations)
+        return history.record(self.ledger, found, self.spec.iterations)
 
     def history(self) -> pd.DataFrame:
         """Tell from the ledger what became of each version of each hypothesis.
@@ -150,14 +172,14 @@ class Study:
         One row a hypothesis, version, treatment and iteration: looks, estimate with its interval,
         verdict, p-value, its level in the stream of all tests, and whether it still is a discovery.
         """
-        from workbench import recording
+        from workbench.experiments import history
 
-        return recording.history(self.ledger)
+        return history.history(self.ledger)
 
     @property
     def ledger(self) -> Ledger:
         """The study's ledger; nothing is made or opened before something is recorded."""
-        from workbench.ledger import Ledger
+        from workbench.experiments.ledger import Ledger
 
         return Ledger.at(self.spec.ledger, self.folder, self.spec.name)
 
@@ -170,7 +192,7 @@ class Study:
         every = self._iterations(None)
         before = [None, *every][every.index(name)]
         counts = self._data.counts((), self._moment(as_of))
-        return comparisons.changes(counts, before, name, self.spec.steps)
+        return evaluate_module.changes(counts, before, name, self.spec.steps)
 
     def effects(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
         """Give the effect within each level of each other grouping; exploratory, not a verdict.
@@ -178,7 +200,7 @@ class Study:
         A row a treatment, grouping and level; `adjusted` is the p-value after Benjamini-Hochberg.
         """
         (name,) = self._iterations(iteration)
-        return levels.effects(self._data, name, hypothesis, self._moment(as_of))
+        return subgroups.effects(self._data, name, hypothesis, self._moment(as_of))
 
     def pooled(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
         """Pool the effect over the levels of each other grouping, and say whether it differs there.
@@ -188,21 +210,21 @@ class Study:
         sentence.
         """
         (name,) = self._iterations(iteration)
-        return levels.pooled(self._data, name, hypothesis, self._moment(as_of))
+        return subgroups.pooled(self._data, name, hypothesis, self._moment(as_of))
 
     def design(
         self, hypothesis: str, customers: int | None = None, as_of: AsOf = None
-    ) -> planner.Plan:
+    ) -> planning.Plan:
         """Plan a test of a hypothesis: looking once, at planned looks, and at any time.
 
         `customers` are those that can be had per cohort; as many as entered the newest iteration
         unless given.
         """
-        return planner.plan(self._data, hypothesis, customers, self._moment(as_of))
+        return planning.plan(self._data, hypothesis, customers, self._moment(as_of))
 
     def plan(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Say what each hypothesis's sample could detect, and how many customers it needs."""
-        return comparisons.plan(self.evaluate(iteration, as_of))
+        return evaluate_module.plan(self.evaluate(iteration, as_of))
 
     def innovation(self, iteration: str, as_of: AsOf = None) -> Innovation:
         """Say whether it is innovation yet: need met, adoption, outcome and both, each to its target.
@@ -211,7 +233,7 @@ class Study:
         customers), "on course", "not yet" or "cannot tell"; `trend` holds those of earlier iterations.
         """
         (name,) = self._iterations(iteration)
-        return afterwards.innovation(self._data, name, self._moment(as_of))
+        return true_innovation.innovation(self._data, name, self._moment(as_of))
 
     def retention(
         self,
@@ -226,25 +248,25 @@ class Study:
         study that follows no return.
         """
         names, columns = self._iterations(iteration), self._columns(by)
-        return afterwards.retention(self._data, names, columns, self._moment(as_of))
+        return true_innovation.retention(self._data, names, columns, self._moment(as_of))
 
     def quality(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Say how far an iteration's data can be trusted: check, value, level, sentence."""
         (name,) = self._iterations(iteration)
-        return quality.of_iteration(self._data, name, self._moment(as_of))
+        return checks.of_iteration(self._data, name, self._moment(as_of))
 
     def strategy(self, as_of: AsOf = None) -> Strategy:
         """Hold strategic metrics against their courses; does any iteration mark a change?"""
-        return outlook.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
+        return strategy_module.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
 
     def feedback(self, iteration: str | None = None, as_of: AsOf = None) -> Feedback:
         """Weigh what customers said, of an iteration or ever, with what they did."""
         _ = self._iterations(iteration)
-        return outlook.feedback(self._data, iteration, self._moment(as_of))
+        return feedback_module.feedback(self._data, iteration, self._moment(as_of))
 
     def backlog(self, as_of: AsOf = None) -> Backlog:
         """Rank what to try next: impact x ease, what a test costs, how earlier guesses did."""
-        return outlook.gathered(self._data, self._evaluator.evaluate, self._moment(as_of))
+        return gathered(self._data, self._evaluator.evaluate, self._moment(as_of))
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Give the time up to which the data are read; None for data without times."""
@@ -292,6 +314,6 @@ class Study:
     def _evaluator(self) -> Evaluator:
         if "://" not in self.spec.ledger and not (self.folder / self.spec.ledger).exists():
             return Evaluator(self._data)
-        from workbench.recording import Past
+        from workbench.experiments.history import Past
 
         return Evaluator(self._data, Past(self.ledger))

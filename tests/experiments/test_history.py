@@ -1,0 +1,475 @@
+"""The story that a ledger tells: one chapter for each arm, version and iteration.
+
+The chronicle: what each version changed, and what came of it.
+
+Recording: what looks leave in the ledger, by one process and by many, and what it tells later."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.ledger_writers import CLAIM, look, registration, verdict
+from support.results import evaluation, hypothesis
+from support.simultaneous_looks import MOMENTS
+from support.small_study import claim, hypotheses, write_study
+
+from workbench import Study
+from workbench.errors import StudyError
+from workbench.experiments.analysis import GuardrailResult
+from workbench.experiments.history import (
+    UNRECORDED,
+    Chapter,
+    Past,
+    changed,
+    chronicle,
+    fingerprint,
+    history,
+    record,
+    story,
+)
+from workbench.experiments.ledger import Ledger, Look, Registration, Stored
+from workbench.experiments.verdict import Decided, judge
+from workbench.reports import hypothesis_report
+from workbench.schema.hypothesis import Verdict
+from workbench.stats.proportions import Counts, compare
+
+WHEN = datetime(2026, 2, 2, tzinfo=UTC)
+FIRST = hypothesis()
+EMPTY = pd.DataFrame(columns=["hypothesis", "version", "arm", "iteration"])
+# Many at once
+SPARSE = {"customers": 56, "rates": {"blank": 0.2, "preview": 0.8}}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A p-value held to alpha / 2 ** place: each test costs, whoever comes later."""
+
+    level: float
+    rejected: bool
+
+
+def halving(pvalues: Sequence[float]) -> list[Held]:
+    levels = [0.05 / 2 ** (place + 1) for place in range(len(pvalues))]
+    return [Held(level, p <= level) for p, level in zip(pvalues, levels, strict=True)]
+
+
+def told(*entries: object) -> tuple[Chapter, ...]:
+    """Tell the story of records in this order; one beside an id corrects that one."""
+    numbers = count(1)
+    held = [
+        Stored(next(numbers), WHEN, *(each if isinstance(each, tuple) else (each,)))
+        for each in entries
+    ]
+    kinds: dict[str, list[Stored]] = {"registration": [], "look": [], "verdict": []}
+    for each in held:
+        kinds[each.record.KIND].append(each)
+    return story(kinds["verdict"], kinds["look"], kinds["registration"], online=halving)
+
+
+def test_nothing_recorded_is_no_story():
+    assert told() == ()
+
+
+def test_two_versions_over_three_iterations():
+    chapters = told(
+        registration(),
+        look("a", "2026.1"),
+        look("b", "2026.1", estimate=0.1, low=-0.05, high=0.25),
+        verdict("b", "2026.1", verdict="inconclusive", success=False, pvalue=0.1),
+        look("c", "2026.2"),
+        verdict("c", "2026.2", pvalue=0.012),
+        registration(2),
+        look("d", "2026.3", version=2, estimate=0.3),
+        verdict("d", "2026.3", version=2, pvalue=0.01),
+    )
+    assert [
+        (each.version, each.iteration, each.looks, each.estimate, each.verdict, each.discovery)
+        for each in chapters
+    ] == [
+        (1, "2026.1", 2, 0.1, "inconclusive", "no"),
+        (1, "2026.2", 1, 0.2, "supported", "yes"),
+        (2, "2026.3", 1, 0.3, "supported", "no"),
+    ]
+    assert [each.level for each in chapters] == [0.025, 0.0125, 0.00625]
+    assert [each.pvalue for each in chapters] == [0.1, 0.012, 0.01]
+
+
+def test_what_has_no_final_verdict_is_open():
+    (chapter,) = told(registration(), look("a", pvalue=0.001), look("b", estimate=0.25))
+    assert (chapter.verdict, chapter.looks, chapter.estimate) == ("open", 2, 0.25)
+    assert math.isnan(chapter.pvalue)
+    assert math.isnan(chapter.level)
+    assert chapter.discovery == "-"
+
+
+def test_what_was_registered_and_never_looked_at_is_open_too():
+    (chapter,) = told(registration())
+    assert (chapter.iteration, chapter.looks, chapter.verdict) == ("", 0, "open")
+    assert math.isnan(chapter.estimate)
+
+
+def test_an_invalid_comparison_is_no_test_of_the_stream():
+    invalid = verdict("a", "2026.1", verdict="invalid", success=False, pvalue=None)
+    chapters = told(look("a", "2026.1"), invalid, look("b", "2026.2"), verdict("b", "2026.2"))
+    assert [each.discovery for each in chapters] == ["-", "yes"]
+    assert chapters[1].level == 0.025
+
+
+def test_a_discovery_is_a_success_too():
+    (chapter,) = told(look("a"), verdict("a", success=False, pvalue=0.0001))
+    assert chapter.discovery == "no"
+
+
+def test_a_corrected_verdict_keeps_its_place_in_the_stream():
+    first = [look("a", "2026.1"), verdict("a", "2026.1", pvalue=0.03)]
+    second = [look("b", "2026.2"), verdict("b", "2026.2", pvalue=0.012)]
+    before = told(*first, *second)
+    chapters = told(
+        *first,
+        *second,
+        look("z", "2026.1", estimate=0.4),
+        (verdict("z", "2026.1", pvalue=0.001), 2, "other data"),
+    )
+    assert chapters[1] == before[1]
+    assert (before[0].level, before[0].discovery) == (0.025, "no")
+    assert (chapters[0].level, chapters[0].discovery) == (0.00625, "yes")
+    assert (chapters[0].corrected, chapters[1].corrected) == (True, False)
+    assert (chapters[0].estimate, chapters[0].looks) == (0.4, 2)
+
+
+def test_the_estimate_is_of_the_look_that_the_verdict_rests_on():
+    (chapter,) = told(look("a", estimate=0.1), look("b"), verdict("a"))
+    assert chapter.estimate == 0.1
+    (alone,) = told(verdict("a"))
+    assert math.isnan(alone.estimate)
+
+
+def test_arms_and_hypotheses_tell_their_own_chapters():
+    arms = [look("a", arm=arm) for arm in ("group=guide", CLAIM[2])]
+    chapters = told(*arms, look("a", hypothesis="Another"))
+    assert [(each.hypothesis, each.arm) for each in chapters] == [
+        (CLAIM[0], "group=guide"),
+        (CLAIM[0], CLAIM[2]),
+        ("Another", CLAIM[2]),
+    ]
+
+
+def test_adding_later_records_changes_no_earlier_chapter():
+    records: list[Registration | Look | object] = []
+    last: tuple[Chapter, ...] = ()
+    for number in range(6):
+        name = f"2026.{number}"
+        records += [look("a", name), verdict("a", name, pvalue=0.02 / (number + 1))]
+        now = told(*records)
+        assert now[:-1] == last
+        last = now
+
+
+def test_a_chapter_is_a_row_of_plain_values():
+    (chapter,) = told(look("a"), verdict("a"))
+    assert tuple(chapter.row().values()) == astuple(chapter)
+    assert list(chapter.row())[:4] == ["hypothesis", "version", "arm", "iteration"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"alpha": 0.01}, "alpha from 0.05 to 0.01"),
+        ({"metric": "mapped"}, "metric from imported to mapped"),
+        (
+            {"treatment": {"variant": "hints"}},
+            "treatment from variant = preview to variant = hints",
+        ),
+        ({"window": "14d"}, "window from none to 14 days"),
+        ({"planned_customers": 90}, "planned customers from none to 90"),
+        (
+            {"analysis": "sequential", "looks": 3},
+            "analysis from fixed to sequential; looks from none to 3",
+        ),
+        (
+            {"guardrails": [{"metric": "paid", "margin": 0.0075}]},
+            "guardrails from none to paid by 0.0075",
+        ),
+        ({"statement": "It helps more."}, "what it does (its statement)"),
+        ({"iteration": "2026.2"}, "tested again, unchanged"),
+        ({}, "tested again, unchanged"),
+    ],
+)
+def test_what_a_version_changed(changes, said):
+    assert changed(hypothesis(version=2, **changes), FIRST) == said
+
+
+def chapter(**changes) -> dict:
+    given = {
+        "hypothesis": "preview-helps",
+        "version": 1,
+        "arm": "variant = preview",
+        "iteration": "2026.1",
+        "looks": 2,
+        "estimate": 0.2,
+        "low": 0.05,
+        "high": 0.3,
+        "verdict": "supported",
+        "pvalue": 0.003,
+        "level": 0.0055,
+        "discovery": "yes",
+    }
+    return Chapter(**{**given, **changes}).row()
+
+
+def test_versions_in_order_with_what_the_ledger_says():
+    second = hypothesis(version=2, iteration="2026.2", alpha=0.01)
+    table = chronicle([second, FIRST], pd.DataFrame([chapter()]))
+    assert table["version"].tolist() == [1, 2]
+    assert table["verdict"].tolist() == ["supported", UNRECORDED]
+    assert table["looks"].tolist() == [2, 0]
+    assert math.isnan(table.loc[1, "pvalue"])
+    assert table["changed"].tolist() == ["first version", "alpha from 0.05 to 0.01"]
+
+
+def test_nothing_recorded():
+    (row,) = chronicle([FIRST], EMPTY).to_dict("records")
+    assert (row["verdict"], row["discovery"], row["looks"]) == (UNRECORDED, "-", 0)
+
+
+def test_another_treatment_is_a_change_and_no_first_version():
+    second = hypothesis(version=2, treatment={"variant": "hints"})
+    table = chronicle([FIRST, second], EMPTY)
+    assert table["changed"].tolist() == [
+        "first version",
+        "treatment from variant = preview to variant = hints",
+    ]
+
+
+def test_each_treatment_is_held_against_itself():
+    both = [{"variant": "preview"}, {"variant": "hints"}]
+    first, second = (
+        hypothesis(version=version, treatment=both, alpha=alpha)
+        for version, alpha in ((1, 0.05), (2, 0.01))
+    )
+    table = chronicle([*first.arms, *second.arms], EMPTY)
+    assert table["changed"].tolist() == ["first version"] * 2 + ["alpha from 0.05 to 0.01"] * 2
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    return Ledger.at("ledger.db", tmp_path)
+
+
+# The story of two versions over the bundled study's iterations
+@pytest.fixture(scope="module")
+def recorded(bundled: Path, tmp_path_factory) -> Path:
+    """Copy the bundled study, and look at all of its hypotheses, iteration by iteration."""
+    folder = tmp_path_factory.mktemp("story") / "study"
+    left = shutil.ignore_patterns("reports", "ledger.db*")
+    shutil.copytree(bundled.parent, folder, ignore=left)
+    path = folder / "study.yaml"
+    for name in ("2026.1", "2026.2", "2026.3"):
+        Study.load(path).evaluate(name, record=True)
+    return path
+
+
+def test_the_ledger_tells_versions_and_iterations(recorded):
+    table = Study.load(recorded).history()
+    told = table[["hypothesis", "version", "iteration", "looks", "verdict", "discovery"]]
+    assert told.values.tolist() == [
+        ["preview-helps", 1, "2026.1", 1, "supported", "yes"],
+        ["hints-map-more", 1, "2026.2", 1, "refuted", "no"],
+        ["preview-helps", 2, "2026.3", 1, "inconclusive", "no"],
+    ]
+    assert (table["level"] > 0).all()
+    assert table.loc[0, "pvalue"] <= table.loc[0, "level"]
+    assert table.loc[0, "estimate"] == pytest.approx(78 / 140 - 54 / 138)
+
+
+def test_the_report_says_what_a_version_changed(recorded):
+    told = hypothesis_report.begin(study=recorded, iteration="2026.3").story()
+    assert told["version"].tolist() == [1, 2]
+    assert told["changed"].tolist() == ["first version", "what it does (its statement)"]
+    assert told["verdict"].tolist() == ["supported", "inconclusive"]
+
+
+def test_a_changed_field_without_a_new_version_is_refused(recorded, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(recorded.parent, copy)
+    path = copy / "study.yaml"
+    before = Study.load(path).ledger.export()
+    for old, new, said in (
+        ("minimum_effect: 0.05", "minimum_effect: 0.06", "minimum_effect from 0.05 to 0.06"),
+        ("alpha: 0.05", "alpha: 0.1", "alpha from 0.05 to 0.1"),
+        ("end: 2026-02-02}", "end: 2026-02-01}", "start and end from"),
+    ):
+        text = recorded.read_text()
+        path.write_text(text.replace(old, new, 1))
+        with pytest.raises(StudyError) as caught:
+            Study.load(path).evaluate("2026.1", record=True)
+        assert said in str(caught.value)
+        assert "raise its version to 2, or change that back" in str(caught.value)
+    assert Study.load(path).ledger.export() == before
+    path.write_text(recorded.read_text().replace("impact: 8 ", "impact: 9 ", 1))
+    assert Study.load(path).evaluate("2026.1", record=True)[0].look == 1  # a guess is not frozen
+
+
+def test_exploring_leaves_nothing(bundled, tmp_path):
+    shutil.copytree(
+        bundled.parent, tmp_path / "s", ignore=shutil.ignore_patterns("reports", "ledger.db*")
+    )
+    study = Study.load(tmp_path / "s" / "study.yaml")
+    (found,) = study.evaluate("2026.1")
+    assert found.look is None
+    assert study.history().empty
+    assert not (tmp_path / "s" / "ledger.db").exists()
+
+
+# One look
+def test_the_same_data_are_one_look(ledger):
+    found = evaluation()
+    assert [record(ledger, [found], [])[0].look for _ in range(3)] == [1, 1, 1]
+    assert [each["kind"] for each in ledger.export()] == ["registration", "look", "verdict"]
+
+
+def test_a_fingerprint_tells_data_apart():
+    one = evaluation()
+    assert fingerprint(one) == fingerprint(replace(one, as_of=None))
+    other = judge(hypothesis(), control=Counts(48, 80), treatment=Counts(55, 70))
+    assert fingerprint(one) != fingerprint(other)
+    guarded = replace(one, guardrails=(guardrail(0.01),))
+    assert fingerprint(one) != fingerprint(guarded)
+
+
+def guardrail(pvalue: float) -> GuardrailResult:
+    found = compare(control=Counts(40, 80), treatment=Counts(40, 70), null_effect=-0.05)
+    found = replace(found, pvalue=pvalue, estimate=math.nan if math.isnan(pvalue) else 0.1)
+    return GuardrailResult("paid", 0.05, found, held=pvalue <= 0.05)
+
+
+def final(ledger: Ledger, found):
+    record(ledger, [found], [])
+    return [each.record for each in ledger.verdicts()]
+
+
+def test_the_stream_takes_the_largest_of_claim_and_guardrails(ledger):
+    """Berger (1982): every one of them must reject, so no adjustment is needed."""
+    found = replace(evaluation(), guardrails=(guardrail(0.03), guardrail(0.2)))
+    (verdict,) = final(ledger, found)
+    assert (verdict.pvalue, verdict.success) == (0.2, False)
+    assert verdict.verdict == "supported, but paid is at risk"
+
+
+def test_an_unknown_guardrail_is_no_success_and_no_rejection(ledger):
+    found = replace(evaluation("inconclusive"), guardrails=(guardrail(math.nan),))
+    (verdict,) = final(ledger, found)
+    assert (verdict.pvalue, verdict.success) == (1.0, False)
+    waits = replace(evaluation(), guardrails=(guardrail(math.nan),))
+    assert not waits.final
+
+
+def test_a_broken_comparison_is_no_test_of_the_stream(ledger):
+    (verdict,) = final(ledger, evaluation("invalid"))
+    assert verdict.verdict == "invalid"
+    assert math.isnan(verdict.pvalue)
+    assert history(ledger)["discovery"].tolist() == ["-"]
+
+
+def test_a_refutation_never_pays_for_later_discoveries(ledger):
+    found = judge(hypothesis(), control=Counts(5_000, 10_000), treatment=Counts(5_200, 10_000))
+    assert (found.verdict, found.pvalue <= 0.05) == (Verdict.REFUTED, True)
+    (verdict,) = final(ledger, found)
+    assert verdict.pvalue == 1.0
+
+
+def test_the_history_of_nothing(ledger):
+    assert history(ledger).empty
+    assert "discovery" in history(ledger).columns
+
+
+# What the ledger says before the next look
+def test_earlier_looks_are_those_with_fewer_customers(ledger):
+    for treated in (20, 60):
+        found = judge(hypothesis(), control=Counts(10, treated), treatment=Counts(12, treated))
+        record(ledger, [found], [])
+    past = Past(ledger)
+    now = (Counts(20, 50), Counts(25, 50))
+    assert past.earlier(hypothesis(), now) == ((Counts(10, 20), Counts(12, 20)),)
+    assert past.earlier(hypothesis(version=2), now) == ()
+
+
+def test_what_is_decided_is_decided_for_more_customers_only(ledger):
+    found = judge(hypothesis(), control=Counts(10, 50), treatment=Counts(30, 50))
+    record(ledger, [found], [])
+    past = Past(ledger)
+    decided = past.decided(hypothesis(), (Counts(10, 51), Counts(30, 50)))
+    assert isinstance(decided, Decided)
+    assert (decided.verdict, decided.label, decided.customers) == ("supported", "supported", 100)
+    assert decided.success
+    assert decided.looked == found.comparison.pvalue
+    assert past.decided(hypothesis(), (Counts(10, 50), Counts(30, 50))) is None
+    assert past.decided(hypothesis(version=2), (Counts(10, 60), Counts(30, 60))) is None
+
+
+def test_corrected_data_of_as_many_customers_correct_the_verdict(ledger):
+    for converted in (30, 29):
+        record(
+            ledger,
+            [judge(hypothesis(), control=Counts(10, 50), treatment=Counts(converted, 50))],
+            [],
+        )
+    assert [each.corrects is None for each in ledger.verdicts()] == [True, False]
+    assert history(ledger)["corrected"].tolist() == [True]
+
+
+def check_twenty(path: Path) -> None:
+    code = f"import support.simultaneous_looks as t, pathlib; t.looks_at_once(pathlib.Path({str(path)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = Study.load(path).ledger.export()
+    kinds = [each["kind"] for each in rows]
+    assert kinds.count("registration") == 1
+    assert kinds.count("verdict") == 1
+    looks = [each["fingerprint"] for each in rows if each["kind"] == "look"]
+    assert len(looks) == len(set(looks))
+    assert [each["id"] for each in rows] == list(range(1, len(rows) + 1))
+    alone = Study.load(path)
+    wanted = {fingerprint(alone.evaluate("1", at)[0]) for at in MOMENTS}
+    assert set(looks) == wanted
+
+
+def test_twenty_processes_record_exactly_what_they_saw(tmp_path):
+    check_twenty(write_study(tmp_path, [claim()], **SPARSE))
+
+
+def test_a_study_on_a_postgresql_ledger(tmp_path, schema):
+    path = write_study(
+        tmp_path,
+        [claim()],
+        replaced=[("name: small", f"name: small\nledger: {json.dumps(schema)}")],
+        **SPARSE,
+    )
+    study = Study.load(path)
+    assert study.evaluate("1", record=True)[0].look == 1
+    assert Study.load(path).evaluate("1", record=True)[0].look == 1
+    changed = path.read_text().partition("hypotheses:")[0] + "hypotheses:\n"
+    path.write_text(changed + hypotheses([claim(minimum_effect=0.1)]))
+    with pytest.raises(
+        StudyError, match=r"minimum_effect from 0.05 to 0.1; raise its version to 2"
+    ):
+        Study.load(path).evaluate("1", record=True)
+    assert Study.load(path).history()["verdict"].tolist() == ["supported"]
+    assert not (tmp_path / "ledger.db").exists()

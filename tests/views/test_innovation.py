@@ -1,0 +1,136 @@
+"""Tables and figures of strategy, feedback and backlog: what they say, escaped, in words too."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import numpy as np
+import pytest
+
+from workbench.innovation.backlog import Backlog, Candidate, Cost, Tried, guessing, rank
+from workbench.innovation.feedback import Entry, Remark
+from workbench.innovation.feedback import weigh as weigh_voices
+from workbench.innovation.strategy import Strategy, weigh
+from workbench.schema.hypothesis import Range
+from workbench.schema.strategy import StrategySource
+from workbench.schema.study import FeedbackSource
+from workbench.schema.time import Iteration, read_period
+from workbench.views import innovation
+
+SCRIPT = "<script>alert(1)</script>"
+ITERATIONS = [
+    Iteration(name="1", start="2026-01-05", end="2026-02-02"),
+    Iteration(name="2", start="2027-02-02", end="2027-03-02"),
+]
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    common = {"area": "customer reach", "baseline": 100, "target": 160, "by": "2027-12-31"}
+    metrics = {
+        "reach": {**common, "fed_by": ["imported", SCRIPT]},
+        "revenue": {**common, "unit": "EUR", "expect_from": "2", "fed_by": "imported"},
+    }
+    source = StrategySource.model_validate({"source": "s.csv", "metrics": metrics})
+    months = [read_period(f"{2025 + n // 12}-{n % 12 + 1:02}", "") for n in range(24)]
+    values = 100 + np.random.default_rng(1).normal(size=24)
+    series = {name: dict(zip(months, values, strict=True)) for name in metrics}
+    return weigh(series, source, ITERATIONS)
+
+
+@pytest.fixture(scope="module")
+def feedback():
+    remarks = [
+        Remark(f"F-{n}", date(2026, 1, 9), "user test", SCRIPT, said, who, step="imported")
+        for n, (who, said) in enumerate([("a", "positive"), ("b", "negative"), ("c", "negative")])
+    ]
+    entries = {
+        who: [Entry(who, "1", date(2026, 1, 6), {"imported": done})]
+        for who, done in (("a", "deviated"), ("b", "deviated"), ("c", "aligned"))
+    }
+    source = FeedbackSource(source="f.csv")
+    return weigh_voices(
+        remarks, entries, source, steps=["imported"], groupings=[], iterations=ITERATIONS
+    )
+
+
+@pytest.fixture(scope="module")
+def backlog():
+    scores = (Range(low=4, high=8), Range(low=5, high=5), None)
+    cost = Cost(120, 2.5, 0.3, 0.2)
+    candidates = [
+        Candidate(SCRIPT, 1, "It helps.", "idea", *scores, ("F-1",), cost),
+        Candidate("vague", 1, "Who knows.", "idea", None, None, None),
+    ]
+    tried = Tried("preview", 2, Range(low=7, high=7), 0.12, 0.02, 0.2, "supported")
+    return Backlog(rank(candidates), guessing([tried]))
+
+
+def test_standings(strategy):
+    table = innovation.standings(strategy)
+    reach, revenue = table.rows
+    assert [str(reach[2]), str(revenue[2])] == ["behind", "too early"]
+    assert reach[5].startswith("1")
+    assert "[" in reach[6]
+    assert revenue[7] == "160 EUR by 2027-12-31"
+
+
+def test_releases_say_that_nothing_was_randomized(strategy):
+    table = innovation.releases(strategy)
+    assert table.note.startswith("Nothing was randomized")
+    assert {row[1] for row in table.rows} == {"1", "2"}
+    late = next(row for row in table.rows if row[1] == "2")
+    assert late[2:5] == ("cannot tell", "n/a", "n/a")
+
+
+def test_the_figure_of_feeds_says_what_its_table_says(strategy):
+    (chart,) = innovation.feeds_figure(strategy)
+    table = innovation.feeds(strategy)
+    assert len(table.rows) == 3
+    for flow_metric, metric, *_ in table.rows:
+        assert f"{flow_metric} is supposed to feed {metric} (" in chart.alt
+    drawn = chart.svg()
+    assert "revenue" in drawn
+    assert "<script>" not in drawn
+    assert not innovation.feeds_figure(Strategy((), ())).charts
+
+
+def test_courses_are_drawn_with_their_sentence(strategy):
+    charts = innovation.course_figures(strategy)
+    assert [each.alt.split(".")[0] for each in charts] == ["Dashed is the course"] * 2
+    assert "Too early: the study expects a move from 2 on" in charts.charts[1].alt
+    assert all("<svg" in each.svg() for each in charts)
+    assert repr(innovation.course_figures(Strategy((), ()))) == innovation.NO_STRATEGY
+
+
+def test_themes_and_what_nobody_addresses(feedback):
+    assert innovation.themes(feedback).rows == ((SCRIPT, "imported", "3", "1", "2", "3"),)
+    assert innovation.said_and_done(feedback).rows == (("imported", "3", "0", "1", "1", "1"),)
+    assert innovation.unaddressed(feedback).rows[0][:4] == (SCRIPT, "imported", "3", "2")
+
+
+def test_the_backlog_and_its_guesses(backlog):
+    first, last = innovation.backlog(backlog).rows
+    assert first[1:] == ("1", "1 to 1", "4 to 8 x 5", "A/B test (it takes 2.5 weeks)", "120", "2.5")
+    assert last[1:4] == ("n/a", "n/a to n/a", "n/a")
+    table = innovation.guesses(backlog)
+    assert table.rows[0][:3] == ("preview 2", "7", "+12.0 [+2.0, +20.0]")
+    assert table.note.startswith("Too few tests to tell")
+
+
+def test_markup_in_the_data_stays_text(strategy, feedback, backlog):
+    for table in (
+        innovation.feeds(strategy),
+        innovation.themes(feedback),
+        innovation.unaddressed(feedback),
+        innovation.backlog(backlog),
+    ):
+        assert "&lt;script&gt;" in table._repr_html_()
+        assert "<script>" not in table._repr_html_()
+
+
+def test_nothing_reads_as_nothing(feedback):
+    assert "names no strategic metrics" in repr(innovation.standings(Strategy((), ())))
+    assert "Nothing is left to try" in repr(innovation.backlog(Backlog((), guessing([]))))
+    assert math.isnan(guessing([]).correlation)

@@ -1,0 +1,1 @@
+"""From rows to counts: engines, event logs, following customers, learning metrics."""

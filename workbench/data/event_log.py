@@ -1,0 +1,221 @@
+"""Event logs: any table, checked, as a lazy frame on the engine that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import narwhals as nw
+
+from workbench.data.engines import (
+    AT,
+    FILE,
+    Frame,
+    collect,
+    distinct,
+    ends,
+    in_order,
+    instants,
+    keep,
+    lazy,
+)
+from workbench.errors import DataError, unknown_name
+from workbench.schema.time import from_instant
+
+CLOSE = 8  # ids that leave out so many for each row are still their own numbers
+FEW = 10_000
+LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """Customers by number; `count` is one more than the largest one.
+
+    Ids that are whole numbers and lie close together are their own numbers, less the `lowest`;
+    others are numbered by the engine. `customers` is a frame with all of them.
+    """
+
+    customers: Frame = field(repr=False)
+    count: int
+    lowest: int | None
+
+    @classmethod
+    def of(cls, rows: Frame, names: Sequence[str], length: int) -> Numbering:
+        """Number who has one of these events, at least, in a log of such a length."""
+        customers = rows.select("customer")
+        if customers.collect_schema()["customer"].is_integer():
+            lowest, highest = ends(customers, "customer", "customer")
+            count = highest - lowest + 1
+            if count <= max(CLOSE * length, FEW) and highest <= LARGEST:
+                return cls(customers, count, lowest)
+        wanted = distinct(rows.filter(nw.col("event").is_in(names)), "customer")
+        ids = keep(wanted.with_row_index("number", order_by="customer"))
+        count = collect(ids.select(nw.len().alias("customers")))[0]["customers"]
+        return cls(ids.with_columns(nw.col("number").cast(nw.Int64)), max(count, 1), None)
+
+    @cached_property
+    def ids(self) -> Frame:
+        """Every customer once, with the number."""
+        if self.lowest is None:
+            return self.customers
+        return self.number(distinct(self.customers, "customer"))
+
+    def number(self, rows: Frame) -> Frame:
+        """Add `number` to rows of the log; those of customers without one drop out."""
+        if self.lowest is not None:
+            number = nw.col("customer").cast(nw.Int64) - self.lowest
+            return rows.with_columns(number.alias("number"))
+        return rows.join(self.ids, on="customer")
+
+    def match(self, table: Frame) -> Frame:
+        """Add `number` to a table of customers; those without one drop out.
+
+        Ids of another type than the log's are compared as text.
+        """
+        kind, own = (each.collect_schema()["customer"] for each in (table, self.customers))
+        if self.lowest is not None and kind.is_integer():
+            return table.with_columns(self._own).filter(~nw.col("number").is_null())
+        if kind == own:
+            return table.join(self.ids, on="customer")
+        name = nw.col("customer").cast(nw.String).alias("(name)")
+        ids = self.ids.select(name, "number")
+        return table.with_columns(name).join(ids, on="(name)").drop("(name)")
+
+    def known(self, names: Sequence[str]) -> dict[int, str]:
+        """Give the numbers of those of these customers, named by their ids as text, who are known."""
+        ids = self.ids.with_columns(nw.col("customer").cast(nw.String))
+        found = collect(ids.filter(nw.col("customer").is_in(names)))
+        return {int(row["number"]): row["customer"] for row in found}
+
+    @property
+    def _own(self) -> nw.Expr:
+        """The number of an id that is a whole number; null for ids between which nobody of us lies."""
+        customer, lowest = nw.col("customer"), self.lowest or 0
+        ours = (customer >= lowest) & (customer <= lowest + self.count - 1)
+        return (nw.when(ours).then(customer).cast(nw.Int64) - lowest).alias("number")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How many rows a log has, and its oldest and newest time in microseconds since 1970."""
+
+    rows: int
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """An event log as a lazy frame: one row an event, with customer, event name and time.
+
+    `table` is a DuckDB relation, a pandas, Polars or PyArrow table, a Polars LazyFrame or a Spark
+    DataFrame; the work stays with its engine (pandas and PyArrow tables are read by DuckDB).
+    `time` holds moments, or times without a zone, which are `timezone`'s; whole numbers are
+    microseconds since 1970 in UTC. Rows that differ from `where` are left out.
+
+    Raises DataError for a missing column, a time that cannot be read, a null customer or time.
+
+    >>> import pandas as pd
+    >>> log = EventLog(
+    ...     pd.DataFrame({"who": [1, 1], "what": ["a", "b"], "at": ["2026-01-05", "2026-01-06"]}),
+    ...     customer="who", event="what", time="at",
+    ... )
+    >>> log.newest.isoformat(), dict(log.names)
+    ('2026-01-06T00:00:00+00:00', {'a': 1, 'b': 1})
+    """
+
+    table: Any = field(repr=False)
+    customer: str = "customer"
+    event: str = "event"
+    time: str = "time"
+    timezone: str = "UTC"
+    where: Mapping[str, str | int | bool] = field(default_factory=dict)
+    name: str = "the log"
+    _numberings: dict[Any, Numbering] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def source(self) -> Frame:
+        """Every column as it came, filtered by `where`, on its engine."""
+        frame = lazy(self.table)
+        columns = frame.collect_schema().names()
+        for role in (self.customer, self.event, self.time, *self.where):
+            if role not in columns:
+                raise DataError(f"{self.name}: {unknown_name('column', role, columns)}")
+        for column, value in self.where.items():
+            frame = frame.filter(nw.col(column) == nw.lit(value))
+        return frame
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The table's own column names."""
+        return tuple(self.source.collect_schema().names())
+
+    def rows(self, *columns: str) -> Frame:
+        """Give `customer`, `event` and `at` (microseconds since 1970, UTC), with more `columns`."""
+        return self._of(self._timed, columns)
+
+    def distinct_rows(self, *columns: str) -> Frame:
+        """Give what `rows` does, of rows that are equal in every column only one."""
+        every = [column for column in self.columns if column != FILE]
+        return self._of(self._timed.unique([*every, AT]), columns)
+
+    def _of(self, frame: Frame, columns: Sequence[str]) -> Frame:
+        return frame.select(
+            nw.col(self.customer).alias("customer"),
+            nw.col(self.event).alias("event"),
+            nw.col(AT).alias("at"),
+            *(nw.col(column).alias(f"by {column}") for column in columns),
+        )
+
+    @cached_property
+    def _timed(self) -> Frame:
+        return instants(self.source, self.time, self.timezone, self.name)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Count rows and nulls, and find the ends; raise DataError for what nothing could use."""
+        known = {self.customer: self.customer, AT: self.time}
+        counts = [nw.col(column).count().alias(column) for column in known]
+        found = collect(self._timed.select(nw.len().alias("rows"), *counts))[0]
+        if not found["rows"]:
+            where = f" where {dict(self.where)}" if self.where else ""
+            msg = f"{self.name} has no rows{where}; an empty log has nobody to learn from"
+            raise DataError(msg)
+        for column, name in known.items():
+            if missing := int(found["rows"]) - int(found[column]):
+                msg = (
+                    f"{self.name}: {missing} of {found['rows']} rows have no {name}; "
+                    "fill it in, or leave those rows out"
+                )
+                raise DataError(msg)
+        kind = self.source.collect_schema()[self.time]
+        by = self.time if in_order(kind, self.timezone) else AT
+        return Facts(int(found["rows"]), *ends(self._timed, AT, by))
+
+    def numbering(self, names: tuple[str, ...]) -> Numbering:
+        """Number the customers who have one of these events, at least."""
+        if names not in self._numberings:
+            self._numberings[names] = Numbering.of(self.rows(), names, self.facts.rows)
+        return self._numberings[names]
+
+    @cached_property
+    def names(self) -> Mapping[str, int]:
+        """How many rows each event name has."""
+        counted = collect(self.rows().group_by("event").agg(nw.len().alias("rows")))
+        named = [(row["event"], row["rows"]) for row in counted if row["event"] is not None]
+        return dict(sorted(named))
+
+    @property
+    def newest(self) -> datetime:
+        """The newest event's time: what `as_of` defaults to."""
+        return from_instant(self.facts.newest)
+
+    def require(self, names: Sequence[str], place: str) -> None:
+        """Raise DataError, with the nearest names that do occur, when none of `names` occurs."""
+        if not any(name in self.names for name in names):
+            said = unknown_name("event", " or ".join(names), self.names)
+            msg = f"{self.name}: the {place} never occurs: {said}"
+            raise DataError(msg)

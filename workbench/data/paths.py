@@ -1,0 +1,234 @@
+"""Paths: when each customer who entered the flow reached each of its places.
+
+The only work that touches events. Everything after it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import narwhals as nw
+import numpy as np
+
+from workbench.data.engines import Frame, arrays, keep
+from workbench.data.event_log import EventLog, Numbering
+from workbench.data.walk import (
+    MICROSECOND,
+    OPPORTUNITY,
+    Array,
+    Coding,
+    Entries,
+    Flags,
+    Ints,
+    Share,
+    at_once,
+    coded,
+    shares,
+    walk,
+)
+from workbench.errors import DataError, unknown_name
+from workbench.schema.cohort import Cohort
+from workbench.schema.flow import ADOPTION, Flow
+from workbench.schema.time import Span
+from workbench.stats.anytime import Outcomes
+
+
+class Metric(NamedTuple):
+    """One metric of each entry: whether its rate is about it, and how it went.
+
+    `since` is the time from which its window runs; `took` the microseconds from then until it was
+    reached, negative where it was not.
+    """
+
+    about: Flags
+    since: Ints
+    closed: Flags
+    took: Ints
+
+    @property
+    def reached(self) -> Flags:
+        """Whether it was reached."""
+        return self.took >= 0
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Entries by iteration and grouping values: each one's number, and what the numbers stand for."""
+
+    number: Ints
+    labels: list[tuple[int, tuple[str, ...]]]
+
+    def count(self, those: Flags) -> Ints:
+        """Count some of the entries in each cohort."""
+        return np.bincount(self.number[those], minlength=len(self.labels))
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Who entered and how far they got; `crossovers` are not among `entries`.
+
+    `levels` gives for each grouping the values of which entries hold the places.
+    """
+
+    entries: Entries
+    crossovers: Entries
+    levels: Mapping[str, tuple[str, ...]]
+    flow: Flow
+    spans: tuple[Span, ...]
+    as_of: int
+    numbering: Numbering
+
+    def metric(self, name: str) -> Metric:
+        """Give a metric: a rate is about the entrants, adoption about who met the trigger again."""
+        flow, entries = self.flow, self.entries
+        since, took = entries.entered, entries.after[name]
+        about, limit = np.ones(len(since), dtype=bool), flow.window_of(name)
+        if name == ADOPTION and flow.follows_return:
+            again = entries.after[OPPORTUNITY]
+            about, since = again >= 0, since + again
+            took = np.where(took < 0, -1, took - again)
+        if limit is None:
+            return Metric(about, since, np.ones(len(since), dtype=bool), took)
+        return Metric(about, since, since <= self.as_of - limit // MICROSECOND, took)
+
+    def by(self, columns: Sequence[str]) -> Cohorts:
+        """Divide the entries by iteration and the values of grouping columns."""
+        number = self.entries.span
+        labels: list[tuple[int, tuple[str, ...]]] = [(span, ()) for span in range(len(self.spans))]
+        for column in columns:
+            levels = self.levels[column]
+            number = number * len(levels) + self.entries.values[column]
+            found: Iterable[int] = range(len(labels) * len(levels))
+            if len(labels) * len(levels) > len(number):  # then most of them have no entry
+                occur, number = np.unique(number, return_inverse=True)
+                found = occur.tolist()
+            pairs = [divmod(each, len(levels)) for each in found]
+            labels = [(labels[i][0], (*labels[i][1], levels[place])) for i, place in pairs]
+        return Cohorts(number, labels)
+
+    def among(self, values: Sequence[tuple[str, str]], iteration: str) -> Flags:
+        """Whether entries are of an iteration and have these values of groupings."""
+        found: Flags = self.entries.span == [each.name for each in self.spans].index(iteration)
+        for column, value in values:
+            levels = self.levels[column]
+            place = levels.index(value) if value in levels else -1
+            found &= self.entries.values[column] == place
+        return found
+
+
+def trace(
+    log: EventLog,
+    flow: Flow,
+    spans: Sequence[Span],
+    *,
+    as_of: int | None = None,
+    groupings: Mapping[str, str] | None = None,
+    customers: Frame | None = None,
+) -> Paths:
+    """Follow every customer from the entering trigger through the flow.
+
+    `groupings` maps columns, of `customers` (with a column `customer`) or else of the log, to
+    their kinds; values of kind "experiment" tell crossovers. `as_of` is in microseconds.
+    Raises DataError for a grouping that is a column of neither table.
+    """
+    groupings = groupings or {}
+    known = set() if customers is None else set(customers.collect_schema().names())
+    of_log = [column for column in groupings if column not in known]
+    for column in of_log:
+        if column not in log.columns:
+            said = unknown_name("grouping", column, {*log.columns, *known} - {"customer"})
+            raise DataError(f"{log.name}: {said}")
+    until = log.facts.newest if as_of is None else as_of
+    start = min(span.start for span in spans)
+    rows = log.distinct_rows(*of_log) if flow.shared_events else log.rows(*of_log)
+    numbering, coding = log.numbering(flow.trigger), Coding.of(rows, of_log)
+    table = None if customers is None else _known(customers, numbering, groupings)
+    rows = numbering.number(coding.code(coded(rows, flow.every_event)))
+    missing = {
+        column: len(coding.levels[column]) - 1
+        for column in of_log
+        if groupings[column] == "experiment"
+    }
+
+    def follow(share: Share) -> tuple[Entries, Entries]:
+        return walk(share, flow, spans, missing, table.twice if table else None)
+
+    walked: list[tuple[Entries, Entries]] = []
+    for some in shares(
+        rows.filter(nw.col("at") >= start, nw.col("at") <= until),
+        customers=numbering.count,
+        rows=log.facts.rows,
+        codes=len(flow.every_event),
+        start=start,
+        until=until,
+    ):
+        walked += at_once(follow, some)
+    (entries, *others), (crossovers, *more) = zip(*walked, strict=True)
+    entries, crossovers = entries.joined(others), crossovers.joined(more)
+    values, levels = dict(entries.values), dict(coding.levels)
+    if table is not None:
+        values |= {column: each.take(entries.customer) for column, each in table.values.items()}
+        levels |= table.levels
+    entries = replace(entries, values={column: values[column] for column in groupings})
+    return Paths(entries, crossovers, levels, flow, tuple(spans), until, numbering)
+
+
+class _Known(NamedTuple):
+    """What a customers table holds, by the customers' numbers."""
+
+    values: dict[str, Array]
+    levels: Mapping[str, tuple[str, ...]]
+    twice: Flags
+
+
+def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str]) -> _Known:
+    """Read the grouping values of a customers table, and whom it lists with two groups."""
+    known = customers.collect_schema().names()
+    columns = [column for column in groupings if column in known]
+    table = customers.group_by("customer").agg(
+        *(nw.col(column).cast(nw.String).min().alias(f"by {column}") for column in columns),
+        *(nw.col(column).cast(nw.String).max().alias(f"other {column}") for column in columns),
+    )
+    twice = nw.lit(0)
+    for column in columns:
+        if groupings[column] == "experiment":
+            differ = nw.col(f"by {column}") != nw.col(f"other {column}")
+            twice = nw.when(differ).then(nw.lit(1)).otherwise(twice)
+    table = keep(numbering.match(table.with_columns(twice.cast(nw.Int8).alias("twice"))))
+    coding = Coding.of(table, columns)
+    by = [f"by {column}" for column in columns]
+    found = arrays(coding.code(table.select("number", "twice", *by)))
+    values = {}
+    for column in columns:
+        values[column] = np.full(numbering.count, len(coding.levels[column]) - 1, dtype=np.int32)
+        values[column][found["number"]] = found[f"by {column}"]
+    twice_by_number = np.zeros(numbering.count, dtype=bool)
+    twice_by_number[found["number"]] = found["twice"] == 1
+    return _Known(values, coding.levels, twice_by_number)
+
+
+def again(paths: Paths, iteration: str) -> dict[str, int]:
+    """Count the entrants of an iteration who entered each of those before it too."""
+    names, entries = [span.name for span in paths.spans], paths.entries
+    here = names.index(iteration)
+    now = entries.customer[entries.span == here]
+    return {
+        name: int(np.isin(entries.customer[entries.span == place], now).sum())
+        for place, name in enumerate(names[:here])
+    }
+
+
+def in_order(paths: Paths, step: str, cohorts: Mapping[str, tuple[Cohort, str]]) -> Outcomes:
+    """Give who reached a metric, of those whose window is over, in their order of entry.
+
+    `cohorts` gives control and treatment, each with its iteration. Entries at one time are ordered
+    by customer.
+    """
+    metric, found = paths.metric(step), {}
+    for role, (cohort, iteration) in cohorts.items():
+        those = paths.among(cohort.values, iteration) & metric.about & metric.closed
+        order = np.argsort(paths.entries.entered[those], kind="stable")
+        found[role] = metric.reached[those][order].tolist()
+    return Outcomes(found["control"], found["treatment"])

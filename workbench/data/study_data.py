@@ -1,0 +1,335 @@
+"""A study's data: opened once, and counted for each question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import duckdb
+import narwhals as nw
+import pandas as pd
+
+from workbench.data.counts import CountsTable, OutcomesTable, StepCounts, customers_table
+from workbench.data.engines import FILE, Frame, collect, read_table
+from workbench.data.event_log import EventLog
+from workbench.data.metrics import count_next, count_steps
+from workbench.data.paths import Paths, trace
+from workbench.errors import DataError, StudyError, unknown_name
+from workbench.schema.cohort import MISSING, GroupingKind
+from workbench.schema.flow import Flow
+from workbench.schema.hypothesis import Hypothesis
+from workbench.schema.study import StudySpec
+from workbench.schema.time import Span, from_instant, to_instant
+
+Odd = tuple[int, Mapping[str, Any]]
+ProblemLevel = Literal["error", "warning", "note"]
+COLUMNS = ("level", "problem", "count", "example")
+
+
+@dataclass(frozen=True)
+class Journeys:
+    """The customers' journeys through a flow, over all of a study's iterations.
+
+    Paths are kept for each window and `as_of` asked for, and counts for each grouping.
+    """
+
+    log: EventLog
+    flow: Flow
+    spans: tuple[Span, ...]
+    groupings: Mapping[str, GroupingKind]
+    customers: Frame | None = None
+    _paths: dict[Any, Paths] = field(default_factory=dict, repr=False)
+    _counts: dict[Any, list[StepCounts]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse an empty log, a trigger that never occurs, and groupings that are no columns."""
+        _ = self.log.facts
+        self.log.require(self.flow.trigger, "trigger")
+        for column in self.groupings:
+            if column not in self.columns:
+                msg = f"{self.log.name}: {unknown_name('grouping', column, self.columns)}"
+                raise DataError(msg)
+        self._one_value()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that can group customers."""
+        known = () if self.customers is None else self.customers.collect_schema().names()
+        roles = {self.log.customer, self.log.event, self.log.time, "customer", "filename"}
+        return tuple(sorted({*self.log.columns, *known} - roles))
+
+    def as_of(self, moment: datetime | None) -> datetime:
+        """Give the moment up to which the log is read."""
+        return from_instant(self._until(moment))
+
+    def paths(
+        self, moment: datetime | None = None, window: timedelta | None = None, metric: str = ""
+    ) -> Paths:
+        """Follow everybody, by the flow's windows or another one for a metric."""
+        until = self._until(moment)
+        flow = self.flow.within(window, metric) if window else self.flow
+        key = (until, flow)
+        if key not in self._paths:
+            self._paths[key] = trace(
+                self.log,
+                flow,
+                self.spans,
+                as_of=until,
+                groupings=self.groupings,
+                customers=self.customers,
+            )
+        return self._paths[key]
+
+    def count_steps(
+        self,
+        by: Sequence[str] = (),
+        moment: datetime | None = None,
+        window: timedelta | None = None,
+        metric: str = "",
+    ) -> list[StepCounts]:
+        """Count every iteration's steps, adoption and outcome for each cohort."""
+        paths = self.paths(moment, window, metric)
+        key = (tuple(by), paths.as_of, paths.flow)
+        if key not in self._counts:
+            self._counts[key] = count_steps(paths, by)
+        return self._counts[key]
+
+    def count_next(
+        self, steps: Sequence[str], by: Sequence[str] = (), moment: datetime | None = None
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Count by step what those who deviated there did next."""
+        return count_next(self.paths(moment), self.log, steps, by)
+
+    def crossovers(self, iteration: str, moment: datetime | None = None) -> int:
+        """Count the customers left out of an iteration for two values of an experiment."""
+        place = [span.name for span in self.spans].index(iteration)
+        return int((self.paths(moment).crossovers.span == place).sum())
+
+    @cached_property
+    def duplicates(self) -> Odd:
+        """Count the rows beyond the first of those equal in every column."""
+        columns = [column for column in self.log.columns if column != FILE]
+        alike = self.log.source.group_by(*columns).agg(nw.len().alias("(rows)"))
+        return _odd(alike.filter(nw.col("(rows)") > 1), columns, nw.col("(rows)") - 1)
+
+    @cached_property
+    def ties(self) -> Odd:
+        """Count the moments at which one customer has several different events of the flow."""
+        rows = self.log.rows().filter(nw.col("event").is_in(self.flow.events))
+        moments = rows.group_by("customer", "at").agg(
+            nw.col("event").min(), nw.col("event").max().alias("other")
+        )
+        several = moments.filter(nw.col("event") != nw.col("other"))
+        return _odd(several, ["customer", "event", "other"], nw.lit(1))
+
+    @cached_property
+    def nameless(self) -> Odd:
+        """Count the rows without an event name."""
+        rows = self.log.source.filter(nw.col(self.log.event).is_null())
+        return _odd(rows, list(self.log.columns), nw.lit(1))
+
+    def _until(self, moment: datetime | None) -> int:
+        """Bound a moment by the newest event: the log cannot know more than it holds."""
+        newest = self.log.facts.newest
+        if moment is None:
+            return newest
+        if to_instant(moment) < self.log.facts.oldest:
+            msg = (
+                f"as_of is {moment:%Y-%m-%d %H:%M}, before the first event of {self.log.name} "
+                f"({from_instant(self.log.facts.oldest):%Y-%m-%d %H:%M}); give a later one"
+            )
+            raise DataError(msg)
+        return min(newest, to_instant(moment))
+
+    def _one_value(self) -> None:
+        """Refuse a customers table that gives a customer two values of what is no experiment."""
+        if self.customers is None:
+            return
+        known = self.customers.collect_schema().names()
+        for column, kind in self.groupings.items():
+            if column not in known or kind == "experiment":
+                continue
+            value = nw.col(column).cast(nw.String)
+            twice = (
+                self.customers.group_by("customer")
+                .agg(value.min().alias("one"), value.max().alias("other"))
+                .filter(nw.col("one") != nw.col("other"))
+            )
+            if rows := collect(twice.sort("customer").head(1)):
+                msg = (
+                    f"customer {rows[0]['customer']} has two values of {column} in the customers "
+                    f"table ({rows[0]['one']}, {rows[0]['other']}); keep one row per customer"
+                )
+                raise DataError(msg)
+
+
+def _odd(frame: Frame, columns: Sequence[str], count: nw.Expr) -> Odd:
+    counted = frame.with_columns(count.alias("(count)")).select(nw.col("(count)").sum())
+    total = collect(counted)[0]["(count)"]
+    if not total:
+        return 0, {}
+    shown = [nw.col(name).cast(nw.String) for name in columns]
+    example = collect(frame.select(*shown).sort(*columns).head(1))[0]
+    return int(total), {name: value for name, value in example.items() if name != FILE}
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What a study's file names, opened when it is first asked for.
+
+    Raises DataError for data that cannot be read, StudyError for a question they cannot answer.
+    """
+
+    spec: StudySpec
+    folder: Path
+
+    @property
+    def journeys(self) -> Journeys | None:
+        """The journeys of single customers, if the study has an event log."""
+        return self.opened if isinstance(self.opened, Journeys) else None
+
+    @property
+    def experiments(self) -> list[str]:
+        """The grouping columns whose values customers were put into."""
+        return [column for column, kind in self.spec.groupings.items() if kind == "experiment"]
+
+    def newest(self, at: datetime | None) -> datetime | None:
+        """Give the time up to which the data are read; None for data without times."""
+        if self.journeys is not None:
+            return self.journeys.as_of(at)
+        return at if isinstance(self.opened, CountsTable) else None
+
+    def counts(
+        self, by: Sequence[str], at: datetime | None, claim: Hypothesis | None = None
+    ) -> list[StepCounts]:
+        """Count every iteration's steps for each cohort, by a hypothesis's window if it has one."""
+        data = self.opened
+        if isinstance(data, Journeys):
+            if claim is None:
+                return data.count_steps(by, at)
+            return data.count_steps(by, at, claim.window, claim.metric)
+        if claim is not None and claim.window is not None:
+            msg = (
+                f"hypothesis {claim.name!r} has a window, but only events have times; leave it out"
+            )
+            raise StudyError(msg)
+        timed = isinstance(data, CountsTable) and data.source.time is not None
+        if at is not None and not timed:
+            what = "counts" if isinstance(data, CountsTable) else "outcomes"
+            way_out = ", or name their column of days as time" if what == "counts" else ""
+            raise StudyError(f"{what} have no times; leave as_of out{way_out}")
+        if isinstance(data, CountsTable):
+            return data.count_steps(self.spans, by, None if at is None else to_instant(at))
+        return data.count_steps(self.spans, by)
+
+    def entered(self, by: Sequence[str], at: datetime | None, iteration: str) -> dict[str, int]:
+        """Give how many customers of an iteration entered the flow in each cohort of a grouping."""
+        here = (iteration, self.spec.steps[0])
+        rows = [each for each in self.counts(by, at) if (each.iteration, each.step) == here]
+        rows.sort(key=lambda each: each.cohort)
+        return {each.cohort[0]: each.entered for each in rows if each.cohort[0] != MISSING}
+
+    def allocation(self, iteration: str) -> Mapping[str, float]:
+        """Give the planned shares of an iteration's experiment cohorts; empty for equal ones."""
+        return next(each.allocation for each in self.spec.iterations if each.name == iteration)
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """The study's iterations in time."""
+        zone = ZoneInfo(self.spec.timezone)
+        return tuple(
+            each.span(zone) if each.start is not None else Span(each.name, 0, 0)
+            for each in self.spec.iterations
+        )
+
+    @cached_property
+    def opened(self) -> Journeys | CountsTable | OutcomesTable:
+        """Open the data that the study names, and check them."""
+        spec, connection = self.spec, duckdb.connect()
+        customers = None
+        if spec.customers is not None:
+            role = spec.customers.customer
+            table = read_table(spec.customers.source, self.folder, connection, as_text=[role])
+            if spec.events is None:
+                return OutcomesTable(table, spec.customers, spec.outcomes, spec.groupings)
+            customers = customers_table(table, spec.customers)
+        if spec.counts is not None:
+            return CountsTable(
+                read_table(spec.counts.source, self.folder, connection), spec.counts, spec.groupings
+            )
+        source = spec.events
+        if source is None or spec.flow is None:
+            raise StudyError("the study names no data; give events with a flow, counts or outcomes")
+        as_text = [source.customer, source.event, source.time]
+        log = EventLog(
+            read_table(source.source, self.folder, connection, as_text),
+            customer=source.customer,
+            event=source.event,
+            time=source.time,
+            timezone=source.timezone,
+            where=source.where,
+            name=source.source,
+        )
+        return Journeys(log, spec.flow, self.spans, spec.groupings, customers)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of the data: how bad, what, how often, and a row that shows it."""
+
+    level: ProblemLevel
+    message: str
+    count: int
+    example: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """All problems found in a study's data."""
+
+    problems: tuple[Problem, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a problem."""
+        rows = [
+            (each.level, each.message, each.count, dict(each.example)) for each in self.problems
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that leave nothing to conclude."""
+        return tuple(each for each in self.problems if each.level == "error")
+
+
+def log_problems(data: Journeys) -> list[Problem]:
+    """Name what is odd about a log's rows."""
+    known, flow = data.log.names, data.flow
+    found = []
+    places = [(f"step {step.name!r}", step.events) for step in flow.steps]
+    if flow.outcome is not None:
+        places.append((f"outcome {flow.outcome.name!r}", flow.outcome.events))
+    for place, events in places:
+        for name in events:
+            if name not in known:
+                near = ", ".join(each for each in known if each not in flow.every_event) or "none"
+                message = (
+                    f"event {name!r} of {place} does not occur: nobody got there yet, or "
+                    f"it is called otherwise; names outside the flow: {near}"
+                )
+                found.append(Problem("warning", message, 0, {}))
+    odd: tuple[tuple[Odd, ProblemLevel, str], ...] = (
+        (data.duplicates, "note", "rows repeat another one exactly; they count once"),
+        (data.ties, "note", "moments hold several events of the flow; its order decides"),
+        (data.nameless, "warning", "rows have no event name; they change nothing"),
+    )
+    for (count, example), level, message in odd:
+        if count:
+            found.append(Problem(level, message, count, example))
+    return found

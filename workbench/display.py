@@ -1,0 +1,250 @@
+"""How numbers, texts and tables read: to a reader as HTML, on a terminal and in tests as text."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+
+MINUS = "\N{MINUS SIGN}"
+UNDEFINED = "n/a"
+SMALLEST_PVALUE = 0.001
+NARROW = 0.02
+DAY_HOURS = 48.0
+LONGEST_CELL = 60
+SYMBOLS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "invalid": "!", "but": "!"}
+
+
+def count(number: float) -> str:
+    """Write a number of customers or rows.
+
+    >>> count(13087), count(float("nan"))
+    ('13,087', 'n/a')
+    """
+    return f"{round(number):,}" if _defined(number) else UNDEFINED
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction as percent.
+
+    >>> percent(0.8), percent(float("nan"))
+    ('80.0%', 'n/a')
+    """
+    return f"{100 * fraction:.1f}%" if _defined(fraction) else UNDEFINED
+
+
+def rate(fraction: float, converted: float, closed: float) -> str:
+    """Write a rate with its counts: no rate stands alone.
+
+    >>> rate(0.8, 56, 70), rate(float("nan"), 0, 0)
+    ('80.0% (56/70)', 'n/a (0/0)')
+    """
+    return f"{percent(fraction)} ({count(converted)}/{count(closed)})"
+
+
+def interval(low: float, high: float) -> str:
+    """Write the interval of a rate.
+
+    >>> interval(0.692, 0.877)
+    '[69.2%, 87.7%]'
+    """
+    if not (_defined(low) and _defined(high)):
+        return UNDEFINED
+    return f"[{percent(low)}, {percent(high)}]"
+
+
+def points(effect: float, digits: int = 1) -> str:
+    """Write a difference of two rates in percentage points, with its sign.
+
+    >>> points(0.2), points(-0.0205, digits=2), points(0.0001)
+    ('+20.0', '−2.05', '0.0')
+    """
+    if not _defined(effect):
+        return UNDEFINED
+    written = f"{100 * abs(effect):.{digits}f}"
+    if not float(written):
+        return written
+    return f"{'+' if effect > 0 else MINUS}{written}"
+
+
+def worth(effect: float) -> str:
+    """Write an effect that a person chose, as it was chosen.
+
+    >>> worth(0.05), worth(-0.0075), worth(0)
+    ('+5', '−0.75', 'any')
+    """
+    if not effect:
+        return "any"
+    return f"{MINUS if effect < 0 else '+'}{100 * abs(effect):g}"
+
+
+def effect(estimate: float, low: float, high: float) -> str:
+    """Write an effect with its interval; a narrow interval gets a second decimal.
+
+    >>> effect(0.2, 0.0511, 0.3372), effect(-0.0205, -0.0291, -0.0120)
+    ('+20.0 [+5.1, +33.7]', '−2.05 [−2.91, −1.20]')
+    """
+    if not _defined(estimate):
+        return UNDEFINED
+    if not (_defined(low) and _defined(high)):
+        return points(estimate)
+    digits = 2 if high - low < NARROW else 1
+    return f"{points(estimate, digits)} [{points(low, digits)}, {points(high, digits)}]"
+
+
+def pvalue(probability: float) -> str:
+    """Write a p-value to three significant digits.
+
+    >>> pvalue(0.01234), pvalue(0.0004), pvalue(1.0), pvalue(float("nan"))
+    ('0.0123', '< 0.001', '1.00', 'n/a')
+    """
+    if not _defined(probability):
+        return UNDEFINED
+    if probability < SMALLEST_PVALUE:
+        return f"< {SMALLEST_PVALUE}"
+    digits = 2 - math.floor(math.log10(probability))
+    return f"{probability:.{max(digits, 2)}f}"
+
+
+def hours(duration: float) -> str:
+    """Write a time that customers took, given in hours.
+
+    >>> hours(0.5), hours(30), hours(60), hours(float("nan"))
+    ('30 min', '30.0 h', '2.5 d', 'n/a')
+    """
+    if not _defined(duration):
+        return UNDEFINED
+    if duration < 1:
+        return f"{60 * duration:.0f} min"
+    if duration < DAY_HOURS:
+        return f"{duration:.1f} h"
+    return f"{duration / 24:.1f} d"
+
+
+def shortened(text: object, width: int) -> str:
+    """Cut a long name to `width` characters, and show that it was cut.
+
+    >>> shortened("a name that goes on and on", 12)
+    'a name that…'
+    """
+    written = " ".join(str(text).split())
+    return written if len(written) <= width else f"{written[: width - 1].rstrip()}…"
+
+
+def _defined(number: float) -> bool:
+    return math.isfinite(number)
+
+
+SYMBOLS |= {"reached": "✓", "on-course": "→", "not-yet": "…", "cannot-tell": "?", "too-early": "…"}
+SYMBOLS |= {"target-reached": "✓", "ahead": "↑", "behind": "!"}
+SYMBOLS |= {"ok": "✓", "note": "i", "warn": "!", "warning": "!", "error": "✕"}
+
+
+@dataclass(frozen=True)
+class Badge:
+    """One word out of a few, told by symbol, word and colour; `kind` if it is not the word."""
+
+    word: str
+    kind: str = ""
+
+    def __str__(self) -> str:
+        """Write the word."""
+        return self.word
+
+    def to_html(self) -> str:
+        """Write the word, its symbol hidden from screen readers."""
+        name = (self.kind or self.word).replace(" ", "-")
+        kind, symbol = html.escape(name, quote=True), SYMBOLS.get(name, "")
+        shown = f'<span aria-hidden="true">{symbol}</span> ' if symbol else ""
+        return f'<span class="wb-badge wb-{kind}">{shown}{html.escape(self.word)}</span>'
+
+
+@dataclass(frozen=True)
+class Column:
+    """The heading of a column, and whether it holds numbers."""
+
+    heading: str
+    numeric: bool = False
+
+
+Cell = str | Badge
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of formatted cells under a caption; the first cell names its row.
+
+    >>> Table("Sizes", (Column("step"), Column("entered", numeric=True)), (("mapped", "56"),))
+    Sizes
+    step    entered
+    mapped       56
+    """
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    empty: str = "Nothing to show."
+
+    def __repr__(self) -> str:
+        """Write the table as plain text."""
+        if not self.rows:
+            return f"{self.caption}\n{self.empty}"
+        texts = [
+            [shortened(cell, LONGEST_CELL) for cell in row]
+            for row in ([each.heading for each in self.columns], *self.rows)
+        ]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        lines = [
+            "  ".join(
+                text.rjust(width) if column.numeric else text.ljust(width)
+                for text, width, column in zip(row, widths, self.columns, strict=True)
+            ).rstrip()
+            for row in texts
+        ]
+        return "\n".join([self.caption, *lines])
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f'<p class="wb-empty">{html.escape(self.empty)}</p>'
+        head = "".join(
+            f'<th scope="col"{_numeric(each)}>{html.escape(each.heading)}</th>'
+            for each in self.columns
+        )
+        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
+        note = f'<p class="wb-note">{html.escape(self.note)}</p>' if self.note else ""
+        return (
+            f'<div class="wb-table"><table><caption>{html.escape(self.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
+        )
+
+    def _row(self, row: tuple[Cell, ...]) -> str:
+        first = f'<th scope="row">{_cell(row[0])}</th>'
+        rest = (
+            f'<td data-label="{html.escape(column.heading, quote=True)}"{_numeric(column)}>'
+            f"{_cell(cell)}</td>"
+            for cell, column in zip(row[1:], self.columns[1:], strict=True)
+        )
+        return first + "".join(rest)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences for a reader, one paragraph each."""
+
+    sentences: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Write one sentence a line."""
+        return "\n".join(self.sentences)
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(each)}</p>" for each in self.sentences)
+
+
+def _cell(cell: Cell) -> str:
+    return cell.to_html() if isinstance(cell, Badge) else html.escape(cell)
+
+
+def _numeric(column: Column) -> str:
+    return ' class="wb-number"' if column.numeric else ""

@@ -1,0 +1,1 @@
+"""From counts to a verdict on record: analysis, checks, verdict, ledger, planning."""

@@ -1,0 +1,376 @@
+"""How a hypothesis and its guardrails are analysed: once, at planned looks, or at any time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from workbench.errors import StudyError
+from workbench.schema.hypothesis import Analysis, Guardrail, Hypothesis
+from workbench.stats.multiplicity import HolmBound, holm_bounds
+from workbench.stats.proportions import Comparison, Counts, compare
+
+if TYPE_CHECKING:
+    from workbench.stats.anytime import Outcomes
+
+Pair = tuple[Counts, Counts]
+FURTHER = 1.001  # a look has at least so many times the customers of the one before
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one look has to go on: the customers of control and treatment whose window is over.
+
+    `complete` means that nobody is still pending and nobody more will enter. `earlier` are the
+    cumulative counts of earlier looks, `in_order` the same customers in their order of entry.
+    `usual_rate` is the metric's rate as it was known before the iteration. `entered` and `per_day`
+    are those of the smaller cohort that customers still enter, `most` is the size of one that they
+    do not. `seen` is the time of the look, `ends` that of the iteration.
+    """
+
+    control: Counts
+    treatment: Counts
+    complete: bool = True
+    earlier: tuple[Pair, ...] = ()
+    in_order: Outcomes | None = None
+    usual_rate: float = math.nan
+    entered: int = 0
+    per_day: float = math.nan
+    most: int | None = None
+    seen: datetime | None = None
+    ends: datetime | None = None
+    window: timedelta | None = None
+
+    @property
+    def smaller(self) -> int:
+        """The customers of the smaller cohort."""
+        return min(self.control.total, self.treatment.total)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """When an analysis will decide, and on how many customers per cohort."""
+
+    at: datetime
+    customers: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an analysis has got, and whether it may decide.
+
+    `planned` and `through` count customers per cohort, the latter those of the smaller one whose
+    window is over. `early` forbids a decision, `final` says that nothing more will come, so that
+    what this one says stands for its iteration.
+    `expected` says when it will decide at the present rate of entry: when the planned customers are
+    through, or all of an iteration that ends before. `fraction` of the planned customers,
+    `boundary` (a z value), `crossed` and `spent` (alpha) belong to planned looks, `evalue` and
+    `blocks` to the analysis at any time.
+    """
+
+    analysis: Analysis
+    planned: int | None
+    through: int
+    early: bool = False
+    final: bool = True
+    look: int = 1
+    looks: int | None = None
+    expected: Expected | None = None
+    fraction: float = math.nan
+    boundary: float = math.nan
+    spent: float = math.nan
+    crossed: bool = False
+    evalue: float = math.nan
+    blocks: int = 0
+
+
+@dataclass(frozen=True)
+class Family:
+    """A hypothesis among the `size` tested together: Holm's p-value, and the interval with it.
+
+    `note` says for a reader what the interval is.
+    """
+
+    size: int
+    pvalue: float
+    low: float
+    high: float
+    note: str
+
+
+def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Comparison, Progress]:
+    """Compare the cohorts in the way that the hypothesis's analysis allows, and say how far it is.
+
+    Planned looks of a hypothesis that is tested with others spend its part of alpha only: one that
+    crosses at alpha itself would end, and never reach what Holm's method asks of it (Bonferroni;
+    `together` counts them all).
+
+    Raises StudyError for planned looks without a planned size, and for an analysis at any time of
+    customers whose order of entry is not known.
+    """
+    if claim.analysis == "sequential":
+        return _sequential(claim, sample, together)
+    if claim.analysis == "anytime":
+        return _anytime(claim, sample)
+    planned = planned_size(claim, sample)
+    settled = planned is not None and _is_settled(claim, sample)
+    reached = sample.complete or (settled and sample.smaller >= (planned or 0))
+    progress = Progress(
+        "fixed",
+        planned,
+        sample.smaller,
+        early=not reached,
+        final=reached,
+        expected=None if reached else _expected(planned, sample),
+    )
+    return claim.compare(control=sample.control, treatment=sample.treatment), progress
+
+
+def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
+    """Give the customers per cohort that the hypothesis plans for.
+
+    They are those it names, or those that show its minimum effect with its power from its
+    baseline, or else from the rate known before the iteration, or else from the control's. None if
+    it has no minimum effect, or one that the rate leaves no room for.
+    """
+    if claim.planned_customers is not None:
+        return claim.planned_customers
+    rates = (claim.baseline, sample.usual_rate, sample.control.rate)
+    rate = next((each for each in rates if each is not None and not math.isnan(each)), None)
+    if rate is None or not claim.minimum_effect:
+        return None
+    effects = {claim.towards(way) for way in (1.0, -1.0)}
+    needed = (claim.customers_needed(rate, effect) for effect in effects)
+    return max((each for each in needed if each is not None), default=None)
+
+
+def families(
+    claims: Sequence[Hypothesis], looked: Sequence[tuple[Comparison, Progress]]
+) -> list[Family | None]:
+    """Adjust hypotheses that are tested together, so that alpha holds for all of them (Holm 1979).
+
+    One that was looked at early, or of which nobody is through yet, is still in the race and counts
+    as not rejected. The interval's end that supports a claim is adjusted with it (Guilbaud 2008),
+    where its analysis is fixed; the other end, which refutes one, holds for its hypothesis alone.
+    Planned looks spend their part of alpha already, so their p-value takes Bonferroni's factor and
+    their interval holds as it is. None for a hypothesis on its own,
+    and for one without a p-value.
+    """
+    waiting = [progress.early or math.isnan(found.pvalue) for found, progress in looked]
+    tested = len(claims)
+    if tested < 2:
+        return [None] * tested
+    pvalues = [
+        1.0 if waits else found.pvalue for waits, (found, _) in zip(waiting, looked, strict=True)
+    ]
+    alternatives = [claim.alternative for claim in claims]
+    adjusted: list[Family | None] = []
+    for place, (claim, (found, progress)) in enumerate(zip(claims, looked, strict=True)):
+        if waiting[place]:
+            adjusted.append(None)
+            continue
+        bound = holm_bounds(pvalues, alternatives=alternatives, alpha=claim.alpha)[place]
+        low, high, note = found.low, found.high, "the interval belongs to this comparison alone"
+        if progress.analysis == "fixed":
+            low, high, note = _region(claim, found, bound)
+        pvalue = bound.pvalue
+        if progress.analysis == "sequential":
+            note = f"the interval holds for all {tested} comparisons together (Bonferroni)"
+            pvalue = min(1.0, tested * found.pvalue)
+        adjusted.append(Family(tested, pvalue, low, high, note))
+    return adjusted
+
+
+def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[float, float, str]:
+    """Give the interval that goes with Holm's test; a one-sided claim keeps its own other end."""
+    low, high = found.low, found.high
+    if not math.isnan(bound.confidence_level):
+        alone = compare(
+            control=found.control,
+            treatment=found.treatment,
+            alternative=claim.alternative,
+            confidence_level=bound.confidence_level,
+        )
+        low, high = alone.low, alone.high
+    low, high = bound.region(low, high)
+    if math.isnan(low):
+        return found.low, found.high, "the interval belongs to this comparison alone"
+    if claim.alternative == "greater":
+        high = found.high
+    elif claim.alternative == "less":
+        low = found.low
+    return low, high, bound.note
+
+
+def _is_settled(claim: Hypothesis, sample: Sample) -> bool:
+    """Whether a planned size comes from elsewhere than the data that it is the size of."""
+    elsewhere = claim.planned_customers or claim.baseline
+    return elsewhere is not None or not math.isnan(sample.usual_rate)
+
+
+def _sequential(claim: Hypothesis, sample: Sample, together: int) -> tuple[Comparison, Progress]:
+    from workbench.stats.sequential import compare_sequential
+
+    planned = planned_size(claim, sample) if _is_settled(claim, sample) else None
+    if planned is None:
+        msg = (
+            f"hypothesis {claim.name!r} is sequential but has no planned size that its own data leave "
+            "alone; give planned_customers, or a minimum_effect and a baseline"
+        )
+        raise StudyError(msg)
+    found = compare_sequential(
+        control=sample.control,
+        treatment=sample.treatment,
+        earlier=sample.earlier,
+        planned=planned,
+        alternative=claim.alternative,
+        alpha=claim.alpha / together,
+        spending=claim.spending or "obrien-fleming",
+        looks=claim.looks,
+        final=sample.complete,
+    )
+    progress = Progress(
+        "sequential",
+        planned,
+        sample.smaller,
+        final=found.final,
+        look=found.look,
+        looks=claim.looks,
+        expected=None if found.final else _expected(planned, sample),
+        fraction=found.fraction,
+        boundary=found.boundary,
+        spent=found.spent,
+        crossed=found.crossed,
+    )
+    return found.comparison, progress
+
+
+def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
+    from workbench.stats.anytime import compare_anytime
+
+    if sample.in_order is None:
+        msg = (
+            f"hypothesis {claim.name!r} is analysed at any time, which needs customers in their "
+            "order of entry, and only events tell it; use analysis: fixed or sequential"
+        )
+        raise StudyError(msg)
+    found = compare_anytime(sample.in_order, alternative=claim.alternative, alpha=claim.alpha)
+    progress = Progress(
+        "anytime",
+        claim.planned_customers,
+        sample.smaller,
+        final=sample.complete,
+        evalue=found.comparison.statistic,
+        blocks=found.blocks,
+    )
+    return found.comparison, progress
+
+
+def _expected(planned: int | None, sample: Sample) -> Expected | None:
+    """Say when the planned customers are through, if they go on entering as they did."""
+    seen, ends, window = sample.seen, sample.ends, sample.window or timedelta(0)
+    if seen is None or ends is None or not sample.per_day > 0:
+        return None
+    left = max(0.0, (ends - seen) / timedelta(days=1))
+    by_end = sample.entered + round(left * sample.per_day)
+    by_end = by_end if sample.most is None else min(by_end, sample.most)
+    if planned is None or planned > by_end:
+        return Expected(ends + window, by_end)
+    missing = max(0, planned - sample.entered) / sample.per_day
+    return Expected(seen + timedelta(days=missing) + window, planned)
+
+
+@dataclass(frozen=True)
+class GuardrailResult:
+    """Whether another metric held: `comparison` tests a loss of `margin` or more.
+
+    `needed` counts the customers per cohort that would rule that loss out if nothing is lost. A
+    guardrail is not `known` while nobody of a cohort is through.
+    """
+
+    metric: str
+    margin: float
+    comparison: Comparison
+    held: bool
+    needed: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there are customers to tell."""
+        return not math.isnan(self.comparison.estimate)
+
+
+def guardrails(
+    claim: Hypothesis,
+    counts: Mapping[str, Pair],
+    sample: Sample | None = None,
+    orders: Mapping[str, Outcomes] | None = None,
+) -> tuple[GuardrailResult, ...]:
+    """Test each guardrail of a hypothesis: one-sided, at its alpha, that no more than margin is lost.
+
+    `counts` gives control's and treatment's for each metric, `orders` the same in order of entry. A
+    guardrail is looked at whenever its claim is, so it has the claim's analysis: the fixed test,
+    read when a claim at planned looks or at any time is first supported, says up to twice as often
+    as alpha that a lost guardrail holds.
+    """
+    found = []
+    for each in claim.guardrails:
+        control, treatment = counts[each.metric]
+        taken = sample or Sample(control, treatment)
+        order = (orders or {}).get(each.metric)
+        comparison = _guarded(claim, each, (control, treatment), taken, order)
+        held = comparison.pvalue <= claim.alpha
+        needed = None
+        if not held and 0 < control.rate < 1:
+            rule = claim.model_copy(update={"alternative": "greater"})
+            needed = rule.customers_needed(control.rate, 0.0, null_effect=-each.margin)
+        found.append(GuardrailResult(each.metric, each.margin, comparison, held, needed))
+    return tuple(found)
+
+
+def _guarded(
+    claim: Hypothesis, guardrail: Guardrail, pair: Pair, sample: Sample, order: Outcomes | None
+) -> Comparison:
+    """Compare a guardrail's counts in the way that the claim's analysis allows.
+
+    Its counts at earlier looks are not known. Their sizes alone matter to this look's boundary, so
+    that earlier looks may stand for ones that did not cross.
+    """
+    null = -guardrail.margin
+    if claim.analysis == "anytime" and order is not None:
+        from workbench.stats.anytime import compare_anytime
+
+        return compare_anytime(
+            order, alternative="greater", alpha=claim.alpha, null_effect=null
+        ).comparison
+    planned = planned_size(claim, sample)
+    if claim.analysis == "sequential" and planned is not None:
+        from workbench.stats.sequential import compare_sequential
+
+        earlier = [
+            (Counts(one.total, one.total), Counts(0, other.total))
+            for one, other in sample.earlier
+            if one.total * FURTHER < pair[0].total and other.total * FURTHER < pair[1].total
+        ]
+        return compare_sequential(
+            control=pair[0],
+            treatment=pair[1],
+            earlier=earlier,
+            planned=planned,
+            alternative="greater",
+            alpha=claim.alpha,
+            spending=claim.spending or "obrien-fleming",
+            null_effect=null,
+            looks=claim.looks,
+            final=sample.complete,
+        ).comparison
+    return compare(
+        control=pair[0],
+        treatment=pair[1],
+        alternative="greater",
+        null_effect=null,
+        confidence_level=1 - 2 * claim.alpha,
+    )

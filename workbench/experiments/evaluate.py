@@ -1,0 +1,372 @@
+"""Evaluate hypotheses: gather what a study's data and its ledger say, and judge it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from workbench.data.counts import StepCounts
+from workbench.data.paths import in_order
+from workbench.data.study_data import StudyData
+from workbench.errors import StudyError, unknown_name
+from workbench.experiments import checks as checks_module
+from workbench.experiments.analysis import (
+    GuardrailResult,
+    Pair,
+    Progress,
+    Sample,
+    analyse,
+    families,
+    guardrails,
+)
+from workbench.experiments.checks import (
+    before_after_check,
+    carry_over,
+    crossovers,
+    groups_check,
+    opportunity_check,
+    pending_check,
+    ratio_check,
+    shares,
+)
+from workbench.experiments.verdict import Check, Decided, Evaluation, judge
+from workbench.schema.cohort import Cohort
+from workbench.schema.flow import ADOPTION
+from workbench.schema.hypothesis import Hypothesis
+from workbench.schema.time import from_instant
+from workbench.stats.proportions import Comparison, Counts, compare
+
+if TYPE_CHECKING:
+    from workbench.experiments.history import Past
+    from workbench.stats.anytime import Outcomes
+
+CHANGES = (
+    "step",
+    "previous_iteration",
+    "previous_converted",
+    "previous_closed",
+    "previous_rate",
+    "converted",
+    "closed",
+    "rate",
+    "estimate",
+    "low",
+    "high",
+)
+PLAN = (
+    "hypothesis",
+    "control_rate",
+    "customers_control",
+    "customers_treatment",
+    "detectable_effect",
+    "minimum_effect",
+    "customers_needed",
+    "power",
+)
+Arms = tuple[list[StepCounts], list[StepCounts]]
+
+
+def of_cohort(
+    counts: Iterable[StepCounts], columns: Sequence[str], cohort: Cohort, iteration: str
+) -> list[StepCounts]:
+    """Pick a cohort's counts out of those made by `columns`.
+
+    Raises StudyError for a value that no customer of the iteration has.
+    """
+    here = [each for each in counts if each.iteration == iteration]
+    for column, value in cohort.values:
+        place = columns.index(column)
+        known = {each.cohort[place] for each in here}
+        if known and value not in known:
+            said = unknown_name(f"cohort {column} =", value, known)
+            raise StudyError(f"{said} (in iteration {iteration})")
+        here = [each for each in here if each.cohort[place] == value]
+    return here
+
+
+def by_level(
+    counts: Iterable[StepCounts], columns: Sequence[str], claim: Hypothesis
+) -> tuple[dict[str, Counts], dict[str, Counts]]:
+    """Give control's and treatment's counts for each value of the last column."""
+    of_metric = [each for each in counts if each.step == claim.metric]
+    control, treatment = (
+        {
+            level: total(each for each in rows if each.cohort[-1] == level)
+            for level in {each.cohort[-1] for each in rows}
+        }
+        for rows in (
+            of_cohort(of_metric, columns, cohort, claim.iteration_of(cohort))
+            for cohort in (claim.control, claim.treatment)
+        )
+    )
+    return control, treatment
+
+
+def total(counts: Iterable[StepCounts]) -> Counts:
+    """Add counts of one step up over cohorts."""
+    rows = list(counts)
+    return Counts(sum(each.converted for each in rows), sum(each.closed for each in rows))
+
+
+def changes(
+    counts: Sequence[StepCounts], before: str | None, now: str, steps: Sequence[str]
+) -> pd.DataFrame:
+    """Compare each step's rate in two iterations, now minus before."""
+    rows = []
+    for step in steps if before is not None else ():
+        old, new = (
+            total(each for each in counts if (each.iteration, each.step) == (name, step))
+            for name in (before, now)
+        )
+        found = compare(control=old, treatment=new)
+        numbers = (old.converted, old.total, old.rate, new.converted, new.total, new.rate)
+        rows.append((step, before, *numbers, found.estimate, found.low, found.high))
+    return pd.DataFrame(rows, columns=list(CHANGES))
+
+
+def plan(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
+    """Say what each sample could detect, and what a new one would need for the effect wanted."""
+    rows = []
+    for each in evaluations:
+        rule, found = each.hypothesis, each.comparison
+        effect = rule.towards(found.estimate)
+        rate = found.control.rate
+        needed = rule.customers_needed(rate, effect)
+        numbers = (rate, found.control.total, found.treatment.total, each.detectable, effect)
+        rows.append((rule.name, *numbers, math.nan if needed is None else needed, rule.power))
+    return pd.DataFrame(rows, columns=list(PLAN))
+
+
+class _Looked(NamedTuple):
+    """One hypothesis, looked at but not yet judged."""
+
+    claim: Hypothesis
+    pairs: dict[str, Pair]
+    found: tuple[Comparison, Progress]
+    guardrails: tuple[GuardrailResult, ...]
+    checks: list[Check]
+    decided: Decided | None
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates the hypotheses of a study, those of an iteration together.
+
+    `past` tells the earlier looks, and what is decided, if there is a ledger already.
+    """
+
+    data: StudyData
+    past: Past | None = None
+    _known: dict[tuple[str, datetime | None], list[Evaluation]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def evaluate(self, iteration: str, at: datetime | None) -> list[Evaluation]:
+        """Give each hypothesis of an iteration its verdict, on the data as of a time."""
+        if (iteration, at) not in self._known:
+            self._known[iteration, at] = self._anew(iteration, at)
+        return self._known[iteration, at]
+
+    def _anew(self, iteration: str, at: datetime | None) -> list[Evaluation]:
+        claims = self.data.spec.claims([iteration])
+        looked = [self._look(claim, at, len(claims)) for claim in claims]
+        sound = [
+            each for each in looked if not any(check.level == "invalid" for check in each.checks)
+        ]
+        adjusted = families([each.claim for each in sound], [_as_decided(each) for each in sound])
+        family = {id(each): found for each, found in zip(sound, adjusted, strict=True)}
+        seen = self.data.newest(at)
+        return [
+            judge(
+                each.claim,
+                control=each.found[0].control,
+                treatment=each.found[0].treatment,
+                checks=each.checks,
+                as_of=seen,
+                looked=each.found,
+                guardrails=each.guardrails,
+                family=family.get(id(each)),
+                decided=each.decided,
+            )
+            for each in looked
+        ]
+
+    def _look(self, claim: Hypothesis, at: datetime | None, together: int) -> _Looked:
+        arms = self._arms(claim, at)
+        metrics = [claim.metric, *(each.metric for each in claim.guardrails)]
+        pairs = {metric: _pair(arms, metric) for metric in metrics}
+        alike = claim.control.label == claim.treatment.label
+        entered = {
+            str(cohort) if alike else cohort.label: sum(
+                each.entered for each in rows if each.step == self._first
+            )
+            for cohort, rows in zip((claim.control, claim.treatment), arms, strict=True)
+        }
+        control, treatment = pairs[claim.metric]
+        pending = sum(each.pending for rows in arms for each in rows if each.step == claim.metric)
+        base = claim.metric if self._is_end(claim) else self._first
+        whole = sum(each.entered for rows in arms for each in rows if each.step == base)
+        waiting = whole - control.total - treatment.total
+        checks = [pending_check(waiting, whole), *self._design(claim, entered, at)]
+        sample = self._sample(claim, (control, treatment), entered, at, waiting or pending)
+        found = analyse(claim, sample, together=together)
+        orders = {each.metric: self._in_order(claim, each.metric, at) for each in claim.guardrails}
+        known = {metric: order for metric, order in orders.items() if order is not None}
+        kept = guardrails(claim, pairs, sample, known)
+        return _Looked(claim, pairs, found, kept, checks, self._decided(claim, sample, found[0]))
+
+    def _arms(self, claim: Hypothesis, at: datetime | None) -> Arms:
+        """Give the counts of control and treatment, over all steps."""
+        counts = self.data.counts(claim.columns, at, claim)
+        try:
+            control, treatment = (
+                of_cohort(counts, claim.columns, cohort, claim.iteration_of(cohort))
+                for cohort in (claim.control, claim.treatment)
+            )
+        except StudyError as error:
+            raise StudyError(f"hypothesis {claim.name}: {error}") from None
+        return control, treatment
+
+    def _design(
+        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
+    ) -> list[Check]:
+        """Check what makes the two cohorts comparable."""
+        flow, iteration = self.data.spec.flow, claim.iteration
+        here = (iteration, self._first)
+        everybody = sum(
+            each.entered for each in self.data.counts((), at) if (each.iteration, each.step) == here
+        )
+        again = carry_over(self.data, iteration, everybody, at)
+        if claim.before_after:
+            endless = flow is not None and not self._window(claim)
+            before, now = (claim.iteration_of(each) for each in (claim.control, claim.treatment))
+            mixes = checks_module.mixes(self.data, before, now, at)
+            return [before_after_check(claim, endless=endless), *again, *mixes]
+        if not self._is_randomized(claim):
+            return [groups_check(claim), *again]
+        chosen = claim.metric == ADOPTION and self._is_end(claim)
+        return [
+            *([opportunity_check()] if chosen else []),
+            ratio_check(*self._sizes(claim, entered, at)),
+            *crossovers(self.data, iteration, everybody, at),
+            *again,
+        ]
+
+    def _is_randomized(self, claim: Hypothesis) -> bool:
+        """Whether nothing but groups of an experiment tells control and treatment apart."""
+        apart = {column for column, _ in {*claim.control.values} ^ {*claim.treatment.values}}
+        return bool(apart) and apart <= {*self.data.experiments}
+
+    def _sizes(
+        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
+    ) -> tuple[dict[str, int], Mapping[str, float]]:
+        """Give the sizes to hold against the allocation: of the whole experiment, if it is one."""
+        if len(claim.columns) == 1:
+            sizes = self.data.entered(claim.columns, at, claim.iteration)
+            planned = shares(self.data, claim.iteration, sizes)
+            return (sizes if planned or claim.other_treatments else entered), planned
+        # Part of an experiment's customers: by the shares of the groups that tell them apart.
+        groups = [
+            [value for column, value in cohort.values if (column, value) not in other.values]
+            for cohort, other in (
+                (claim.control, claim.treatment),
+                (claim.treatment, claim.control),
+            )
+        ]
+        planned = self.data.allocation(claim.iteration)
+        if any(len(each) != 1 or each[0] not in planned for each in groups):
+            return entered, {}
+        pairs = zip(entered, groups, strict=True)
+        return entered, {name: planned[group] for name, (group,) in pairs}
+
+    def _sample(
+        self,
+        claim: Hypothesis,
+        pair: Pair,
+        entered: dict[str, int],
+        at: datetime | None,
+        waiting: int,
+    ) -> Sample:
+        seen = self.data.newest(at)
+        span = next(each for each in self.data.spans if each.name == claim.iteration)
+        start, end = from_instant(span.start), from_instant(span.end)
+        days = math.nan if seen is None else (min(seen, end) - start) / timedelta(days=1)
+        growing: list[int] = []
+        grown: list[int] = []
+        cohorts = (claim.control, claim.treatment)
+        for cohort, customers in zip(cohorts, entered.values(), strict=True):
+            here = claim.iteration_of(cohort) == claim.iteration
+            (growing if here else grown).append(customers)
+        smaller = min(growing or grown)
+        return Sample(
+            *pair,
+            complete=not waiting and (seen is None or seen >= end),
+            earlier=self.past.earlier(claim, pair) if self.past is not None else (),
+            in_order=self._in_order(claim, claim.metric, at),
+            usual_rate=self._usual_rate(claim, at),
+            entered=smaller,
+            per_day=smaller / days if days > 0 else math.nan,
+            most=min(grown, default=None),
+            seen=seen,
+            ends=end,
+            window=self._window(claim),
+        )
+
+    def _in_order(self, claim: Hypothesis, metric: str, at: datetime | None) -> Outcomes | None:
+        if claim.analysis != "anytime" or self.data.journeys is None:
+            return None
+        cohorts = {
+            role: (cohort, claim.iteration_of(cohort))
+            for role, cohort in (("control", claim.control), ("treatment", claim.treatment))
+        }
+        paths = self.data.journeys.paths(at, claim.window, metric)
+        return in_order(paths, metric, cohorts)
+
+    def _usual_rate(self, claim: Hypothesis, at: datetime | None) -> float:
+        """Give the metric's rate over the iteration before; NaN for the first one."""
+        names = [each.name for each in self.data.spec.iterations]
+        before = names[: names.index(claim.iteration)][-1:]
+        counts = self.data.counts((), at, claim) if before else []
+        return total(
+            each for each in counts if (each.iteration, each.step) == (*before, claim.metric)
+        ).rate
+
+    def _decided(self, claim: Hypothesis, sample: Sample, found: Comparison) -> Decided | None:
+        if self.past is None:
+            return None
+        # An analysis at any time counts, and records, the customers of whole blocks only.
+        counted = found if claim.analysis == "anytime" else sample
+        return self.past.decided(claim, (counted.control, counted.treatment))
+
+    def _window(self, claim: Hypothesis) -> timedelta | None:
+        """Give the window that decides on a claim's metric, its own or the flow's."""
+        flow = self.data.spec.flow
+        return claim.window or (flow.window_of(claim.metric) if flow is not None else None)
+
+    def _is_end(self, claim: Hypothesis) -> bool:
+        """Whether a claim is about adoption or the outcome, which have counts of their own."""
+        flow = self.data.spec.flow
+        return flow is not None and claim.metric in flow.ends
+
+    @property
+    def _first(self) -> str:
+        return self.data.spec.steps[0]
+
+
+def _as_decided(looked: _Looked) -> tuple[Comparison, Progress]:
+    """Give what was found; of a verdict on record, with the p-value that it rests on."""
+    found, progress = looked.found
+    if looked.decided is None:
+        return found, progress
+    return replace(found, pvalue=looked.decided.looked), replace(progress, early=False)
+
+
+def _pair(arms: Arms, metric: str) -> Pair:
+    """Add up control's and treatment's counts of a metric."""
+    control, treatment = (total(each for each in rows if each.step == metric) for rows in arms)
+    return control, treatment

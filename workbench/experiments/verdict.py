@@ -1,0 +1,480 @@
+"""The verdict: the one place that judges two cohorts' counts, and its plain sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from workbench import display
+from workbench.experiments.analysis import Family, GuardrailResult, Progress, Sample, analyse
+from workbench.schema.hypothesis import DecisionRule, Hypothesis, Verdict
+from workbench.stats.power import detectable_effect
+from workbench.stats.proportions import Comparison, Counts
+
+Level = Literal["ok", "warn", "invalid"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that could break a comparison: how it stands, in a sentence.
+
+    `value` is what was found: a number of customers, or the p-value of a sample ratio.
+    """
+
+    name: str
+    level: Level
+    sentence: str
+    value: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A verdict that the ledger holds already: what was decided, when, and on how many customers.
+
+    `label` is the verdict with what took back half of it. `pvalue` is the verdict's own, `looked` that
+    of the look it rests on, before other tests and guardrails were counted in.
+    """
+
+    verdict: Verdict
+    at: datetime
+    customers: int
+    label: str = ""
+    success: bool = False
+    pvalue: float = math.nan
+    looked: float = math.nan
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One look at a hypothesis: its verdict, the sentence that says it, and what it rests on.
+
+    `needed` counts the customers per cohort still missing for the planned power, `detectable` is
+    the smallest effect (a fraction, signed) that this sample could have found with that power.
+    `family` is there when several hypotheses or treatments were tested together, `decided` when an
+    earlier look had the last word. `look` is the number under which the ledger holds this look;
+    None means that nobody recorded it.
+    """
+
+    hypothesis: Hypothesis
+    as_of: datetime | None
+    verdict: Verdict
+    sentence: str
+    comparison: Comparison
+    checks: tuple[Check, ...]
+    needed: int | None
+    detectable: float
+    progress: Progress
+    guardrails: tuple[GuardrailResult, ...] = ()
+    family: Family | None = None
+    decided: Decided | None = None
+    look: int | None = None
+
+    @property
+    def iteration(self) -> str:
+        """The iteration that tests the hypothesis."""
+        return self.hypothesis.iteration
+
+    @property
+    def name(self) -> str:
+        """The hypothesis's name, with its treatment where it has several."""
+        claim = self.hypothesis
+        several = f": {claim.treatment.label}" if claim.other_treatments else ""
+        return f"{claim.name}{several}"
+
+    @property
+    def label(self) -> str:
+        """The verdict as a row gives it: with what takes back half of it."""
+        if self._stands is not None:
+            return self._stands.label or str(self.verdict)
+        if self.verdict is Verdict.INCONCLUSIVE and self.progress.early:
+            return f"{self.verdict}: looked early"
+        if self.verdict is Verdict.SUPPORTED and not self.success:
+            lost = [each.metric for each in self.guardrails if each.known and not each.held]
+            open_yet = [each.metric for each in self.guardrails if not each.known]
+            verb = "are" if len(lost or open_yet) > 1 else "is"
+            state = "at risk" if lost else "pending"
+            return f"{self.verdict}, but {' and '.join(lost or open_yet)} {verb} {state}"
+        return str(self.verdict)
+
+    @property
+    def kind(self) -> str:
+        """The verdict as one word, "but" for one with a guardrail that does not hold."""
+        half = self.verdict is Verdict.SUPPORTED and not self.success
+        return "but" if half else str(self.verdict)
+
+    @property
+    def success(self) -> bool:
+        """Whether the claim is supported and no guardrail was broken."""
+        if self._stands is not None:
+            return self._stands.success
+        return self.verdict is Verdict.SUPPORTED and all(each.held for each in self.guardrails)
+
+    @property
+    def pvalue(self) -> float:
+        """The p-value that decides: Holm's where several hypotheses were tested together.
+
+        That of the verdict on record, if there is one. NaN for a broken comparison, and for an early
+        look at a fixed analysis, whose p-value is not valid yet.
+        """
+        if self.progress.early or self.verdict is Verdict.INVALID:
+            return math.nan
+        if self._stands is not None:
+            return self._stands.pvalue
+        return self.comparison.pvalue if self.family is None else self.family.pvalue
+
+    @property
+    def final(self) -> bool:
+        """Whether the verdict stands for its iteration.
+
+        A fixed analysis decides at its end, the others as soon as they can tell. A supported claim
+        waits for guardrails of which nobody is through yet; a verdict on record is not given again.
+        """
+        if self.decided is not None or self.progress.early:
+            return False
+        if self.verdict is Verdict.SUPPORTED and not all(each.known for each in self.guardrails):
+            return False
+        told = self.verdict in (Verdict.SUPPORTED, Verdict.REFUTED)
+        return self.progress.final or (told and self.progress.analysis != "fixed")
+
+    @property
+    def _stands(self) -> Decided | None:
+        """The verdict on record, where it is the one that is shown."""
+        return None if self.verdict is Verdict.INVALID else self.decided
+
+    def row(self) -> dict[str, Any]:
+        """Give the evaluation as one row of plain values."""
+        found, claim = self.comparison, self.hypothesis
+        return {
+            "hypothesis": claim.name,
+            "version": claim.version,
+            "statement": claim.statement,
+            "metric": claim.metric,
+            "iteration": claim.iteration,
+            "as_of": None if self.as_of is None else self.as_of.isoformat(),
+            "verdict": str(self.verdict),
+            "label": self.label,
+            "sentence": self.sentence,
+            "control": str(claim.control),
+            "control_converted": found.control.converted,
+            "control_closed": found.control.total,
+            "treatment": str(claim.treatment),
+            "treatment_converted": found.treatment.converted,
+            "treatment_closed": found.treatment.total,
+            "alternative": claim.alternative,
+            "minimum_effect": claim.minimum_effect,
+            "alpha": claim.alpha,
+            "power": claim.power,
+            "estimate": found.estimate,
+            "low": found.low,
+            "high": found.high,
+            "confidence_level": found.confidence_level,
+            "pvalue": self.pvalue,
+            "test": found.test,
+            "interval": found.interval,
+            "analysis": claim.analysis,
+            "planned": self.progress.planned,
+            "look": self.look,
+            "detectable": self.detectable,
+            "needed": self.needed,
+            "guardrails": [
+                {
+                    "metric": each.metric,
+                    "margin": each.margin,
+                    "estimate": each.comparison.estimate,
+                    "low": each.comparison.low,
+                    "high": each.comparison.high,
+                    "pvalue": each.comparison.pvalue,
+                    "held": each.held,
+                }
+                for each in self.guardrails
+            ],
+            "checks": [
+                {"check": each.name, "level": each.level, "sentence": each.sentence}
+                for each in self.checks
+            ],
+        }
+
+
+def judge(
+    hypothesis: Hypothesis,
+    *,
+    control: Counts,
+    treatment: Counts,
+    checks: Sequence[Check] = (),
+    as_of: datetime | None = None,
+    looked: tuple[Comparison, Progress] | None = None,
+    guardrails: Sequence[GuardrailResult] = (),
+    family: Family | None = None,
+    decided: Decided | None = None,
+) -> Evaluation:
+    """Evaluate a hypothesis on counts: the one place that makes the verdict and its sentence.
+
+    `looked` is what `analyses.analyse` gave; without it the counts are taken for the whole sample.
+    """
+    comparison, progress = looked or analyse(hypothesis, Sample(control, treatment))
+    if family is not None:
+        comparison = replace(comparison, low=family.low, high=family.high)
+    if any(check.level == "invalid" for check in checks):
+        verdict, progress = Verdict.INVALID, replace(progress, early=False)
+    elif decided is not None:
+        verdict, progress = decided.verdict, replace(progress, early=False)
+    elif progress.early:
+        verdict = Verdict.INCONCLUSIVE
+    else:
+        verdict = hypothesis.decide(comparison, None if family is None else family.pvalue)
+    needed, detectable = _plan(hypothesis, comparison)
+    evaluation = Evaluation(
+        hypothesis,
+        as_of,
+        verdict,
+        "",
+        comparison,
+        tuple(checks),
+        needed,
+        detectable,
+        progress,
+        tuple(guardrails),
+        family,
+        decided,
+    )
+    return replace(evaluation, sentence=_sentence(evaluation))
+
+
+def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
+    """Work out how many customers per cohort are still missing, and what could be found now."""
+    if not (found.control.total and found.treatment.total):
+        return None, math.nan
+    rate = found.control.rate
+    effect = rule.towards(found.estimate)
+    wanted = rule.customers_needed(rate, effect)
+    detectable = detectable_effect(
+        control_rate=rate,
+        control_total=found.control.total,
+        treatment_total=found.treatment.total,
+        alternative=rule.alternative,
+        alpha=rule.alpha,
+        power=rule.power,
+    )
+    if wanted is None:
+        return None, detectable
+    return max(0, wanted - min(found.control.total, found.treatment.total)), detectable
+
+
+def _sentence(evaluation: Evaluation) -> str:
+    claim, found = evaluation.hypothesis, evaluation.comparison
+    if evaluation.verdict is Verdict.INVALID:
+        said = [each.sentence for each in evaluation.checks if each.level == "invalid"]
+        if (before := evaluation.decided) is not None:
+            said.append(
+                f"On record since {_day(before.at)} is another verdict: {before.label}; if this "
+                "fault was there then, correct it."
+            )
+        return " ".join([f"No verdict on {claim.metric}.", *said])
+    rates = _rates(claim, found)
+    effect = (
+        f"an effect of {display.effect(found.estimate, found.low, found.high)} percentage points "
+        f"({_level(evaluation)})"
+    )
+    if math.isnan(found.estimate):
+        effect = "no effect can be given yet"
+    parts = [f"{rates}: {effect}{_middle(evaluation)}", _looks(evaluation), _outlook(evaluation)]
+    but = evaluation.verdict is Verdict.SUPPORTED
+    later = evaluation.decided is not None
+    parts += [_guardrail(each, but=but, later=later) for each in evaluation.guardrails]
+    parts += [each.sentence for each in evaluation.checks if each.level == "warn"]
+    return " ".join(part for part in parts if part)
+
+
+def _rates(claim: Hypothesis, found: Comparison) -> str:
+    """Say how many of each cohort got there."""
+    cohorts = ((found.treatment, claim.treatment.label), (found.control, claim.control.label))
+    if not all(counts.total for counts, _ in cohorts):
+        said = [
+            f"{counts.converted:,} of {counts.total:,} customers of the {name} cohort"
+            for counts, name in cohorts
+        ]
+        return f"Of those whose window is over, {' and '.join(said)} reached {claim.metric}"
+    (treatment, one), (control, other) = ((_share(counts), name) for counts, name in cohorts)
+    return (
+        f"{treatment} of the {one} cohort reached {claim.metric}, {control} of the {other} cohort"
+    )
+
+
+def _middle(evaluation: Evaluation) -> str:
+    """Say what the effect means."""
+    claim, found, decided = evaluation.hypothesis, evaluation.comparison, evaluation.decided
+    if decided is not None:
+        return (
+            f". This was decided on {_day(decided.at)}, on {decided.customers:,} customers, and "
+            f"{claim.name} version {claim.version} is decided once: {evaluation.label}."
+        )
+    if evaluation.progress.early:
+        return f". {_early(evaluation.progress)}"
+    family = evaluation.family
+    several = "" if family is None else f", adjusted for {family.size} tests at once"
+    alone = f" (p {_pvalue(evaluation.pvalue)}{several})."
+    if evaluation.verdict is Verdict.SUPPORTED and math.isnan(found.low):
+        return f", too large for chance alone{alone} No interval is left: {found.reason}."
+    return {
+        Verdict.SUPPORTED: f", too large for chance alone{alone}",
+        Verdict.REFUTED: f", which rules out {_worth(claim, found)}.",
+        Verdict.INCONCLUSIVE: f", which leaves open {_open(claim, found)}.",
+    }[evaluation.verdict]
+
+
+def _early(progress: Progress) -> str:
+    """Say why a fixed analysis may not decide yet, and when it may."""
+    through = f"{progress.through:,} customers of the smaller cohort are through"
+    if progress.planned is not None:
+        through = f"{progress.through:,} of {progress.planned:,} planned customers per cohort are"
+        through += " through"
+    expected = progress.expected
+    if expected is None:
+        wait = "wait until no more of them are pending"
+    elif progress.planned is not None and expected.customers >= progress.planned:
+        wait = (
+            f"at the present rate of entry all of them are about {_day(expected.at)}; decide then"
+        )
+    else:
+        wait = (
+            f"the iteration will be over about {_day(expected.at)}, with {expected.customers:,} at "
+            "the present rate of entry; decide then"
+        )
+    return f"This is an early look, whatever it shows: {through}; {wait}."
+
+
+def _looks(evaluation: Evaluation) -> str:
+    """Say where planned looks, or an analysis at any time, stand."""
+    progress = evaluation.progress
+    if evaluation.decided is not None:
+        return ""
+    if progress.analysis == "sequential":
+        return _planned_look(evaluation)
+    if progress.analysis == "anytime":
+        if not progress.blocks:
+            return "No block of customers is through yet; look as often as you like."
+        together = 1 if evaluation.family is None else evaluation.family.size
+        enough = _evalue(together / evaluation.hypothesis.alpha)
+        return (
+            f"The largest e-value is {_evalue(progress.evalue)}, in {progress.blocks:,} blocks of "
+            f"customers ({enough} would settle it); look as often as you like."
+        )
+    return ""
+
+
+def _planned_look(evaluation: Evaluation) -> str:
+    """Say which planned look this is, and whether its boundary is crossed."""
+    progress = evaluation.progress
+    if not progress.look:
+        return f"None of the {progress.looks} planned looks was taken yet: nobody is through."
+    of = f"look {progress.look} of {progress.looks}, at {100 * progress.fraction:.0f}% of the"
+    said = f"This is {of} {progress.planned:,} planned customers per cohort"
+    if progress.crossed:
+        said += ", and its boundary is crossed"
+    elif progress.final:
+        said += ", and the last one"
+    elif evaluation.verdict is Verdict.INCONCLUSIVE and math.isinf(progress.boundary):
+        said += "; so early, none of alpha may be spent"
+    elif evaluation.verdict is Verdict.INCONCLUSIVE:
+        said += f"; its boundary (z {progress.boundary:.2f}) is not crossed"
+    return f"{said}."
+
+
+def _guardrail(result: GuardrailResult, *, but: bool, later: bool) -> str:
+    """Say whether a guardrail held, in the words of what may be lost."""
+    found = result.comparison
+    effect = display.effect(found.estimate, found.low, found.high)
+    margin = f"{100 * result.margin:g}"
+    name = f"uardrail {result.metric}"
+    if not result.known:
+        return f"G{name}: nothing can be said yet ({found.reason})."
+    start = "With today's customers, g" if later else "But g" if but and not result.held else "G"
+    if result.held:
+        return f"{start}{name} holds: a loss of {margin} points or more is ruled out ({effect})."
+    settled = ""
+    if result.needed is not None and found.high > -result.margin:
+        settled = (
+            f" {result.needed:,} customers per cohort would settle that, if nothing is lost at all."
+        )
+    worst = display.points(max(-found.low, 0.0), 2).lstrip("+")
+    return (
+        f"{start}{name} does not hold: it may lose {worst} points ({effect}), and {margin} is the "
+        f"most allowed.{settled}"
+    )
+
+
+def _worth(claim: Hypothesis, found: Comparison) -> str:
+    least = f"{100 * claim.minimum_effect:g}"
+    if not claim.minimum_effect:
+        return "any effect in the hoped-for direction"
+    if claim.alternative == "two-sided":
+        return f"a change of {least} points either way, the least worth having"
+    way = "gain" if claim.alternative == "greater" else "drop"
+    small = found.low > 0 if claim.alternative == "greater" else found.high < 0
+    but = "; there is one, but a smaller one" if small else ""
+    return f"a {way} of {least} points, the least worth having{but}"
+
+
+def _open(claim: Hypothesis, found: Comparison) -> str:
+    if math.isnan(found.estimate):
+        return f"everything ({found.reason})"
+    if not claim.minimum_effect:
+        return "whether there is an effect"
+    return (
+        f"both no effect and one of {display.worth(claim.towards(found.estimate))} points, the least "
+        "worth having"
+    )
+
+
+def _outlook(evaluation: Evaluation) -> str:
+    """Say, for an inconclusive verdict, what could have been found and who is still needed."""
+    claim, found = evaluation.hypothesis, evaluation.comparison
+    progress = evaluation.progress
+    open_end = evaluation.verdict is Verdict.INCONCLUSIVE and evaluation.decided is None
+    if not open_end or progress.early or progress.analysis != "fixed" or math.isnan(found.estimate):
+        return ""
+    power = f"a power of {100 * claim.power:g}%"
+    parts = []
+    if not math.isnan(evaluation.detectable):
+        parts.append(
+            f"With {power} these customers could have shown {display.points(evaluation.detectable)} points"
+        )
+    if evaluation.needed:
+        worth = display.worth(claim.towards(found.estimate))
+        parts.append(
+            f"{evaluation.needed:,} more customers per cohort are needed to show {worth} points"
+        )
+    elif evaluation.needed == 0:
+        parts.append(
+            "that is enough for the effect worth having, and chance or a smaller effect hid it"
+        )
+    return "; ".join(parts) + "." if parts else ""
+
+
+def _level(evaluation: Evaluation) -> str:
+    """Name the interval: its level, and what several tests at once made of it."""
+    family = evaluation.family
+    said = f"{100 * evaluation.comparison.confidence_level:.3g}% interval"
+    if family is None or math.isnan(evaluation.comparison.low):
+        return said
+    return f"{said}; {family.note.partition(' (')[0].replace('the interval', 'it', 1)}"
+
+
+def _share(counts: Counts) -> str:
+    return display.rate(counts.rate, counts.converted, counts.total)
+
+
+def _pvalue(pvalue: float) -> str:
+    written = display.pvalue(pvalue)
+    return written if written.startswith("<") else f"= {written}"
+
+
+def _evalue(evalue: float) -> str:
+    return f"{evalue:,.0f}" if evalue >= 100 else f"{evalue:.3g}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"

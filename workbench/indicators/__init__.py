@@ -1,0 +1,1 @@
+"""Leading and lagging indicators: values, lags, panels, pairs, the health score."""

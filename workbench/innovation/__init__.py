@@ -1,0 +1,1 @@
+"""What to do next: strategy, feedback, backlog, true innovation."""

@@ -1,0 +1,577 @@
+"""Feedback: what customers said beside what they did; themes and contradictions."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import duckdb
+import narwhals as nw
+import numpy as np
+from pydantic import ValidationError
+
+from workbench.data.counts import OutcomesTable
+from workbench.data.engines import Frame, collect, read_table
+from workbench.data.study_data import Journeys, StudyData
+from workbench.errors import DataError, StudyError, unknown_name
+from workbench.schema.cohort import MISSING, Cohort
+from workbench.schema.study import FeedbackSource
+from workbench.schema.time import Iteration, from_instant
+
+SOURCES = (
+    "phone interview",
+    "personal interview",
+    "focus group",
+    "in-app survey",
+    "e-mail survey",
+    "third-party site",
+    "social media",
+    "user test",
+    "session replay",
+    "another team",
+)
+SENTIMENTS = ("positive", "neutral", "negative")
+REQUIRED = ("id", "date", "source", "theme", "sentiment")
+COLUMNS = (*REQUIRED, "customer", "cohort", "step", "quote")
+EVERYBODY = "(all)"
+ANYWHERE = "(no step)"
+NOT_ENTERED = "did not enter"
+DONE = ("aligned", "deviated", "pending", NOT_ENTERED)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One piece of feedback. `customer` or `cohort` says whose; a cohort's customers have no id."""
+
+    id: str
+    date: date
+    source: str
+    theme: str
+    sentiment: str
+    customer: str | None = None
+    cohort: Cohort | None = None
+    step: str | None = None
+    quote: str = ""
+
+
+def read_feedback(
+    table: Frame, source: FeedbackSource, steps: Sequence[str], groupings: Sequence[str]
+) -> tuple[Remark, ...]:
+    """Read remarks, in the order of the table.
+
+    Raises DataError for a missing column, an id twice, a date that is none, a source, sentiment,
+    step or grouping that is not known, and a remark of nobody.
+    """
+    columns = table.collect_schema().names()
+    for column in (*REQUIRED, *(() if "customer" in columns else ("cohort",))):
+        if column not in columns:
+            raise DataError(f"{source.source}: {unknown_name('column', column, columns)}")
+    remarks: dict[str, Remark] = {}
+    for number, row in enumerate(collect(table), start=1):
+        texts = {column: _text(row.get(column)) for column in COLUMNS}
+        where = f"{source.source}: remark {texts['id'] or f'in row {number}'}"
+        remark = _remark(texts, where, steps, groupings)
+        if remark.id in remarks:
+            raise DataError(f"{where} is there twice; give each remark an id of its own")
+        remarks[remark.id] = remark
+    return tuple(remarks.values())
+
+
+def _remark(
+    texts: dict[str, str], where: str, steps: Sequence[str], groupings: Sequence[str]
+) -> Remark:
+    for column in REQUIRED:
+        if not texts[column]:
+            raise DataError(f"{where} has no {column}; fill it in, or leave the row out")
+    for column, allowed in (("source", SOURCES), ("sentiment", SENTIMENTS), ("step", steps)):
+        if texts[column] and texts[column] not in allowed:
+            raise DataError(f"{where}: {unknown_name(column, texts[column], allowed)}")
+    if bool(texts["customer"]) == bool(texts["cohort"]):
+        has = "both a customer and a cohort" if texts["customer"] else "no customer and no cohort"
+        raise DataError(f"{where} has {has}; say whose it is by one of the two")
+    return Remark(
+        id=texts["id"],
+        date=_date(texts["date"], where),
+        source=texts["source"],
+        theme=texts["theme"],
+        sentiment=texts["sentiment"],
+        customer=texts["customer"] or None,
+        cohort=_cohort(texts["cohort"], where, groupings) if texts["cohort"] else None,
+        step=texts["step"] or None,
+        quote=texts["quote"],
+    )
+
+
+def _cohort(written: str, where: str, groupings: Sequence[str]) -> Cohort:
+    """Read a cohort as it is written: `industry = retail, country = NL`."""
+    pairs = [part.partition("=")[::2] for part in written.split(",")]
+    values = {column.strip(): value.strip() for column, value in pairs}
+    for column, value in values.items():
+        if column not in groupings:
+            raise DataError(f"{where}: {unknown_name('grouping', column, groupings)}")
+        if not value:
+            raise DataError(f"{where}: cohort {written!r} has no value; write {column} = VALUE")
+    try:
+        return Cohort.model_validate(values)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"]
+        raise DataError(f"{where}: cohort {written!r} is none: {said}") from None
+
+
+def _date(written: str, where: str) -> date:
+    try:
+        return datetime.fromisoformat(written).date()
+    except ValueError:
+        raise DataError(f"{where}: date {written!r} is none; write it as 2026-01-31") from None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one customer did in one iteration: `done` at each step, and the values of groupings."""
+
+    customer: str
+    iteration: str
+    entered: date
+    done: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Theme(NamedTuple):
+    """How many customers of a cohort spoke of a theme at a step; `remarks` may be more.
+
+    `unnamed` counts the remarks of whole cohorts among them, whose customers nobody knows.
+    """
+
+    theme: str
+    step: str
+    grouping: str
+    level: str
+    customers: int
+    positive: int
+    negative: int
+    remarks: int
+    unnamed: int
+
+
+class Agreement(NamedTuple):
+    """What the customers who spoke of a step said by their newest remark, and what they did."""
+
+    step: str
+    customers: int
+    success_aligned: int
+    success_not_aligned: int
+    trouble_aligned: int
+    trouble_not_aligned: int
+
+
+class Contradiction(NamedTuple):
+    """A remark that what the customer did contradicts; ids and quotes only if the study says so."""
+
+    remark: str
+    iteration: str
+    step: str
+    theme: str
+    source: str
+    said: str
+    done: str
+    customer: str
+    quote: str
+
+
+class Cited(NamedTuple):
+    """What a hypothesis rests on: its remarks, by how many customers, and what they are about."""
+
+    hypothesis: str
+    version: int
+    remarks: tuple[str, ...]
+    customers: int
+    themes: tuple[str, ...]
+
+
+class Unaddressed(NamedTuple):
+    """A strong theme that no hypothesis cites a remark of."""
+
+    theme: str
+    customers: int
+    negative: int
+    steps: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+class Quote(NamedTuple):
+    """What somebody said, word for word; there only if the study lets quotes out."""
+
+    remark: str
+    theme: str
+    customer: str
+    quote: str
+
+
+class Claim(NamedTuple):
+    """What feedback needs to know of a hypothesis or an idea."""
+
+    name: str
+    version: int
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What customers said, weighed with what they did.
+
+    `heard` counts the customers who said anything, `remarks` all remarks, also of cohorts.
+    """
+
+    iteration: str | None
+    remarks: int
+    heard: int
+    sources: tuple[tuple[str, int], ...]
+    themes: tuple[Theme, ...]
+    agreements: tuple[Agreement, ...]
+    contradictions: tuple[Contradiction, ...]
+    cited: tuple[Cited, ...]
+    unaddressed: tuple[Unaddressed, ...]
+    quotes: tuple[Quote, ...]
+
+    def rows(self) -> dict[str, Any]:
+        """Give every table as rows of plain values."""
+        tables = ("themes", "agreements", "contradictions", "cited", "unaddressed", "quotes")
+        return {
+            "iteration": self.iteration,
+            "remarks": self.remarks,
+            "customers": self.heard,
+            "sources": dict(self.sources),
+            **{name: [each._asdict() for each in getattr(self, name)] for name in tables},
+        }
+
+
+def weigh(
+    remarks: Sequence[Remark],
+    entries: Mapping[str, Sequence[Entry]],
+    source: FeedbackSource,
+    *,
+    steps: Sequence[str],
+    groupings: Sequence[str],
+    iterations: Sequence[Iteration],
+    claims: Sequence[Claim] = (),
+    iteration: str | None = None,
+    until: date | None = None,
+) -> Feedback:
+    """Count themes by customers, and hold what they said against what they did.
+
+    `entries` gives each customer who is known their iterations, in the order of time. Of an
+    `iteration` are the remarks of customers who had entered it last, and of others, such as
+    cohorts, those from its start to the start of the next; `until` leaves later ones out. Raises DataError for a
+    customer who is not known, StudyError for evidence that does not exist.
+    """
+    for each in remarks:
+        if each.customer is not None and each.customer not in entries:
+            raise DataError(
+                f"{source.source}: remark {each.id} is of customer {each.customer!r}, who is in "
+                "neither events nor customers; correct the id, or name a cohort instead"
+            )
+    cited = tuple(_cited(each, remarks, source) for each in claims if each.evidence)
+    here = [
+        each
+        for each in remarks
+        if iteration in (None, _iteration(each, entries, iterations))
+        and (until is None or each.date <= until)
+    ]
+    said = [each for each in here if each.quote] if source.quotes else []
+    return Feedback(
+        iteration=iteration,
+        remarks=len(here),
+        heard=_customers(here),
+        sources=_sources(here),
+        themes=tuple(_themes(here, entries, steps, groupings)),
+        agreements=tuple(_agreements(here, entries, steps)),
+        contradictions=tuple(_contradictions(here, entries, quotes=source.quotes)),
+        cited=cited,
+        unaddressed=tuple(_unaddressed(here, cited, remarks, source.strong)),
+        quotes=tuple(Quote(each.id, each.theme, each.customer or "", each.quote) for each in said),
+    )
+
+
+def _cited(claim: Claim, remarks: Sequence[Remark], source: FeedbackSource) -> Cited:
+    known = {each.id: each for each in remarks}
+    for name in claim.evidence:
+        if name not in known:
+            said = unknown_name("evidence", name, known)
+            raise StudyError(f"hypothesis {claim.name!r}: {said} (remarks of {source.source})")
+    rests_on = [known[name] for name in claim.evidence]
+    themes = tuple(dict.fromkeys(each.theme for each in rests_on))
+    return Cited(claim.name, claim.version, claim.evidence, _customers(rests_on), themes)
+
+
+def _unaddressed(
+    here: Sequence[Remark], cited: Sequence[Cited], remarks: Sequence[Remark], strong: int
+) -> Iterable[Unaddressed]:
+    ids = {name for each in cited for name in each.remarks}
+    addressed = {each.theme for each in remarks if each.id in ids}
+    found = []
+    for theme in dict.fromkeys(each.theme for each in here):
+        of_theme = [each for each in here if each.theme == theme]
+        customers = _customers(of_theme)
+        if customers >= strong and theme not in addressed:
+            unhappy = _customers(each for each in of_theme if each.sentiment == "negative")
+            steps = tuple(dict.fromkeys(each.step or ANYWHERE for each in of_theme))
+            names = tuple(each.id for each in of_theme)
+            found.append(Unaddressed(theme, customers, unhappy, steps, names))
+    return sorted(found, key=lambda each: (-each.customers, each.theme))
+
+
+def _themes(
+    here: Sequence[Remark],
+    entries: Mapping[str, Sequence[Entry]],
+    steps: Sequence[str],
+    groupings: Sequence[str],
+) -> Iterable[Theme]:
+    found: dict[tuple[str, str, str, str], list[Remark]] = {}
+    for each in here:
+        levels = {EVERYBODY: EVERYBODY, **_levels(each, entries, groupings)}
+        for grouping, level in levels.items():
+            found.setdefault((each.theme, each.step or ANYWHERE, grouping, level), []).append(each)
+    order = {name: place for place, name in enumerate([*steps, ANYWHERE])}
+    places = {name: place for place, name in enumerate([EVERYBODY, *groupings])}
+    rows = [
+        Theme(
+            *key,
+            customers=_customers(rows),
+            positive=_customers(each for each in rows if each.sentiment == "positive"),
+            negative=_customers(each for each in rows if each.sentiment == "negative"),
+            remarks=len(rows),
+            unnamed=sum(each.customer is None for each in rows),
+        )
+        for key, rows in found.items()
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (
+            places[row.grouping],
+            order[row.step],
+            -row.customers,
+            row.theme,
+            row.level,
+        ),
+    )
+
+
+def _levels(
+    remark: Remark, entries: Mapping[str, Sequence[Entry]], groupings: Sequence[str]
+) -> dict[str, str]:
+    if remark.cohort is not None:
+        return dict(remark.cohort.values)
+    entry = _entry(remark, entries)
+    return {each: entry.levels.get(each, MISSING) if entry else MISSING for each in groupings}
+
+
+def _agreements(
+    here: Sequence[Remark], entries: Mapping[str, Sequence[Entry]], steps: Sequence[str]
+) -> Iterable[Agreement]:
+    for step in steps:
+        newest: dict[str, Remark] = {}
+        for each in sorted(here, key=lambda remark: remark.date):
+            if each.customer is not None and each.step == step and each.sentiment != "neutral":
+                newest[each.customer] = each
+        told = [
+            (each.sentiment, done)
+            for each in newest.values()
+            if (done := _done(each, entries)) not in ("pending", "")
+        ]
+        if told:
+            numbers = (
+                sum((said, done == "aligned") == (sentiment, aligned) for said, done in told)
+                for sentiment in ("positive", "negative")
+                for aligned in (True, False)
+            )
+            yield Agreement(step, len(told), *numbers)
+
+
+def _contradictions(
+    here: Sequence[Remark], entries: Mapping[str, Sequence[Entry]], *, quotes: bool
+) -> Iterable[Contradiction]:
+    for each in here:
+        done = _done(each, entries)
+        opposite = {"positive": ("deviated", NOT_ENTERED), "negative": ("aligned",)}
+        if done in opposite.get(each.sentiment, ()):
+            entry, said = (
+                _entry(each, entries),
+                "success" if each.sentiment == "positive" else "trouble",
+            )
+            yield Contradiction(
+                each.id,
+                entry.iteration if entry else "",
+                each.step or "",
+                each.theme,
+                each.source,
+                said,
+                done,
+                (each.customer or "") if quotes else "",
+                each.quote if quotes else "",
+            )
+
+
+def _done(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> str:
+    """Say what the customer did at the step of a remark, by what the data know now."""
+    entry = _entry(remark, entries)
+    return "" if entry is None or remark.step is None else entry.done.get(remark.step, "")
+
+
+def _entry(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> Entry | None:
+    """Give the customer's newest entry into the flow by the day of a remark."""
+    if remark.customer is None:
+        return None
+    known = entries[remark.customer]
+    place = bisect_right([each.entered for each in known], remark.date)
+    return known[place - 1] if place else None
+
+
+def _iteration(
+    remark: Remark, entries: Mapping[str, Sequence[Entry]], iterations: Sequence[Iteration]
+) -> str | None:
+    """Give the iteration that a customer had entered by the day of a remark, or that had begun."""
+    entry, day = _entry(remark, entries), remark.date
+    if entry is not None and entry.iteration:
+        return entry.iteration
+    begun = [
+        (each.start.date() if isinstance(each.start, datetime) else each.start, each.name)
+        for each in iterations
+        if each.start is not None
+    ]
+    if not begun:
+        return iterations[0].name if iterations else None
+    return max(((start, name) for start, name in begun if start <= day), default=(None, None))[1]
+
+
+def _sources(remarks: Sequence[Remark]) -> tuple[tuple[str, int], ...]:
+    names = dict.fromkeys(each.source for each in remarks)
+    counted = [(name, sum(each.source == name for each in remarks)) for name in names]
+    return tuple(sorted(counted, key=lambda each: (-each[1], each[0])))
+
+
+def _customers(remarks: Iterable[Remark]) -> int:
+    return len({each.customer for each in remarks if each.customer is not None})
+
+
+def entries(
+    data: StudyData, customers: Sequence[str], at: datetime | None = None
+) -> dict[str, list[Entry]]:
+    """Give each of these customers who is known their entries into the flow by `at`, oldest first.
+
+    Known is who has an event or a row in the customers table; whoever never met the trigger has
+    no entry. Raises StudyError for a study of counts, which knows no single customer.
+    """
+    wanted = sorted(set(customers))
+    if not wanted:
+        return {}
+    opened = data.opened
+    if isinstance(opened, Journeys):
+        return _of_journeys(opened, wanted, data.spec.timezone, at)
+    if isinstance(opened, OutcomesTable):
+        return _of_outcomes(opened, wanted)
+    raise StudyError("counts know no single customer; give feedback by cohort, not by customer")
+
+
+def _of_journeys(
+    journeys: Journeys, wanted: Sequence[str], timezone: str, at: datetime | None
+) -> dict[str, list[Entry]]:
+    paths, steps, zone = journeys.paths(at), journeys.flow.names, ZoneInfo(timezone)
+    entries, names = paths.entries, paths.numbering.known(wanted)
+    metrics = [paths.metric(step) for step in steps]
+    found: dict[str, list[Entry]] = {name: [] for name in _known(journeys, wanted)}
+    for place in np.flatnonzero(np.isin(entries.customer, list(names))):
+        done, there = {}, True
+        for step, metric in zip(steps, metrics, strict=True):
+            missed = "deviated" if metric.closed[place] else "pending"
+            reached = bool(metric.reached[place])
+            done[step] = "aligned" if reached else missed if there else NOT_ENTERED
+            there = reached
+        entry = Entry(
+            customer=names[int(entries.customer[place])],
+            iteration=paths.spans[entries.span[place]].name,
+            entered=from_instant(int(entries.entered[place])).astimezone(zone).date(),
+            done=done,
+            levels={
+                column: paths.levels[column][each[place]] for column, each in entries.values.items()
+            },
+        )
+        found[entry.customer].append(entry)
+    return found
+
+
+def _known(journeys: Journeys, wanted: Sequence[str]) -> set[str]:
+    frames = [journeys.log.rows().select("customer")]
+    if journeys.customers is not None:
+        frames.append(journeys.customers.select("customer"))
+    return {row["customer"] for frame in frames for row in _of(frame, wanted, once=True)}
+
+
+def _of_outcomes(table: OutcomesTable, wanted: Sequence[str]) -> dict[str, list[Entry]]:
+    """Take the one row of each customer, as if everybody entered at the beginning of time."""
+    named = table.table.with_columns(nw.col(table.source.customer).alias("customer"))
+    states = {None: "pending", False: "deviated", True: "aligned"}
+    return {
+        row["customer"]: [
+            Entry(
+                customer=row["customer"],
+                iteration="",
+                entered=date.min,
+                done={
+                    step: states[None if row[column] is None else bool(row[column])]
+                    for step, column in table.outcomes.items()
+                },
+                levels={column: _text_of(row[column]) for column in table.groupings},
+            )
+        ]
+        for row in _of(named, wanted)
+    }
+
+
+def _text_of(value: object) -> str:
+    if value is None:
+        return MISSING
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of(frame: Frame, wanted: Sequence[str], *, once: bool = False) -> list[dict[str, Any]]:
+    """Collect the rows of these customers alone; their ids as text."""
+    name = nw.col("customer").cast(nw.String)
+    rows = frame.filter(name.is_in(wanted)).with_columns(name)
+    return collect(rows.unique(["customer"]) if once else rows)
+
+
+def feedback(data: StudyData, iteration: str | None, at: datetime | None = None) -> Feedback:
+    """Weigh what customers said by a time with what they did; StudyError if there is no feedback."""
+    spec, source = data.spec, data.spec.feedback
+    if source is None:
+        raise StudyError("the study names no feedback; add feedback: {source: data/feedback.csv}")
+    table = _table(data, source.source, COLUMNS)
+    remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings))
+    named = [each.customer for each in remarks if each.customer is not None]
+    until = None if at is None else at.astimezone(ZoneInfo(spec.timezone)).date()
+    return weigh(
+        remarks,
+        entries(data, named, at),
+        source,
+        steps=spec.metrics,
+        groupings=tuple(spec.groupings),
+        iterations=spec.iterations,
+        claims=[
+            *(Claim(each.name, each.version, each.evidence) for each in spec.hypotheses),
+            *(Claim(each.name, 1, each.evidence) for each in spec.ideas),
+        ],
+        iteration=iteration,
+        until=until,
+    )
+
+
+def _table(data: StudyData, source: str, columns: Sequence[str]) -> Frame:
+    return read_table(source, data.folder, duckdb.connect(), as_text=columns)

@@ -1,0 +1,328 @@
+"""Pages: an executed notebook as one self-contained file, and the index of a study's reports."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from workbench.display import Badge
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
+    from nbformat import NotebookNode
+
+NOTEBOOK_ONLY = "notebook-only"
+NAME = "index"
+FIRST = ("release_review", "hypothesis_report", "iteration_plan", "indicator_review")
+NOTHING = "–"
+HEAD = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
+style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="workbench">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}
+</style>
+</head>
+<body>
+<main>
+"""
+
+
+def page(notebook: NotebookNode, *, title: str) -> str:
+    """Write an executed notebook as a page: prose and outputs, no code.
+
+    Cells tagged `notebook-only` are left out. Figures are embedded with their alternative text,
+    and the page forbids scripts, requests and external styles or fonts, whatever its cells hold.
+    """
+    from bs4 import BeautifulSoup
+    from nbconvert.exporters.html import HTMLExporter
+    from traitlets.config import Config
+
+    config = Config()
+    config.TagRemovePreprocessor.remove_cell_tags = {NOTEBOOK_ONLY}
+    config.HTMLExporter.exclude_anchor_links = True
+    templates = resources.files("workbench").joinpath("html")
+    with resources.as_file(templates) as folder:
+        exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+            config=config,
+            template_name="report",
+            template_file="index.html.j2",
+            extra_template_basedirs=[str(folder)],
+            extra_template_paths=[str(folder)],
+            filters={"base64_of_text": _base64},
+        )
+        written, _ = exporter.from_notebook_node(notebook, {"page_title": title})
+    soup = BeautifulSoup(written, "html.parser")
+    _add_contents(soup)
+    return f"{soup}\n"
+
+
+def _add_contents(soup: BeautifulSoup) -> None:
+    """Give each section an address, and list the sections under the cover."""
+    sections = soup.select("main h2")
+    if not sections:
+        return
+    contents = soup.new_tag("nav", attrs={"aria-label": "Sections"})
+    listed = soup.new_tag("ul")
+    contents.append(listed)
+    for number, section in enumerate(sections, start=1):
+        words = section.get_text(" ", strip=True)
+        slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+        section["id"] = f"section-{number}-{slug}".rstrip("-")
+        item = soup.new_tag("li")
+        link = soup.new_tag("a", href=f"#{section['id']}")
+        link.string = words
+        item.append(link)
+        listed.append(item)
+    cover = soup.select_one("main header, main h1")
+    if cover is None:
+        sections[0].insert_before(contents)
+    else:
+        cover.insert_after(contents)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+
+def write_beside(target: Path, text: str) -> Path:
+    """Write a text beside the file that it is to become, and give where."""
+    source = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    with source.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return source
+
+
+@contextmanager
+def cleaned_up() -> Iterator[dict[Path, Path]]:
+    """Collect files to be moved, by their targets; those that were not moved go in the end."""
+    written: dict[Path, Path] = {}
+    try:
+        yield written
+    finally:
+        for source in written.values():
+            source.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep others who write into the folder waiting, where the system knows how."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published report, as its machine-readable twin tells of it."""
+
+    page: str
+    template: str
+    content: Mapping[str, Any]
+
+    @property
+    def study(self) -> tuple[str, str]:
+        """The study's name and title."""
+        study = self.content["study"]
+        return str(study.get("name", "")), str(study.get("title") or study.get("name", ""))
+
+    @property
+    def iteration(self) -> str:
+        """The iteration's name; empty for a report on the study as a whole."""
+        return str(self.content.get("iteration") or "")
+
+    @property
+    def seen(self) -> str:
+        """Up to when the data were read, as ISO text; empty for data without times."""
+        return str(self.content.get("as_of") or "")
+
+
+def rebuild(folder: Path, order: Sequence[str] = ()) -> Path:
+    """Write `index.html` over all reports in a folder, and give where it lies.
+
+    `order` names the study's iterations, the oldest first. Everything is read from the twins (`.json`)
+    that lie beside the pages, while nobody else writes the index: so whoever publishes last lists
+    all that is there, and no reader sees half an index.
+    """
+    target = folder / f"{NAME}.html"
+    with alone_in(folder), cleaned_up() as written:
+        written[target] = write_beside(target, index_page(entries(folder), order))
+        written[target].replace(target)
+    return target
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Read the twin of each report in a folder and in the folders in it; others' files are passed by."""
+    found = []
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
+        shown = path.with_suffix(".html")
+        content = _read(path)
+        if content is not None and shown.is_file():
+            found.append(Entry(shown.relative_to(folder).as_posix(), path.stem, content))
+    return found
+
+
+def index_page(found: Iterable[Entry], order: Sequence[str] = ()) -> str:
+    """Write the index as one page that loads nothing and runs no script."""
+    studies: dict[str, list[Entry]] = {}
+    for each in found:
+        studies.setdefault(each.study[0], []).append(each)
+    titles = [reports[-1].study[1] for reports in studies.values()]
+    title = f"Reports: {', '.join(titles)}" if titles else "Reports"
+    files = resources.files("workbench").joinpath("html")
+    style = "".join(
+        files.joinpath(name).read_text("utf-8") for name in ("displays.css", "report/page.css")
+    )
+    body = "".join(
+        _study(heading, reports, order, level=2 if place else 1)
+        for place, (heading, reports) in enumerate(zip(titles, studies.values(), strict=True))
+    )
+    head = HEAD.format(title=html.escape(title), style=style)
+    return f"{head}{body or '<h1>Reports</h1><p>Nothing is published yet.</p>'}\n</main>\n</body>\n</html>\n"
+
+
+def _study(title: str, reports: Sequence[Entry], order: Sequence[str], *, level: int) -> str:
+    """Write one study: a row an iteration, the newest first, and a column a template."""
+    rows: dict[str, list[Entry]] = {}
+    for each in reports:
+        rows.setdefault(each.iteration, []).append(each)
+    whole = rows.pop("", [])
+    templates = list(dict.fromkeys(each.template for each in reports if each.iteration))
+    templates.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    places = {name: place for place, name in enumerate(order)}
+    names = sorted(rows, key=lambda name: (places.get(name, -1), name), reverse=True)
+    judged = any(_verdicts(each) for each in rows.values())
+    innovated = any(_state(each) for each in rows.values())
+    headings = [
+        "Iteration",
+        *(["Is it innovation yet?"] if innovated else []),
+        *(["Verdicts"] if judged else []),
+        *map(_named, templates),
+    ]
+    body = ""
+    for name in names:
+        here = rows[name]
+        cells = [
+            *([_state(here) or NOTHING] if innovated else []),
+            *([_verdicts(here) or NOTHING] if judged else []),
+            *(_links([each for each in here if each.template == one]) for one in templates),
+        ]
+        shown = "".join(
+            f'<td data-label="{html.escape(heading, quote=True)}">{cell}</td>'
+            for heading, cell in zip(headings[1:], cells, strict=True)
+        )
+        body += f'<tr><th scope="row">{html.escape(name)}</th>{shown}</tr>'
+    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in headings)
+    facts = [_many(len(names), "iteration"), _many(len(reports), "report")]
+    table = (
+        '<div class="wb-table wb-index"><table><caption>Reports by iteration and template</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    links = ", ".join(_link(each, _named(each.template)) for each in whole)
+    return (
+        '<header class="wb-cover"><p class="wb-kicker">All reports</p>'
+        f'<h{level}>{html.escape(title)}</h{level}><ul class="wb-facts">'
+        f"{''.join(f'<li>{each}</li>' for each in facts)}</ul></header>"
+        f"{table if names else ''}{f'<p>On the study as a whole: {links}</p>' if whole else ''}"
+    )
+
+
+def _verdicts(reports: Sequence[Entry]) -> str:
+    """Show the verdicts of the report that saw the newest data."""
+    judged = [each for each in reports if each.content.get("evaluations")]
+    if not judged:
+        return ""
+    newest = max(judged, key=lambda each: each.seen)
+    items = ""
+    for each in _mappings(newest.content["evaluations"]):
+        verdict, label = str(each.get("verdict", "")), str(each.get("label") or each.get("verdict"))
+        half = verdict == "supported" and label != verdict
+        about = f"{each.get('hypothesis', '')} {each.get('version', '')}".strip()
+        badge = Badge(label, "but" if half else verdict).to_html()
+        items += f"<li>{badge} {html.escape(about)}</li>"
+    return f'<ul class="wb-plain">{items}</ul>'
+
+
+def _state(reports: Sequence[Entry]) -> str:
+    """Show whether it is innovation, as the report with the newest data has it."""
+    told = [each for each in reports if isinstance(each.content.get("innovation"), Mapping)]
+    if not told:
+        return ""
+    newest = max(told, key=lambda each: each.seen)
+    return Badge(str(newest.content["innovation"].get("state", ""))).to_html()
+
+
+def _links(reports: Sequence[Entry]) -> str:
+    links = [
+        _link(each, _day(each.seen), f"{_named(each.template)} of {each.iteration}: ")
+        for each in reports
+    ]
+    return "<br>".join(links) or NOTHING
+
+
+def _link(report: Entry, words: str, unseen: str = "") -> str:
+    """Link a report; `unseen` is for those who hear the page."""
+    lead = f'<span class="visually-hidden">{html.escape(unseen)}</span>' if unseen else ""
+    href = html.escape(quote(report.page), quote=True)
+    return f'<a href="{href}">{lead}{html.escape(words)}</a>'
+
+
+def _day(seen: str) -> str:
+    try:
+        day = date.fromisoformat(seen[:10])
+    except ValueError:
+        return "open"
+    return f"data to {day.day} {day:%B %Y}"
+
+
+def _named(template: str) -> str:
+    words = " ".join(template.replace("_", " ").split())
+    return words[:1].upper() + words[1:]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Read a twin; None for any file that is not one."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("study"), dict):
+        return None
+    return content
+
+
+def _mappings(found: object) -> list[Mapping[str, Any]]:
+    every = found if isinstance(found, list) else []
+    return [each for each in every if isinstance(each, Mapping)]

@@ -1,0 +1,214 @@
+"""A release review: what an iteration and those before it came to, for the people who decide."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.display import Sentences
+from workbench.errors import DataError
+from workbench.experiments.history import chronicle
+from workbench.innovation.backlog import Advice, Backlog, advise
+from workbench.innovation.feedback import Feedback
+from workbench.innovation.strategy import Strategy
+from workbench.innovation.true_innovation import Innovation
+from workbench.reports import hypothesis_report
+from workbench.reports.hypothesis_report import Reading, Result
+from workbench.schema.flow import ADOPTION
+from workbench.schema.hypothesis import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.experiments.verdict import Evaluation
+
+KIND = "Release review"
+NO_STRATEGY = (
+    "The study names no strategic metrics, so this review cannot say what the business got."
+)
+NO_FEEDBACK = "The study names no feedback, so this review holds nothing of what customers said."
+NO_RETURN = "The flow follows nobody beyond the need met; with a return_window it would count who comes back."
+NO_OPPORTUNITY = "No opportunity: nobody met the trigger again after the need was met, so nobody could come back."
+NO_EVENTS = "Only an event log tells who came back after the need was met."
+
+
+@dataclass(frozen=True)
+class Release:
+    """One iteration of a study and all before it, part by part.
+
+    A part that the study lacks is the sentence that says so.
+    """
+
+    reading: Reading
+
+    @property
+    def iterations(self) -> list[str]:
+        """The names of the iterations up to this one, the oldest first."""
+        names = [each.name for each in self.reading.study.spec.iterations]
+        return names[: names.index(self.reading.iteration) + 1]
+
+    @property
+    def trigger(self) -> str:
+        """What customers do to enter the flow, in the words of the data."""
+        spec = self.reading.study.spec
+        if spec.flow is not None:
+            return " or ".join(spec.flow.trigger)
+        return "customers" if spec.counts is None else spec.counts.trigger
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """The hypotheses of this iteration; put on record if the reading wants that."""
+        _ = self.feedback, self.strategy  # bad ones raise before anything is recorded
+        return self.reading.evaluate()
+
+    @cached_property
+    def innovation(self) -> Innovation:
+        """Whether it is innovation yet, and how that came along over the iterations."""
+        return self.reading.study.innovation(**self.reading.at)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The learning metrics of all customers, in each iteration."""
+        return self.reading.study.learning_metrics(self.iterations, as_of=self.reading.as_of)
+
+    @cached_property
+    def cohorts(self) -> pd.DataFrame:
+        """The learning metrics of each cohort, in each iteration."""
+        by, at = self.reading.by, self.reading.as_of
+        return self.reading.study.learning_metrics(self.iterations, by=by, as_of=at)
+
+    @cached_property
+    def retention(self) -> pd.DataFrame | Sentences:
+        """The share who adopted by days since their need was met, in each iteration."""
+        study = self.reading.study
+        if ADOPTION not in study.spec.metrics:
+            return Sentences((NO_EVENTS if study.spec.flow is None else NO_RETURN,))
+        again = self.metrics[self.metrics["step"] == ADOPTION]
+        if not again["entered"].sum():
+            return Sentences((NO_OPPORTUNITY,))
+        return study.retention(self.iterations, as_of=self.reading.as_of)
+
+    @cached_property
+    def looks(self) -> list[Evaluation]:
+        """What the data say now of every hypothesis up to this iteration, the newest first."""
+        study, here = self.reading.study, self.reading.iteration
+        return [
+            each
+            for name in reversed(self.iterations)
+            for each in (
+                self.evaluations if name == here else study.evaluate(name, self.reading.as_of)
+            )
+        ]
+
+    @cached_property
+    def story(self) -> pd.DataFrame:
+        """Each hypothesis through its versions up to this iteration, as the ledger has them.
+
+        Where the ledger has none (0 looks), the verdict is what the data say now.
+        """
+        now = {
+            (each.hypothesis.name, each.hypothesis.version, str(each.hypothesis.treatment)): each
+            for each in self.looks  # which may just have been put on record
+        }
+        study = self.reading.study
+        frame = chronicle(study.spec.claims(self.iterations), study.history())
+        for place in frame.index[frame["looks"] == 0]:
+            found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
+            frame.loc[place, ["estimate", "low", "high", "pvalue"]] = _numbers(found)
+            frame.loc[place, "verdict"] = found.label
+        return frame
+
+    @cached_property
+    def strategy(self) -> Strategy | Sentences:
+        """The strategic metrics against their courses."""
+        study, at = self.reading.study, self.reading.as_of
+        if study.spec.strategy is None:
+            return Sentences((NO_STRATEGY,))
+        try:
+            return study.strategy(at)
+        except DataError as error:
+            if at is None:
+                raise
+            study.strategy()  # which raises again if the data are broken, not only young
+            return Sentences((f"Nothing can be said of strategic metrics yet: {error}.",))
+
+    @cached_property
+    def feedback(self) -> Feedback | Sentences:
+        """What the customers of this iteration said, beside what they did."""
+        study = self.reading.study
+        if study.spec.feedback is None:
+            return Sentences((NO_FEEDBACK,))
+        return study.feedback(**self.reading.at)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        """What to try next, ranked."""
+        return self.reading.study.backlog(self.reading.as_of)
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """How far the data of this iteration can be trusted."""
+        return self.reading.study.quality(**self.reading.at)
+
+    @cached_property
+    def next(self) -> Advice:
+        """The one next thing."""
+        return advise(self._newest_versions(), self.backlog)
+
+    def finish(self) -> Result:
+        """End the review, as `Reading.finish` ends a report."""
+        retention, strategy, feedback = self.retention, self.strategy, self.feedback
+        goals = self.innovation.table.to_dict("records")
+        content = {
+            "innovation": {"state": self.innovation.state, "goals": goals},
+            "trend": self.innovation.trend_table.to_dict("records"),
+            "learning_metrics": self.cohorts.to_dict("records"),
+            "retention": [] if isinstance(retention, Sentences) else retention.to_dict("records"),
+            "hypotheses": self.story.to_dict("records"),
+            "strategy": strategy.rows() if isinstance(strategy, Strategy) else [],
+            "feedback": feedback.rows() if isinstance(feedback, Feedback) else {},
+            "backlog": self.backlog.rows(),
+            "quality": self.quality.to_dict("records"),
+            "next": self.next.row(),
+        }
+        return self.reading.close(self.evaluations, content)
+
+    def _newest_versions(self) -> list[Evaluation]:
+        """Give what the data say of the newest version of each hypothesis."""
+        newest: dict[str, int] = {}
+        for each in self.looks:
+            claim = each.hypothesis
+            newest[claim.name] = max(claim.version, newest.get(claim.name, 0))
+        return [
+            each for each in self.looks if each.hypothesis.version == newest[each.hypothesis.name]
+        ]
+
+    def __repr__(self) -> str:
+        """Write the cover."""
+        return repr(self.reading)
+
+    def _repr_html_(self) -> str:
+        return self.reading._repr_html_()
+
+
+def _numbers(found: Evaluation) -> list[float]:
+    """Give effect, interval and p-value; none of a comparison that is broken."""
+    if found.verdict is Verdict.INVALID:
+        return [math.nan] * 4
+    effect = found.comparison
+    return [effect.estimate, effect.low, effect.high, found.pvalue]
+
+
+def begin(
+    *, study: str | Path = "", iteration: object, as_of: object = "", record: bool = False
+) -> Release:
+    """Open the study of a release review, as `readings.begin` does for any template.
+
+    >>> begin(iteration="2026.2").iterations
+    ['2026.1', '2026.2']
+    """
+    opened: dict[str, Any] = {"study": study, "iteration": iteration, "as_of": as_of}
+    return Release(hypothesis_report.begin(**opened, record=record, kind=KIND))

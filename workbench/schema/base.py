@@ -1,0 +1,205 @@
+"""What every part of a study file shares: frozen models, and errors that name file and line."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import ScalarNode
+
+from workbench.errors import StudyError, unknown_name
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Spec(BaseModel):
+    """A part of a study file: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    said = unknown_name("key", key, cls.model_fields)
+                    raise PydanticCustomError("unknown_key", "{said}", {"said": said, "key": key})
+        return value
+
+
+def duration(value: object) -> object:
+    """Read a duration with its unit, such as `7d`, `36h`, `90m` or `2w`.
+
+    >>> duration("36h")
+    datetime.timedelta(days=1, seconds=43200)
+    """
+    if value is None or isinstance(value, timedelta):
+        read = value
+    elif match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*", str(value)):
+        read = timedelta(**{UNITS[match[2]]: float(match[1])})
+    else:
+        msg = f"{value!r} is no duration; write a number and a unit, such as 7d, 36h, 90m or 2w"
+        raise ValueError(msg)
+    if read is not None and read <= timedelta(0):
+        msg = f"{value} is no time at all; a duration must be longer than zero"
+        raise ValueError(msg)
+    return read
+
+
+class Written(float):
+    """A number that knows how it was written: 2026.10 is no 2026.1."""
+
+    written: str
+
+    def __new__(cls, written: str) -> Self:
+        """Read a number."""
+        plain = written.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
+        number = super().__new__(cls, plain)
+        number.written = written
+        return number
+
+
+def text(value: object) -> object:
+    """Refuse what YAML reads as a number or a truth value where a name is meant.
+
+    >>> text(Written("2026.10"))
+    Traceback (most recent call last):
+    ValueError: 2026.10 is read as a number; put it in quotes: "2026.10"
+    """
+    if isinstance(value, bool | int | float):
+        kind = "truth value" if isinstance(value, bool) else "number"
+        written = str(value).lower() if isinstance(value, bool) else value
+        written = getattr(value, "written", written)
+        msg = f'{written} is read as a {kind}; put it in quotes: "{written}"'
+        raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError into its own error
+    return value
+
+
+def names(value: Any) -> Any:
+    """Let one name stand for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Name = Annotated[str, BeforeValidator(text), StringConstraints(strip_whitespace=True, min_length=1)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(names)]
+Kind = TypeVar("Kind", bound=Spec)
+
+
+def read_document(path: Path, kind: type[Kind]) -> tuple[Kind, Document]:
+    """Read a YAML file as a specification; raise StudyError, in one sentence, for what is wrong."""
+    document = Document(path, _parse(path))
+    try:
+        return kind.model_validate(_plain(document.content)), document
+    except ValidationError as error:
+        raise StudyError(document.said(error)) from None
+
+
+class Document:
+    """A parsed YAML file that knows on which line each of its parts stands."""
+
+    def __init__(self, path: Path, content: Any) -> None:
+        """Keep the path and the parsed content."""
+        self.path = path
+        self.content = content
+
+    def line(self, *place: str | int) -> int | None:
+        """Give the line, counted from 1, of the innermost part of `place` that is there."""
+        part, line = self.content, None
+        for key in place:
+            if isinstance(part, CommentedMap) and key in part:
+                line = part.lc.key(key)[0]
+            elif isinstance(part, CommentedSeq) and isinstance(key, int) and key < len(part):
+                line = part.lc.item(key)[0]
+            else:
+                break
+            part = part[key]
+        return None if line is None else line + 1
+
+    def at(self, *place: str | int) -> str:
+        """Name the file, and the line where `place` stands."""
+        line = self.line(*place)
+        return f"{self.path}" if line is None else f"{self.path}, line {line}"
+
+    def said(self, error: ValidationError) -> str:
+        """Put the first of pydantic's errors in a sentence."""
+        first = error.errors()[0]
+        place = tuple(first["loc"])
+        name = ".".join(str(key) for key in place if isinstance(key, str))
+        value = first.get("input")
+        context = first.get("ctx", {})
+        if first["type"] == "missing":
+            return f"{self.at(*place[:-1])}: {name} is missing; add it"
+        if first["type"] == "unknown_key":
+            return f"{self.at(*place, str(context['key']))}: {first['msg']}"
+        if first["type"] == "value_error":
+            said = str(context["error"])
+            joined = " " if said.startswith("is ") else ": "
+            return f"{self.at(*place)}: {name}{joined if name else ''}{said}"
+        told = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        return f"{self.at(*place)}: {name} is {value!r}; it must be {told}"
+
+
+def _parse(path: Path) -> Any:
+    if path.is_dir():
+        msg = f"{path} is a folder; name the study file in it, such as {path / 'study.yaml'}"
+        raise StudyError(msg)
+    try:
+        content = _loader().load(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        msg = f"{path} does not exist; name a study file, or write one with: workbench init FOLDER"
+        raise StudyError(msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read ({error}); it must be a text file in UTF-8"
+        raise StudyError(msg) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = str(error.problem or error.context).splitlines()[0]
+        msg = f"{where}: this is no YAML ({problem}); check the indent, colons and brackets there"
+        raise StudyError(msg) from None
+    if not isinstance(content, CommentedMap):
+        msg = f"{path} holds no keys; a study file starts with: name, title, events, flow"
+        raise StudyError(msg)
+    return content
+
+
+class _AsWritten(RoundTripConstructor):
+    """Reads numbers with a point as numbers that still know how they were written."""
+
+    def construct_written(self, node: ScalarNode) -> Written:
+        """Read one number."""
+        return Written(node.value)
+
+
+_AsWritten.add_constructor("tag:yaml.org,2002:float", _AsWritten.construct_written)
+
+
+def _loader() -> YAML:
+    loader = YAML()
+    loader.Constructor = _AsWritten
+    return loader
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _plain(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_plain(value) for value in part]
+    return part

@@ -1,0 +1,1 @@
+"""Statistics: numbers in, numbers out; they know no study and no reader."""

@@ -1,0 +1,291 @@
+"""Strategy, feedback and backlog as tables and as figures, for those who decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench import display
+from workbench.charts import QUIET, SERIES, Chart, Charts, Pane, canvas, write
+from workbench.display import Badge, Cell, Column, Table
+from workbench.innovation.backlog import RULE, Backlog
+from workbench.innovation.feedback import EVERYBODY, Feedback
+from workbench.innovation.strategy import NOT_RANDOMIZED, Standing, Strategy, amount, signed
+from workbench.stats.trend import Coefficient
+
+NO_STRATEGY = "The study names no strategic metrics."
+SAID = "Counted are customers, each once; remarks of whole cohorts count nobody."
+LINES = 7.0  # of text that a course's drawing is high
+
+
+def standings(found: Strategy) -> Table:
+    """Each strategic metric: baseline, now, what its course expects, its trend, its state."""
+    rows = tuple(
+        (
+            each.name,
+            each.metric.area,
+            Badge(each.state),
+            amount(each.metric.baseline, each.metric.unit),
+            f"{amount(each.points[-1].value, each.metric.unit)} ({each.points[-1].period})",
+            amount(each.points[-1].expected, each.metric.unit),
+            _with_interval(each.trend.slope),
+            f"{amount(each.metric.target, each.metric.unit)} by {each.metric.by}",
+        )
+        for each in found.standings
+    )
+    columns = (
+        Column("metric"),
+        Column("area"),
+        Column("state"),
+        Column("baseline", numeric=True),
+        Column("now", numeric=True),
+        Column("course expects", numeric=True),
+        Column("trend a period, 95% interval", numeric=True),
+        Column("target", numeric=True),
+    )
+    return Table("Strategic metrics against their course", columns, rows, empty=NO_STRATEGY)
+
+
+def releases(found: Strategy) -> Table:
+    """Whether each iteration marks a change of each strategic metric; nothing was randomized."""
+    rows = tuple(
+        (
+            each.name,
+            each.iteration,
+            each.marks,
+            _with_interval(each.change.level),
+            _with_interval(each.change.slope),
+            f"{each.change.periods_before} / {each.change.periods_after}",
+            ", ".join(each.near) or "none",
+        )
+        for each in found.changes
+    )
+    columns = (
+        Column("metric"),
+        Column("iteration"),
+        Column("marks a change of"),
+        Column("level, 97.5% interval", numeric=True),
+        Column("slope a period, 97.5% interval", numeric=True),
+        Column("periods before / after", numeric=True),
+        Column("cannot be told from"),
+    )
+    return Table(
+        "Changes at the start of each iteration", columns, rows, NOT_RANDOMIZED, NO_STRATEGY
+    )
+
+
+def feeds(found: Strategy) -> Table:
+    """Which flow metric is supposed to feed which strategic metric."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            each["flow_metric"],
+            each["metric"],
+            each["area"],
+            each["expect_from"] or "the start",
+            Badge(each["state"]),
+        )
+        for each in found.feeds()
+    )
+    headings = ("flow metric", "is supposed to feed", "area", "expected from", "state")
+    columns = tuple(map(Column, headings))
+    return Table("What feeds the strategic metrics", columns, rows, empty="Nothing is said to.")
+
+
+def themes(found: Feedback) -> Table:
+    """What customers spoke of at each step, the most frequent first."""
+    rows = tuple(
+        (
+            each.theme,
+            each.step,
+            *map(display.count, (each.customers, each.positive, each.negative, each.remarks)),
+        )
+        for each in found.themes
+        if each.grouping == EVERYBODY
+    )
+    columns = (
+        Column("theme"),
+        Column("step"),
+        Column("customers", numeric=True),
+        Column("of them positive", numeric=True),
+        Column("of them negative", numeric=True),
+        Column("remarks", numeric=True),
+    )
+    return Table("What customers said", columns, rows, SAID, "Nobody said anything.")
+
+
+def said_and_done(found: Feedback) -> Table:
+    """Customers by what they reported of a step, and whether they took it."""
+    rows = tuple((each.step, *map(display.count, each[1:])) for each in found.agreements)
+    columns = (
+        Column("step"),
+        Column("customers", numeric=True),
+        Column("success, and took it", numeric=True),
+        Column("success, but did not", numeric=True),
+        Column("trouble, but took it", numeric=True),
+        Column("trouble, and did not", numeric=True),
+    )
+    note = "By each customer's newest remark on the step; whose window is open is left out."
+    return Table("Said and done", columns, rows, note, "No remark is about a step that is over.")
+
+
+def unaddressed(found: Feedback) -> Table:
+    """Strong themes that no hypothesis or idea rests on."""
+    rows = tuple(
+        (
+            each.theme,
+            ", ".join(each.steps),
+            display.count(each.customers),
+            display.count(each.negative),
+            ", ".join(each.remarks),
+        )
+        for each in found.unaddressed
+    )
+    columns = (
+        Column("theme"),
+        Column("step"),
+        Column("customers", numeric=True),
+        Column("of them negative", numeric=True),
+        Column("remarks"),
+    )
+    empty = "Every strong theme is the evidence of a hypothesis or an idea."
+    return Table("Strong themes that nobody addresses", columns, rows, empty=empty)
+
+
+def backlog(found: Backlog) -> Table:
+    """What to try next: rank, how sure it is, what a test costs, how to learn cheapest."""
+    rows = tuple(
+        (
+            f"{each.candidate.name}: {each.candidate.statement}",
+            display.count(each.rank),
+            f"{display.count(each.low)} to {display.count(each.high)}",
+            " x ".join(
+                str(score)
+                for score in (
+                    each.candidate.impact,
+                    each.candidate.ease,
+                    each.candidate.confidence,
+                )
+                if score is not None
+            )
+            or display.UNDEFINED,
+            f"{each.learn_by} ({each.why})",
+            display.count(each.candidate.cost.customers),
+            _weeks(each.candidate.cost.weeks),
+        )
+        for each in found.ranked
+    )
+    columns = (
+        Column("hypothesis or idea"),
+        Column("rank", numeric=True),
+        Column("in 9 of 10 draws", numeric=True),
+        Column("impact x ease (x confidence)", numeric=True),
+        Column("cheapest way to learn"),
+        Column("customers of a test", numeric=True),
+        Column("weeks", numeric=True),
+    )
+    empty = "Nothing is left to try; add ideas to the study."
+    return Table("Backlog", columns, rows, RULE, empty)
+
+
+def guesses(found: Backlog) -> Table:
+    """The impact that was guessed of each test, and the effect that it found."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            f"{each.name} {each.version}",
+            str(each.impact),
+            display.effect(each.realised, each.low, each.high),
+            Badge(each.verdict),
+        )
+        for each in found.guessing.tests
+    )
+    columns = (
+        Column("hypothesis"),
+        Column("impact guessed", numeric=True),
+        Column("effect found (percentage points)", numeric=True),
+        Column("verdict"),
+    )
+    said = found.guessing.sentence
+    return Table("Guessed and found", columns, rows, said, "No test had its impact guessed.")
+
+
+def feeds_figure(found: Strategy) -> Charts:
+    """Draw which flow metric is supposed to feed which strategic one; `feeds` is its table."""
+    links = found.feeds()
+    if not links:
+        return Charts((), "No flow metric is said to feed a strategic one.")
+    left = list(dict.fromkeys(each["flow_metric"] for each in links))
+    right = list(dict.fromkeys(each["metric"] for each in links))
+    areas = {each["metric"]: f"{each['area']}, {each['state']}" for each in links}
+    lines = 1.6 + 2.6 * max(len(left), len(right))
+    figure, axes = canvas(lines)
+    write(axes, 0, 0.6, "flow metric", colour=QUIET)
+    write(axes, 0.52, 0.6, "strategic metric", colour=QUIET)
+    at = {
+        side: {
+            name: 2.0 + (lines - 2.2) * (row + 0.5) / len(names) for row, name in enumerate(names)
+        }
+        for side, names in (("left", left), ("right", right))
+    }
+    for each in links:
+        start, end = at["left"][each["flow_metric"]], at["right"][each["metric"]]
+        early = each["state"] == "too early"
+        axes.annotate(
+            "",
+            xy=(0.51, end),
+            xytext=(0.26, start),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": QUIET if early else SERIES[0][0],
+                "linestyle": (0, (4, 3)) if early else "solid",
+                "linewidth": 1.2,
+            },
+        )
+    for name, y in at["left"].items():
+        write(axes, 0, y, name, weight="bold", background=True)
+    for name, y in at["right"].items():
+        write(axes, 0.52, y - 0.45, name, weight="bold", background=True)
+        write(axes, 0.52, y + 0.55, areas[name], colour=QUIET, background=True)
+    said = " ".join(
+        f"{each['flow_metric']} is supposed to feed {each['metric']} ({areas[each['metric']]})."
+        for each in links
+    )
+    return Charts((Chart(figure, f"What feeds the strategic metrics. {said}"),))
+
+
+def course_figures(found: Strategy) -> Charts:
+    """Draw each strategic metric, period by period, and the course that was expected of it."""
+    return Charts(tuple(_course(each) for each in found.standings), NO_STRATEGY)
+
+
+def _course(standing: Standing) -> Chart:
+    points, metric = standing.points, standing.metric
+    figure, axes = canvas(LINES + 4.6)
+    write(axes, 0, 0.6, standing.name, weight="bold")
+    write(axes, 1, 0.6, standing.state, ha="right")
+    numbers = [each.value for each in points] + [each.expected for each in points]
+    span = (min(numbers), max(numbers) if max(numbers) > min(numbers) else min(numbers) + 1)
+    last = max(len(points) - 1, 1)
+    pane = Pane(axes, 0.16, 0.985, 2.8, 2.8 + LINES, (0, last), span)
+    ticks = [span[0], sum(span) / 2, span[1]]
+    pane.scale_up(ticks, [amount(tick) for tick in ticks])
+    look: dict[str, Any] = {"color": QUIET, "linewidth": 1.3, "linestyle": (0, (4, 3))}
+    pane.line(range(len(points)), [each.expected for each in points], **look)
+    pane.line(range(len(points)), [each.value for each in points], color=SERIES[0][0], lw=1.5)
+    unit = metric.unit or "value"
+    axes.plot([0, 0.05], [1.75, 1.75], color=SERIES[0][0], linewidth=1.5)
+    write(axes, 0.065, 1.75, f"{unit} per period", colour=QUIET)
+    axes.plot([0.5, 0.55], [1.75, 1.75], **look)
+    write(axes, 0.565, 1.75, "the course expected", colour=QUIET)
+    bottom = 2.8 + LINES
+    write(axes, 0.16, bottom + 0.9, points[0].period, colour=QUIET)
+    write(axes, 0.985, bottom + 0.9, points[-1].period, ha="right", colour=QUIET)
+    return Chart(figure, f"Dashed is the course. {standing.sentence}")
+
+
+def _with_interval(found: Coefficient) -> str:
+    if found.low != found.low:
+        return display.UNDEFINED
+    return f"{signed(found.estimate)} [{signed(found.low)}, {signed(found.high)}]"
+
+
+def _weeks(weeks: float) -> str:
+    return f"{weeks:.1f}" if weeks == weeks else display.UNDEFINED  # noqa: PLR0124 - so is NaN

@@ -1,0 +1,304 @@
+"""Words and tables of a release review: goals, rates, retention, the next thing."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench import display
+from workbench.display import Badge, Column, Sentences, Table
+from workbench.innovation.backlog import NEXT_RULE, Advice
+from workbench.innovation.true_innovation import BOTH, NEED
+from workbench.schema.flow import ADOPTION
+from workbench.views import innovation, verdicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.charts import Charts
+    from workbench.innovation.feedback import Feedback
+    from workbench.innovation.strategy import Strategy
+    from workbench.innovation.true_innovation import Goal, Innovation
+
+Row = Mapping[str, Any]
+STATES = (
+    "Reached: the interval's low end is above the target, over enough customers. On course: the rate "
+    "is at the target or above, and the interval reaches down to it. Not yet: below. Cannot tell: no "
+    "target, too few customers, or nobody's window is over. True innovation takes adoption and the "
+    "outcome, both reached."
+)
+ANSWERS = {
+    "reached": "Yes, it is innovation.",
+    "on course": "Not yet, and it is on course.",
+    "not yet": "Not yet.",
+    "cannot tell": "It cannot be told yet.",
+}
+NOTHING = Sentences(())  # what was said once is not said again
+UNRECORDED = (
+    "A hypothesis with 0 looks is not on record: its verdict is what the data say now, and "
+    "workbench report puts it into the ledger."
+)
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give each row of a table by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def row_of_goal(goal: Goal) -> dict[str, Any]:
+    """Give a goal as a row of the learning metrics is given."""
+    return {
+        "iteration": goal.iteration,
+        "rate": goal.counts.rate,
+        "low": goal.low,
+        "high": goal.high,
+        "converted": goal.counts.converted,
+        "closed": goal.counts.total,
+        "pending": 0,
+        "nobody": "none yet",
+    }
+
+
+def rate_words(row: Row | None) -> str:
+    """Write a rate with its counts and its interval, or say who is waited for.
+
+    >>> rate_words({"rate": 0.8, "low": 0.69, "high": 0.88, "converted": 56, "closed": 70})
+    '80.0% (56/70) [69.0%, 88.0%]'
+    >>> rate_words({"closed": 0, "pending": 12}), rate_words({"closed": 0, "pending": 0})
+    ('12 pending', 'nobody')
+    """
+    if row is None or not row["closed"]:
+        return nobody_words(row)
+    of = display.rate(row["rate"], row["converted"], row["closed"])
+    return f"{of} {display.interval(row['low'], row['high'])}"
+
+
+def nobody_words(row: Row | None) -> str:
+    """Say why there is no rate: its customers are pending, or there are none."""
+    if row is None:
+        return "nobody"
+    return f"{row['pending']:,} pending" if row["pending"] else str(row.get("nobody", "nobody"))
+
+
+def is_known(number: float) -> bool:
+    """Say whether a number is one: NaN is not."""
+    return bool(number == number)  # noqa: PLR0124 - NaN is not equal to itself
+
+
+@dataclass(frozen=True)
+class GoalCards:
+    """Whether it is innovation yet, and a card for each goal on the way."""
+
+    innovation: Innovation
+
+    def __repr__(self) -> str:
+        """Write the goals as a table."""
+        return repr(self.innovation.shown)
+
+    def _repr_html_(self) -> str:
+        both = self.innovation.goal(BOTH)
+        parts = "".join(_card(each) for each in self.innovation.goals if each.name != BOTH)
+        return (
+            f'{_card(both, "wb-whole")}<div class="wb-goals">{parts}</div>'
+            f'<p class="wb-note">{html.escape(STATES)}</p>'
+        )
+
+
+@dataclass(frozen=True)
+class AdviceCard:
+    """The one next thing, and the rule that it follows from."""
+
+    advice: Advice
+
+    def __repr__(self) -> str:
+        """Write the sentence."""
+        return self.advice.sentence
+
+    def _repr_html_(self) -> str:
+        return (
+            '<article class="wb-card wb-next">'
+            f"<h3>{html.escape(self.advice.sentence)}</h3></article>"
+            f'<p class="wb-note">{html.escape(NEXT_RULE)}</p>'
+        )
+
+
+def goals(found: Innovation) -> GoalCards:
+    """Show the four states: need validated, adoption, outcome, and both."""
+    return GoalCards(found)
+
+
+def advice(found: Advice) -> AdviceCard:
+    """Show the one next thing."""
+    return AdviceCard(found)
+
+
+def rates(frame: pd.DataFrame) -> Table:
+    """Each learning metric in each iteration, with its interval."""
+    rows = tuple(
+        (
+            str(each["step"]),
+            str(each["iteration"]),
+            display.count(each["entered"]),
+            display.rate(each["rate"], each["converted"], each["closed"]),
+            display.interval(each["low"], each["high"]),
+            display.count(each["pending"]),
+        )
+        for step in dict.fromkeys(frame["step"])
+        for each in rows_of(frame)
+        if each["step"] == step
+    )
+    columns = (
+        Column("step"),
+        Column("iteration"),
+        Column("entered", numeric=True),
+        Column("rate", numeric=True),
+        Column("95% interval", numeric=True),
+        Column("pending", numeric=True),
+    )
+    note = (
+        "Rates of steps are over all who entered the flow, adoption over those who met the trigger "
+        "again, an outcome over all who entered; pending customers are not counted. Nothing was "
+        "randomized between iterations."
+    )
+    empty = "No customer met the trigger in these iterations."
+    return Table("Rates over the iterations, all customers", columns, rows, note, empty)
+
+
+def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
+    """How many adopted, of those whose need was met, and after how many days half of them had.
+
+    Nothing where `release_curves.retention_figure` says that nobody can.
+    """
+    if isinstance(found, Sentences):
+        return NOTHING
+    curves: dict[str, list[dict[str, float]]] = {}
+    for each in rows_of(found):
+        curves.setdefault(str(each["iteration"]), []).append(each)
+    rows = tuple(
+        (
+            name,
+            display.count(curve[0]["at_risk"]),
+            display.count(sum(each["adopted"] for each in curve)),
+            display.percent(curve[-1]["share"]),
+            display.interval(curve[-1]["low"], curve[-1]["high"]),
+            display.count(curve[-1]["days"]),
+            display.count(next((each["days"] for each in curve if each["share"] >= 0.5), math.nan)),
+        )
+        for name, curve in curves.items()
+    )
+    columns = (
+        Column("iteration"),
+        Column("need met", numeric=True),
+        Column("adopted", numeric=True),
+        Column("share who adopted (Kaplan-Meier)", numeric=True),
+        Column("95% interval", numeric=True),
+        Column("by day", numeric=True),
+        Column("half adopted by day", numeric=True),
+    )
+    note = (
+        "Over all whose need was met, also those who did not meet the trigger again; customers who "
+        "are followed for a shorter time count as long as they are followed. So the share is not "
+        "the adoption rate above."
+    )
+    empty = "Nobody's need was met, so nobody can return yet."
+    return Table("Share who adopted, of all whose need was met", columns, rows, note, empty)
+
+
+def story(frame: pd.DataFrame) -> Table:
+    """Each hypothesis through its versions, and which of them are not on record."""
+    shown = verdicts.story(frame)
+    unseen = bool(len(frame)) and not frame["looks"].all()
+    return replace(
+        shown,
+        note=f"{shown.note} {UNRECORDED}" if unseen else shown.note,
+        empty="No hypothesis of the study was tested up to this iteration.",
+    )
+
+
+def standings(found: Strategy | Sentences) -> Table | Sentences:
+    """Each strategic metric against its course, in a sentence."""
+    if isinstance(found, Sentences):
+        return found
+    rows = tuple(
+        (each.name, each.metric.area, Badge(each.state), each.sentence) for each in found.standings
+    )
+    columns = tuple(map(Column, ("metric", "area", "state", "what it means")))
+    return Table(
+        "Strategic metrics against their course", columns, rows, empty=innovation.NO_STRATEGY
+    )
+
+
+def themes(found: Feedback | Sentences) -> Table | Sentences:
+    """What customers spoke of at each step."""
+    return found if isinstance(found, Sentences) else innovation.themes(found)
+
+
+def said_and_done(found: Feedback | Sentences) -> Table | Sentences:
+    """Where what customers said and what they did disagree; nothing where `themes` says so."""
+    return NOTHING if isinstance(found, Sentences) else innovation.said_and_done(found)
+
+
+def unaddressed(found: Feedback | Sentences) -> Table | Sentences:
+    """Strong themes that nobody addresses; nothing where `themes` says that there is no feedback."""
+    return NOTHING if isinstance(found, Sentences) else innovation.unaddressed(found)
+
+
+def courses(found: Strategy | Sentences) -> Charts | Sentences:
+    """Draw each strategic metric and its course; nothing where `standings` says there is none."""
+    return NOTHING if isinstance(found, Sentences) else innovation.course_figures(found)
+
+
+def feeds(found: Strategy | Sentences) -> Charts | Sentences:
+    """Draw what feeds the strategic metrics; nothing where `standings` says there is none."""
+    return NOTHING if isinstance(found, Sentences) else innovation.feeds_figure(found)
+
+
+def quality(frame: pd.DataFrame) -> Sentences:
+    """Say what is odd about the data of the iteration, if anything is."""
+    odd = [str(each["sentence"]) for each in rows_of(frame) if each["level"] != "ok"]
+    return Sentences(tuple(odd) or ("Nothing odd was found in the data of this iteration.",))
+
+
+def _card(goal: Goal, kind: str = "") -> str:
+    state = str(goal.state)
+    slug = html.escape(f"wb-{state.replace(' ', '-')} {kind}".strip(), quote=True)
+    head = f"<h3>{ANSWERS[state]}</h3>" if kind else ""
+    return (
+        f'<article class="wb-card {slug}">'
+        f'<p class="wb-verdict">{Badge(state).to_html()} '
+        f'<span class="wb-kicker">{html.escape(_named(goal))}</span></p>{head}'
+        f"{_rate(goal)}"
+        f'<p class="wb-sentence">{html.escape(goal.sentence)}</p></article>'
+    )
+
+
+def _named(goal: Goal) -> str:
+    named = {
+        NEED: "Need validated",
+        ADOPTION: "Adoption",
+        BOTH: "True innovation: adoption and outcome both",
+    }
+    outcome = "Outcome" if goal.name == "outcome" else f"Outcome: {goal.name}"
+    return named.get(goal.name, outcome)
+
+
+def _rate(goal: Goal) -> str:
+    if not goal.counts.total:
+        return ""
+    share, of = display.rate(goal.counts.rate, goal.counts.converted, goal.counts.total).split(
+        " ", 1
+    )
+    width = f"{100 * goal.counts.rate:.2f}"
+    ends = f"left:{100 * goal.low:.2f}%;width:{100 * (goal.high - goal.low):.2f}%"
+    target = ""
+    if not math.isnan(goal.target):
+        at = f"{100 * goal.target:g}%"
+        target = f'<b style="left:{at}"><span>target {at}</span></b>'
+    return (
+        f'<p class="wb-rate">{share} <span>{of} {display.interval(goal.low, goal.high)}</span></p>'
+        f'<span class="wb-gauge" aria-hidden="true"><i style="width:{width}%"></i>'
+        f'<u style="{ends}"></u>{target}</span>'
+    )

@@ -1,0 +1,376 @@
+"""Results as tables, in the words of the glossary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench import display
+from workbench.display import Badge, Column, Table
+from workbench.schema.flow import ADOPTION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.experiments.verdict import Evaluation
+    from workbench.stats.proportions import Comparison, Counts
+
+MOST_EVENTS = 5
+UNDECIDED = (display.UNDEFINED, display.UNDEFINED)
+EXPLORATORY = (
+    "Exploratory: nobody planned these comparisons before the iteration, and among many of them "
+    "some stand out by chance. Take them as ideas for the next hypothesis. p-values are adjusted "
+    "(Benjamini-Hochberg); levels with fewer than 5 customers in a cohort give their counts only."
+)
+POOLED = (
+    "Effects are pooled over the levels (Mantel-Haenszel), so that different mixes of customers in "
+    "the cohorts count for nothing; the test asks whether the effect is the same in every level."
+)
+NOT_RANDOMIZED = (
+    "Nothing was randomized between iterations: a change may come from anything else "
+    "that changed at the same time."
+)
+
+
+def verdicts(evaluations: Iterable[Evaluation]) -> Table:
+    """One row for each hypothesis: the verdict and the numbers that it stands on."""
+    rows = [
+        (
+            each.name,
+            Badge(each.label, each.kind),
+            _counts(each.comparison.control),
+            _counts(each.comparison.treatment),
+            *(UNDECIDED if each.verdict == "invalid" else _tested(each)),
+        )
+        for each in evaluations
+    ]
+    columns = (
+        Column("hypothesis"),
+        Column("verdict"),
+        Column("control", numeric=True),
+        Column("treatment", numeric=True),
+        Column("effect (percentage points)", numeric=True),
+        Column("p-value", numeric=True),
+    )
+    empty = "No hypothesis of the study is tested in this iteration."
+    return Table("Verdict of each hypothesis", columns, tuple(rows), empty=empty)
+
+
+def comparison(found: Comparison) -> Table:
+    """The effect between two cohorts, with the names of its test and its interval."""
+    row = (
+        _counts(found.control),
+        _counts(found.treatment),
+        *_effect(found),
+        f"{100 * found.confidence_level:g}% {found.interval}",
+        found.test,
+    )
+    columns = (
+        Column("control"),
+        Column("treatment", numeric=True),
+        Column("effect (percentage points)", numeric=True),
+        Column("p-value", numeric=True),
+        Column("interval"),
+        Column("test"),
+    )
+    return Table("Treatment minus control", columns, (row,), found.reason)
+
+
+def changes(frame: pd.DataFrame) -> Table:
+    """Each step's rate beside the rate of the iteration before."""
+    records = _records(frame)
+    before = str(records[0]["previous_iteration"]) if records else "before"
+    rows = [
+        (
+            str(each["step"]),
+            display.rate(
+                each["previous_rate"], each["previous_converted"], each["previous_closed"]
+            ),
+            display.rate(each["rate"], each["converted"], each["closed"]),
+            display.effect(each["estimate"], each["low"], each["high"]),
+        )
+        for each in records
+    ]
+    columns = (
+        Column("step"),
+        Column(f"rate in {before}", numeric=True),
+        Column("rate in this iteration", numeric=True),
+        Column("change (percentage points)", numeric=True),
+    )
+    empty = "This is the first iteration of the study: there is nothing to compare it with."
+    caption = f"Rate of each step, this iteration minus {before}"
+    return Table(caption, columns, tuple(rows), NOT_RANDOMIZED, empty)
+
+
+def quality(frame: pd.DataFrame) -> Table:
+    """What the data looked like before any number was taken from them."""
+    rows = [
+        (
+            str(each["check"]),
+            Badge(str(each["level"])),
+            _value(each["value"]),
+            str(each["sentence"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("check"),
+        Column("level"),
+        Column("value", numeric=True),
+        Column("what it means"),
+    )
+    return Table("Checks of the data", columns, tuple(rows), empty="No check was made.")
+
+
+def flow(frame: pd.DataFrame) -> Table:
+    """The learning metrics: entered, aligned, deviated and pending at each step."""
+    by = _by(frame)
+    names = ("entered", "aligned", "deviated", "pending")
+    timed = "median_hours" in frame and frame["median_hours"].notna().any()
+    rows = [
+        (
+            str(each["step"]),
+            *(str(each[column]) for column in by),
+            *(display.count(each[name]) for name in names),
+            *((display.hours(each["median_hours"]),) if timed else ()),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("step"),
+        *(Column(column) for column in by),
+        *(Column(name, numeric=True) for name in names),
+        *((Column("median time from the trigger", numeric=True),) if timed else ()),
+    )
+    note = "Entered = aligned + deviated + pending. Pending: the window was still open."
+    empty = "No customer met the trigger in this iteration."
+    return Table("Customers at each step", columns, tuple(rows), note + _of_ends(frame), empty)
+
+
+def rates(frame: pd.DataFrame) -> Table:
+    """Each step's rate over the customers who entered the flow, with its interval."""
+    by = _by(frame)
+    records = _records(frame)
+    steps = list(dict.fromkeys(each["step"] for each in records))
+    rows = [
+        (
+            str(each["step"]),
+            *(str(each[column]) for column in by),
+            display.rate(each["rate"], each["converted"], each["closed"]),
+            display.interval(each["low"], each["high"]),
+            display.percent(each["step_rate"]),
+        )
+        for each in sorted(records, key=lambda record: steps.index(record["step"]))
+    ]
+    columns = (
+        Column("step"),
+        *(Column(column) for column in by),
+        Column("rate (aligned / entered the flow)", numeric=True),
+        Column("95% interval", numeric=True),
+        Column("step rate (description only)", numeric=True),
+    )
+    note = (
+        "Rates count customers whose window is over. The step rate is taken over those who "
+        "reached the step before; these groups differ, so it describes and does not compare."
+    )
+    empty = "No customer met the trigger in this iteration."
+    return Table("Rates of each cohort", columns, tuple(rows), note + _of_ends(frame), empty)
+
+
+def effects(frame: pd.DataFrame) -> Table:
+    """The effect within each level of each grouping: exploratory."""
+    rows = [
+        (
+            str(each["level"]),
+            f"{each['grouping']} ({each['kind']})",
+            *((str(each["hypothesis"]),) if "hypothesis" in frame else ()),
+            f"{display.count(each['control_converted'])}/{display.count(each['control_closed'])}",
+            (
+                f"{display.count(each['treatment_converted'])}"
+                f"/{display.count(each['treatment_closed'])}"
+            ),
+            display.effect(each["estimate"], each["low"], each["high"]),
+            display.pvalue(each["adjusted"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("level"),
+        Column("grouping"),
+        *((Column("hypothesis"),) if "hypothesis" in frame else ()),
+        Column("control", numeric=True),
+        Column("treatment", numeric=True),
+        Column("effect (percentage points)", numeric=True),
+        Column("p-value, adjusted", numeric=True),
+    )
+    empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
+    caption = "Effect within each level (exploratory)"
+    return Table(caption, columns, tuple(rows), EXPLORATORY, empty)
+
+
+def pooled(frame: pd.DataFrame) -> Table:
+    """The effect pooled over the levels of each grouping, and whether it differs between them."""
+    rows = [
+        (
+            str(each["grouping"]),
+            *((str(each["hypothesis"]),) if "hypothesis" in frame else ()),
+            display.effect(each["estimate"], each["low"], each["high"]),
+            display.points(each["crude"]),
+            display.pvalue(each["interaction_pvalue"]),
+            str(each["sentence"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("grouping"),
+        *((Column("hypothesis"),) if "hypothesis" in frame else ()),
+        Column("pooled effect (percentage points)", numeric=True),
+        Column("crude effect", numeric=True),
+        Column("p-value of differing", numeric=True),
+        Column("what it means"),
+    )
+    empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
+    return Table("Does the effect differ between groups?", columns, tuple(rows), POOLED, empty)
+
+
+def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
+    """Where customers went who did not take the next step in time.
+
+    For each cohort and step the `most` frequent next events, the rest together in one row.
+    """
+    by = _by(frame)
+    rows: list[tuple[str, ...]] = []
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for each in _records(frame):
+        names = (str(each["step"]), *(str(each[column]) for column in by))
+        groups.setdefault(names, []).append(each)
+    for names, events in groups.items():
+        shown, rest = (events, []) if len(events) <= most + 1 else (events[:most], events[most:])
+        rows += [
+            (
+                *names,
+                str(each["next_event"]),
+                display.count(each["customers"]),
+                display.percent(each["share"]),
+            )
+            for each in shown
+        ]
+        if rest:
+            customers = display.count(sum(each["customers"] for each in rest))
+            share = display.percent(sum(each["share"] for each in rest))
+            rows.append((*names, f"({len(rest)} other events)", customers, share))
+    columns = (
+        Column("step not taken"),
+        *(Column(column) for column in by),
+        Column("next event"),
+        Column("customers", numeric=True),
+        Column("share of the deviated", numeric=True),
+    )
+    empty = "Nobody deviated in this iteration, or what customers did next is not in the data."
+    return Table("Next event of the deviated", columns, tuple(rows), empty=empty)
+
+
+def plan(frame: pd.DataFrame) -> Table:
+    """What this sample could detect, and what the next iteration needs."""
+    rows = [
+        (
+            str(each["hypothesis"]),
+            display.percent(each["control_rate"]),
+            display.count(each["customers_control"]),
+            display.count(each["customers_treatment"]),
+            display.points(each["detectable_effect"]),
+            display.worth(each["minimum_effect"]),
+            display.count(each["customers_needed"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("hypothesis"),
+        Column("control rate", numeric=True),
+        Column("customers, control", numeric=True),
+        Column("customers, treatment", numeric=True),
+        Column("detectable effect (percentage points)", numeric=True),
+        Column("minimum effect (percentage points)", numeric=True),
+        Column("customers needed per cohort", numeric=True),
+    )
+    powers = sorted({f"{100 * each['power']:g}%" for each in _records(frame)})
+    note = (
+        f"Detectable: the smallest effect that a sample of this size finds with a power of "
+        f"{', '.join(powers)}. Needed: for the next iteration to find the minimum effect."
+    )
+    empty = "There is no hypothesis to plan for."
+    return Table("Sample size of each hypothesis", columns, tuple(rows), note, empty)
+
+
+def problems(frame: pd.DataFrame) -> Table:
+    """What `study.check()` found in the data."""
+    rows = [
+        (
+            str(each["problem"]),
+            Badge(str(each["level"])),
+            display.count(each["count"]),
+            _example(each["example"]),
+        )
+        for each in _records(frame)
+    ]
+    columns = (
+        Column("problem"),
+        Column("level"),
+        Column("rows", numeric=True),
+        Column("for example"),
+    )
+    empty = "The data hold no problem that the check knows of."
+    return Table("Problems of the data", columns, tuple(rows), empty=empty)
+
+
+def facts(caption: str, pairs: Mapping[str, object]) -> Table:
+    """Names and what they are: the methods, the versions."""
+    rows = tuple((name, str(value)) for name, value in pairs.items())
+    return Table(caption, (Column("what"), Column("how")), rows)
+
+
+def _counts(counts: Counts) -> str:
+    return display.rate(counts.rate, counts.converted, counts.total)
+
+
+def _effect(found: Comparison) -> tuple[str, str]:
+    return display.effect(found.estimate, found.low, found.high), display.pvalue(found.pvalue)
+
+
+def _tested(each: Evaluation) -> tuple[str, str]:
+    return _effect(each.comparison)[0], display.pvalue(each.pvalue)
+
+
+def _of_ends(frame: pd.DataFrame) -> str:
+    """Say, where adoption is followed, whom it is counted among."""
+    if "step" not in frame or ADOPTION not in set(frame["step"]):
+        return ""
+    return (
+        " Adoption is counted among those who met the trigger again after their need was met, an "
+        "outcome among all who entered the flow."
+    )
+
+
+def _by(frame: pd.DataFrame) -> list[str]:
+    """Name the grouping columns: those between the iteration and the step."""
+    names = [str(name) for name in frame.columns]
+    if "iteration" not in names or "step" not in names:
+        return []
+    return names[names.index("iteration") + 1 : names.index("step")]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    number = float(value)  # type: ignore[arg-type]  # numbers of any kind out of a frame
+    return display.count(number) if number.is_integer() else display.pvalue(number)
+
+
+def _example(example: object) -> str:
+    if not isinstance(example, Mapping):
+        return str(example)
+    return ", ".join(f"{name} = {value}" for name, value in example.items())
