@@ -130,8 +130,8 @@ def test_the_validation_is_what_scikit_learn_says_of_the_later_cases():
     )
     assert (found.validation.cases, found.validation.events) == (known.sum(), lost[known].sum())
     assert found.scaling.reference == f"1 to {start}"
-    everybody = found.validation.lift.everybody
-    assert (everybody.events, everybody.cases) == (lost[known].sum(), known.sum())
+    overall = found.validation.lift.overall
+    assert (overall.events, overall.cases) == (lost[known].sum(), known.sum())
     assert found.validation.lift.worst.cases == math.ceil(known.sum() / 10)
     assert found.validation.lift.ratio > 2
     bands = found.validation.calibration.bands

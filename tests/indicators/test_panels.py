@@ -147,8 +147,8 @@ def test_yes_no_has_an_auc_and_an_odds_ratio():
     )
     found = associate_panel(made.leading, made.lagging, max_lag=5, **NAMES)
     assert found.yes_no_lag == 2
-    assert found.yes_no.auc_low > 0.6
-    assert found.yes_no.odds_low > 1.0
+    assert found.yes_no.auc.low > 0.6
+    assert found.yes_no.odds_ratio.low > 1.0
     assert found.yes_no.pairs == 200 * 14
     assert "renewal is yes/no" in found.sentence
     assert "nps 2 months earlier tells them apart with an AUC of 0." in found.sentence
@@ -164,7 +164,7 @@ def test_a_rare_renewal_is_answered_between_customers():
     found = associate_panel(made.leading, renewal, max_lag=3, **NAMES)
     assert found.within.reason
     assert found.between.best_lag is not None
-    assert found.yes_no.auc_low > 0.5
+    assert found.yes_no.auc.low > 0.5
     assert found.sentence.startswith("Within customers nothing can be said of nps and renewal")
 
 
@@ -189,7 +189,7 @@ def test_leaving_as_an_indicator_is_preceded_by_what_makes_leave():
     )
     found = associate_panel(made.leading, leaving(made.leading), max_lag=2, min_lag=1)
     assert 0.7 * made.left < found.yes_no.yes <= made.left
-    assert found.yes_no.auc_high < 0.5
+    assert found.yes_no.auc.high < 0.5
 
 
 def test_nobody_there_and_nobody_left():

@@ -26,7 +26,7 @@ from workbench.indicators.lags import count_of
 from workbench.indicators.pairs import Cohort, Pairs
 from workbench.indicators.values import Indicators
 from workbench.stats import discrimination
-from workbench.stats.discrimination import Band, Calibration, Lift, Measure, by_risk, spearman
+from workbench.stats.discrimination import Band, Calibration, Lift, Measure, risk_bands, spearman
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,9 +91,9 @@ def validated_levels(scores: Array, bad: Array, customers: Array, *, yes_no: boo
     if bands < 2:
         said = f"too few cases to validate levels: {len(scores)} of {2 * FEWEST_CASES}"
         return Levels(reason=said)
-    (base,) = by_risk(-scores, bad, customers, 1, yes_no=yes_no)
+    (base,) = risk_bands(-scores, bad, customers, 1, yes_no=yes_no)
     level = 1 - OUTSIDE / bands
-    cut = by_risk(-scores, bad, customers, bands, yes_no=yes_no, confidence_level=level)
+    cut = risk_bands(-scores, bad, customers, bands, yes_no=yes_no, confidence_level=level)
     ordered = np.sort(scores)
     worst_first = cut[::-1]  # the lowest scores are the highest risks
     ends = np.cumsum([each.cases for each in worst_first])[:-1]
@@ -105,7 +105,7 @@ def validated_levels(scores: Array, bad: Array, customers: Array, *, yes_no: boo
         for risky, well in zip(at_risk, healthy, strict=True)
     ]
     foretold = [
-        Band(-each.foretold, each.events, each.cases, each.rate, each.low, each.high)
+        Band(-each.predicted, each.events, each.cases, each.rate, each.low, each.high)
         for each in worst_first
     ]
     return Levels(tuple(foretold), tuple(levels), cuts, base)
@@ -417,10 +417,10 @@ def _risk_of(chosen: Weights, scale: Scaling, train: Cases) -> Callable[[Array],
     if len(train) < 3 or np.ptp(scores) == 0 or np.ptp(train.bad) == 0:
         return lambda score: np.full(len(score), np.nan)
     if train.yes_no:
-        fitted = discrimination.logistic(columns, train.bad, np.zeros(len(scores)), train.customers)
+        fitted = discrimination.logistic(columns, train.bad, train.customers)
         if fitted is None:
             return lambda score: np.full(len(score), np.nan)
-        slope, level = fitted[0]
+        slope, level = fitted.params
         return lambda score: 1 / (1 + np.exp(-(slope * score + level)))
     slope, level = np.linalg.lstsq(columns, train.bad, rcond=None)[0]
     return lambda score: slope * score + level

@@ -30,7 +30,7 @@ from workbench import display
 from workbench.errors import unknown_name
 from workbench.indicators.lags import count_of, order_words, signed
 from workbench.indicators.series import lag_range
-from workbench.stats.discrimination import YesNo, yes_or_no
+from workbench.stats.discrimination import BinaryAssociation, binary_association
 
 Array = npt.NDArray[Any]
 FEWEST_CUSTOMERS = 10  # with fewer clusters, errors by cluster are too small
@@ -318,7 +318,7 @@ class PanelAssociation:
     within: PanelCurve
     between: PanelCurve
     leavers: Leavers
-    yes_no: YesNo | None
+    yes_no: BinaryAssociation | None
     yes_no_lag: int | None
     alpha: float
 
@@ -413,7 +413,9 @@ def associate_panel(
     if lag is not None and _is_yes_no(y):
         early, late = _beside(x, y, lag)
         who = np.repeat(np.arange(len(x)), early.shape[1])
-        answer = yes_or_no(early.ravel(), late.ravel(), who, confidence_level=confidence_level)
+        answer = binary_association(
+            early.ravel(), late.ravel(), who, confidence_level=confidence_level
+        )
     return PanelAssociation(
         leading=names[0],
         lagging=names[1],
@@ -565,13 +567,14 @@ def _told_apart(found: PanelAssociation) -> str:
     if told is None:
         return ""
     share = f"{told.yes:,}/{told.pairs:,} yes"
-    if math.isnan(told.auc):
-        return f"{found.lagging} is yes/no ({share}): {told.reason}."
+    area, odds = told.auc, told.odds_ratio
+    if math.isnan(area.estimate):
+        return f"{found.lagging} is yes/no ({share}): {area.reason}."
     return (
         f"{found.lagging} is yes/no ({share}): {found.leading} "
         f"{count_of(found.yes_no_lag or 0, found.period)} earlier tells them apart with an AUC of "
-        f"{told.auc:.2f} [{told.auc_low:.2f}, {told.auc_high:.2f}]; one standard deviation more goes "
-        f"with odds times {told.odds_ratio:.2f} [{told.odds_low:.2f}, {told.odds_high:.2f}]."
+        f"{area.estimate:.2f} [{area.low:.2f}, {area.high:.2f}]; one standard deviation more goes "
+        f"with odds times {odds.estimate:.2f} [{odds.low:.2f}, {odds.high:.2f}]."
     )
 
 
