@@ -12,17 +12,16 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from workbench.stats.boundaries import NORMAL, Spending, below, boundaries
+from workbench.stats.boundaries import NORMAL, Spending, boundaries
 from workbench.stats.exact import (
     Region,
-    Whole,
     binomials,
     raw_rejected_from,
     rejected_from,
     rejection_region,
 )
 from workbench.stats.proportions import SMALL
-from workbench.stats.score import finite_factor, score_threshold
+from workbench.stats.score import Integers, below, finite_factor, score_threshold
 
 Array = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
@@ -93,7 +92,7 @@ def marks(region: Region) -> Marks:
     return inside if region.down is None else inside | (counts <= region.down[:, None])
 
 
-def greatest(region: Region) -> Whole:
+def greatest(region: Region) -> Integers:
     """Give for each control count the greatest treatment count of the lower part of a region."""
     return np.full(region.up.size, -1) if region.down is None else region.down
 

@@ -14,8 +14,9 @@ from calibration_looks import ALPHA, Marks
 from workbench.experiments.history import ONLINE
 from workbench.stats.anytime import evalues
 from workbench.stats.boundaries import NORMAL, Spending
-from workbench.stats.exact import Edge, Whole
+from workbench.stats.exact import Edge
 from workbench.stats.multiplicity import addis, lord_plus_plus, saffron
+from workbench.stats.score import Integers
 
 ITERATIONS = 50
 NULLS = 0.8
@@ -144,7 +145,7 @@ def guardrail_when_stopped(
     return by_fixed, by_own
 
 
-def _reached(counts: Sequence[Whole], sizes: Sequence[int], ups: Sequence[Whole]) -> Marks:
+def _reached(counts: Sequence[Integers], sizes: Sequence[int], ups: Sequence[Integers]) -> Marks:
     """Say for each run and look whether the treatment's count reaches its threshold."""
     at = [(counts[0][:, size - 1], counts[1][:, size - 1]) for size in sizes]
     return np.stack([one >= up[zero] for (zero, one), up in zip(at, ups, strict=True)], axis=1)

@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import power_proportions_2indep
 
-from workbench.stats.power import customers_needed, detectable_effect, power, power_method
+from workbench.stats.power import customers_needed, detectable_effect, power
 from workbench.stats.proportions import Counts, compare
 from workbench.stats.sample_ratio import sample_ratio
 
@@ -140,12 +140,6 @@ def test_r_manual_page():
     assert abs(customers_needed(effect=0.25, power=0.9, **options) - 76.7) < 2
     effect = detectable_effect(control_total=50, treatment_total=50, power=0.9, **options)
     assert abs(effect) == pytest.approx(0.3026, abs=0.01)
-
-
-def test_power_method_is_named():
-    assert power_method(300, 300) == "exact test, table by table"
-    assert power_method(300, 300, "score") == "score test, table by table"
-    assert power_method(300, 301) == "normal approximation to the score test"
 
 
 def test_exact_power_grows_like_a_saw_about_the_approximation():

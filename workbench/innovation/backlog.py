@@ -20,7 +20,8 @@ from workbench.innovation.feedback import feedback
 from workbench.innovation.strategy import strategy
 from workbench.schema.hypothesis import HIGHEST, LOWEST, Hypothesis, Idea, Range, Status, Verdict
 from workbench.schema.time import from_instant
-from workbench.stats.power import Alternative, customers_needed
+from workbench.stats.power import customers_needed
+from workbench.stats.proportions import Alternative
 
 DRAWS = 4_000
 SEED = 1_905

@@ -1,1 +1,1 @@
-"""Statistics: numbers in, numbers out; they know no study and no reader."""
+"""Statistics of two rates, of many tests, and of series: numbers in, numbers out."""

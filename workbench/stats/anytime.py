@@ -1,18 +1,16 @@
 """Anytime-valid inference for two rates: e-values, the safe test and its interval.
 
 A block holds the next customers of both cohorts in order of entry. Before each block its rates are
-predicted from the blocks before; the block's factor is the likelihood of what came under the
-prediction, over that under the null nearest to the prediction. The product of the factors is an
-e-value: whatever the true rates within the null, it is 1 on average or less, so that it ever reaches
-1 / alpha with probability alpha at most (Ville's inequality).
+predicted from the earlier blocks. The block's factor is the likelihood of its outcomes under the
+prediction, divided by that under the null nearest to the prediction. The product of the factors is an
+e-value: under any rates within the null its mean is at most 1, so the probability that it ever
+reaches 1 / alpha is at most alpha (Ville's inequality). One may look after every customer, and stop
+for any reason, without more false verdicts than alpha.
 
-Sources: Turner, Ly & Grünwald (2024) Journal of Statistical Planning and Inference 230:106116, whose
-prior for the predictions is used, symmetric beta with 0.18; Turner & Grünwald (2023) Statistics &
-Probability Letters 198:109835 for nulls of any difference, and for inverting them.
-
-The data may be looked at after every customer, and the study stopped for any reason, without more
-false verdicts than alpha. The R package `safestats`
-is the reference for the numbers.
+Sources: Turner, Ly & Grünwald (2024) Journal of Statistical Planning and Inference 230:106116, with
+their prior for the predictions, symmetric beta with 0.18; Turner & Grünwald (2023) Statistics &
+Probability Letters 198:109835 for nulls of any difference, and for inverting them. The R package
+`safestats` is the reference for the numbers.
 
 >>> control = [False, False, True, False, False, False, True, False, False, False]
 >>> treatment = [True, True, True, True, True, True, False, True, True, True]
@@ -32,22 +30,22 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import unknown_name
+from workbench.stats.arguments import check_between, check_known
 from workbench.stats.proportions import Alternative, Comparison, Counts, Ratio
 from workbench.stats.score import Array, restricted_rates
 
 Sizes = tuple[int, int]
-PRIOR = 0.18  # customers of either outcome that a prediction adds to those of control seen
-STEPS = 200  # of the differences from -1 to 1 that are tried for an end of the interval
-HALVINGS = 32  # of one such step
-CLOSER = 3  # times that the smallest peak is looked at more closely where no effect is left
-FIRST = 512  # blocks that are looked at before the rest, which most nulls do not need
+PRIOR = 0.18  # parameter of the symmetric beta prior of control's rate
+STEPS = 200  # of the grid of differences on which an end of the interval is searched
+HALVINGS = 32  # bisections of one step of the grid
+CLOSER = 3  # refinements of the grid around the smallest peak where every null on it is rejected
+FIRST = 512  # blocks evaluated first; most nulls are rejected by them
 SPECK = 1e-15  # keeps a rate of a null off 0 and 1
 Flags = npt.NDArray[np.bool_]
 TEST = "safe test (Turner, Ly & Grünwald)"
 INTERVAL = "anytime-valid (Turner & Grünwald)"
 MOST_LOG = 700.0  # e-values are shown up to exp(700)
-NEAR = 1e-9  # a distance from an end of the interval within its own rounding
+NEAR = 1e-9  # rounding of an end of the interval
 
 
 def converted_in_blocks(outcomes: npt.NDArray[np.bool_], size: int) -> Array:
@@ -66,9 +64,9 @@ def predictions(
 ) -> tuple[Array, Array]:
     """Predict each block's rates from the blocks before it: the means of the beta posteriors.
 
-    `control` and `treatment` hold the converted customers of each block, `before` those of the
-    blocks that came earlier still, and their number. The treatment's prior weighs in proportion to
-    its share of a block, as in the authors' R package safestats.
+    `control` and `treatment` hold the converted customers of each block; `before` holds those of the
+    blocks before all these, and their number. The weight of treatment's prior is proportional to its
+    share of a block, as in the authors' R package safestats.
 
     >>> control, treatment = predictions(np.array([0.0, 1.0]), np.array([1.0, 1.0]), (1, 1))
     >>> control.round(3), treatment.round(3)
@@ -91,13 +89,13 @@ def log_factors(
     null: float,
     alternative: str,
 ) -> Array:
-    """Give the logarithm of each block's factor against the null that `alternative` leaves.
+    """Return the logarithm of each block's factor against the null of this alternative.
 
     The nearest null in Kullback-Leibler distance maximizes the expected likelihood, so it is the
     restricted estimate at the predicted counts. A prediction within a one-sided null is its own
-    nearest: the factor is 1. Why it is 1 on average or less for each of these nulls: the logarithm
-    of its mean is concave in the true rates, 0 at the nearest null, and falls from there in every
-    direction of the null, which is convex.
+    nearest null, so the factor is 1. The factor's mean is at most 1 under every null: its logarithm
+    is concave in the true rates, 0 at the nearest null, and falls from there in every direction
+    within the null, which is convex.
     """
     (n0, n1), (p0, p1) = sizes, predicted
     r0, r1 = restricted_rates(n0 * p0, n0, n1 * p1, n1, null)
@@ -118,7 +116,7 @@ def log_factors(
 def log_path(
     control: Array, treatment: Array, sizes: Sizes, null: float, alternative: str
 ) -> Array:
-    """Give the logarithm of the e-value after each block, along the last axis."""
+    """Return the logarithm of the e-value after each block, along the last axis."""
     predicted = predictions(control, treatment, sizes)
     factors = log_factors(control, treatment, predicted, sizes, null, alternative)
     return np.asarray(np.cumsum(factors, axis=-1))
@@ -126,9 +124,9 @@ def log_path(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Two cohorts' blocks, and whether a null is rejected by their e-values so far.
+    """The blocks of two cohorts, for testing any null by their e-values.
 
-    `level` is the logarithm from which an e-value rejects, -log(alpha).
+    `level` is the logarithm of the e-value that rejects, -log(alpha).
     """
 
     control: Array
@@ -138,7 +136,7 @@ class Evidence:
     level: float
 
     def peak(self, null: float, alternative: str, *, whole: bool = False) -> float:
-        """Give the logarithm of the largest e-value; unless `whole`, of some that rejects."""
+        """Return the logarithm of the largest e-value; unless `whole`, of any that rejects."""
         start, now, peak = 0, 0.0, 0.0
         length = self.control.size if whole else FIRST
         while start < self.control.size and (whole or peak < self.level):
@@ -151,7 +149,7 @@ class Evidence:
         return peak
 
     def end(self, alternative: str, bound: float) -> float:
-        """Give the effect nearest to `bound`, -1 or 1, that is not rejected; NaN if all are."""
+        """Return the effect nearest to `bound`, -1 or 1, that is not rejected; NaN if all are."""
         nulls = np.linspace(bound, -bound, STEPS + 1)
         nulls[[0, -1]] = math.nextafter(bound, 0.0), math.nextafter(-bound, 0.0)
         inner = outer = math.nan
@@ -173,10 +171,10 @@ class Evidence:
         return inner
 
     def further(self, null: float, alternative: str, low: float, high: float) -> float:
-        """Give the least peak of the nulls beyond this one, as far as the interval's end.
+        """Return the least peak of the nulls between this one and the interval's end.
 
-        Beyond is the side that a test with this alternative leads away from; two-sided, the side
-        whose least peak is the larger. Infinity where the interval ends before.
+        For "greater" these are the nulls below this one, for "less" those above; for a two-sided
+        test it is the larger of both answers. Infinity where the interval ends before.
         """
         found = []
         for side, ends in (("greater", (low, null)), ("less", (null, high))):
@@ -187,7 +185,7 @@ class Evidence:
         return max(found)
 
     def _hidden(self, nulls: Array, alternative: str) -> Iterator[float]:
-        """Look for effects that are not rejected between two nulls that are."""
+        """Yield nulls of finer grids around the one with the smallest peak."""
         for _ in range(CLOSER):
             peaks = [self.peak(null, alternative, whole=True) for null in nulls.tolist()]
             best = int(np.argmin(peaks))
@@ -197,15 +195,21 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """Who converted, in order of entry, among each cohort's customers whose window is over.
+    """Whether each customer whose window is over converted, in order of entry.
 
-    Any sequences of booleans (or zeros and ones); kept as arrays that cannot be written to.
+    Args:
+        control: Booleans, or zeros and ones, one per customer of control.
+        treatment: The same for treatment.
 
-    >>> Outcomes([True, False], [1, 1, 0]).treatment
-    array([ True,  True, False])
-    >>> Outcomes([0, 2], [1])
-    Traceback (most recent call last):
-    ValueError: control holds 2; an outcome must be true or false
+    Raises:
+        ValueError: An outcome is neither true nor false, or the values are not one row.
+
+    Example:
+        >>> Outcomes([True, False], [1, 1, 0]).treatment
+        array([ True,  True, False])
+        >>> Outcomes([0, 2], [1])
+        Traceback (most recent call last):
+        ValueError: control holds 2; an outcome must be true or false
     """
 
     control: Flags
@@ -220,13 +224,17 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class AnytimeComparison:
-    """A comparison that is valid whenever it is looked at, with the path that led to it.
+    """A comparison that is valid at any time, with the e-values that led to it.
 
-    `comparison` holds the counts of the customers in whole blocks; `unused` customers of control and
-    of treatment still wait for their block. `evalue` is the evidence against the null now, `path`
-    the same after each block. `comparison.statistic` is the largest of them so far, 1 at least, and
-    the p-value is 1 over it: once it is at most alpha it stays there. The interval is in the same
-    way what every look so far has left.
+    Attributes:
+        comparison: Counts of the customers in whole blocks, and the result. `statistic` is the
+            largest e-value so far, at least 1, and the p-value is 1 divided by it, so once it is at
+            most alpha it stays there. The interval holds the effects that no look so far rejected.
+        evalue: The e-value against the null now.
+        blocks: Number of whole blocks.
+        unused: Customers of control and of treatment whose block is not whole yet.
+        allocation: Customers of control and of treatment per block.
+        path: The e-value after each block.
     """
 
     comparison: Comparison
@@ -247,28 +255,37 @@ def compare_anytime(
 ) -> AnytimeComparison:
     """Test and estimate the effect treatment - control, however often the data were looked at.
 
-    The null is that the effect equals `null_effect`; for "greater" that it is at most that, for
-    "less" at least. `allocation` says how many customers of control and of treatment make a block.
-    The interval is at level 1 - alpha for a two-sided test, holding every effect that is not
-    rejected; one-sided at 1 - 2 alpha, with the effects that neither of the two one-sided tests at
-    alpha rejects. So pvalue <= alpha exactly when the interval excludes `null_effect`. Where effects
-    further off than the null are not rejected though the null is, the p-value is the largest of
-    theirs. NaN where no block is whole, and for both ends of the interval where no effect is left,
-    as when rates change while customers enter; `comparison.reason` says so.
+    The interval has level 1 - alpha for a two-sided test and holds every effect that is not rejected.
+    For a one-sided test it has level 1 - 2 alpha and holds the effects that neither one-sided test at
+    alpha rejects. So pvalue <= alpha exactly when the interval excludes `null_effect`: where the null
+    is rejected and effects beyond it are not, the p-value is the largest of theirs.
 
-    The counts and the estimate are of the last look. Since the interval has kept what earlier looks
-    left, the estimate may lie outside it after a swing of the data.
+    Counts and estimate are those of the last look. The interval has only shrunk at earlier looks, so
+    the estimate may lie outside it after a swing of the data.
 
-    Raises ValueError for an argument out of range.
+    Args:
+        outcomes: The customers of both cohorts, in order of entry.
+        alternative: Where the effect lies if the null is wrong. The null is that the effect equals
+            `null_effect`, for "greater" that it is at most that, for "less" at least.
+        alpha: Probability of ever rejecting a true null, below 0.5.
+        null_effect: The effect under the null, as a fraction.
+        allocation: Customers of control and of treatment per block.
 
-    >>> outcomes = Outcomes([False] * 40, [True, False] * 20)
-    >>> found = compare_anytime(outcomes).comparison
-    >>> print(f"{found.estimate:.2f} [{found.low:.3f}, {found.high:.3f}], p = {found.pvalue:.2g}")
-    0.50 [0.256, 0.751], p = 4.5e-07
+    Returns:
+        The result. It is NaN with a reason where no block is whole. Both ends of the interval are
+        NaN where every effect is rejected, as when rates change while customers enter.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> outcomes = Outcomes([False] * 40, [True, False] * 20)
+        >>> found = compare_anytime(outcomes).comparison
+        >>> print(f"{found.estimate:.2f} [{found.low:.3f}, {found.high:.3f}], p = {found.pvalue:.2g}")
+        0.50 [0.256, 0.751], p = 4.5e-07
     """
     check_options(alternative, null_effect, allocation)
-    if not 0.0 < alpha < 0.5:
-        raise ValueError(f"alpha is {alpha}; it must lie between 0 and 0.5")
+    check_between("alpha", alpha, 0, 0.5)
     control, treatment = (
         converted_in_blocks(flags, size)
         for flags, size in zip((outcomes.control, outcomes.treatment), allocation, strict=True)
@@ -322,14 +339,25 @@ def evalues(
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
 ) -> Array:
-    """Give the e-value after each block, for many runs at once: one row a run, in and out.
+    """Return the e-value after each block for many runs at once, as simulations need it.
 
-    `control` and `treatment` are matrices of outcomes in order of entry. A run rejects at its first
-    e-value of 1 / alpha or more.
+    Args:
+        control: Outcomes in order of entry, one row per run.
+        treatment: The same for treatment.
+        alternative: As in `compare_anytime`.
+        null_effect: As in `compare_anytime`.
+        allocation: As in `compare_anytime`.
 
-    >>> evalues([[0, 0, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]]).round(3)
-    array([[ 1.   ,  3.011, 10.278],
-           [ 1.   ,  1.   ,  0.911]])
+    Returns:
+        One row per run. A run rejects at its first e-value of 1 / alpha or more.
+
+    Raises:
+        ValueError: An argument is out of range, or the numbers of rows differ.
+
+    Example:
+        >>> evalues([[0, 0, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]]).round(3)
+        array([[ 1.   ,  3.011, 10.278],
+               [ 1.   ,  1.   ,  0.911]])
     """
     check_options(alternative, null_effect, allocation)
     flags = [
@@ -351,7 +379,7 @@ def evalues(
 
 
 def _concluded(result: Comparison, evidence: Evidence, path: Array, alpha: float) -> Comparison:
-    """Add what follows from the e-values: p-value, interval, and why something is NaN."""
+    """Add p-value, interval, ratio and reason."""
     alternative, null = result.alternative, result.null_effect
     one_sided = alternative != "two-sided"
     low = evidence.end("greater" if one_sided else alternative, -1.0)
@@ -404,7 +432,7 @@ def _settled(
 
 
 def _flags(name: str, values: Any, dimensions: int) -> Flags:
-    """Check outcomes and keep them where nobody writes to them."""
+    """Return outcomes as a read-only array of booleans."""
     found = np.array(values)
     if found.ndim != dimensions:
         shape = "one row of outcomes" if dimensions == 1 else "a matrix with one row a run"
@@ -420,10 +448,8 @@ def _flags(name: str, values: Any, dimensions: int) -> Flags:
 
 def check_options(alternative: str, null_effect: float, allocation: Sequence[int]) -> None:
     """Raise ValueError for an option out of range."""
-    if alternative not in get_args(Alternative):
-        raise ValueError(unknown_name("alternative", alternative, get_args(Alternative)))
-    if not -1.0 < null_effect < 1.0:
-        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
+    check_known("alternative", alternative, get_args(Alternative))
+    check_between("null_effect", null_effect, -1)
     if len(allocation) != 2 or not all(size >= 1 and size % 1 == 0 for size in allocation):
         raise ValueError(
             f"allocation is {allocation}; it must be two whole numbers of 1 or more, as (1, 1)"

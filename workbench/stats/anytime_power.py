@@ -1,9 +1,9 @@
-"""Plan an anytime analysis: when does it stop, and what can it find with the customers at hand?
+"""Plan an anytime analysis: its power, the customers it needs, and the effect it can detect.
 
-By simulation with a fixed seed, so that a call always gives the same answer: 400 to 4,000 runs, fewer
-the longer they are. A power near 0.8 is then right within 0.02 for up to a thousand customers (two
-standard errors), within 0.04 for the longest runs. Customers are per cohort; with an `allocation`
-other than (1, 1) they are control's, and treatment has its share to them.
+Answers come from simulations with a fixed seed, so a call always gives the same one: 4,000 runs, and
+down to 400 where they are long. A power near 0.8 has two standard errors of 0.02 for up to a thousand
+customers, and of 0.04 for the longest runs. Customers are per cohort; with an `allocation` other than
+(1, 1) they are those of control, and treatment has its share.
 
 >>> customers_needed(control_rate=0.2, effect=0.3)
 84
@@ -18,7 +18,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from workbench.stats import power as power_module
 from workbench.stats.anytime import (
     Sizes,
     check_options,
@@ -26,6 +25,8 @@ from workbench.stats.anytime import (
     log_factors,
     predictions,
 )
+from workbench.stats.arguments import check_between, check_rates
+from workbench.stats.power import customers_needed as fixed_customers_needed
 from workbench.stats.proportions import Alternative
 from workbench.stats.score import Array
 
@@ -47,14 +48,26 @@ def power(
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
 ) -> float:
-    """Give the probability that the test rejects by the time the last customer has entered.
+    """Return the probability that the test rejects by the last customer, with a look after each block.
 
-    With a look after every block. NaN where not even one block is whole.
+    Args:
+        control_rate: The true rate of control.
+        effect: The true effect treatment - control, as a fraction.
+        customers: Customers of control.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Level of the test.
+        null_effect: The effect under the null.
+        allocation: Customers of control and of treatment per block.
 
-    Raises ValueError for rates outside [0, 1] and for other arguments out of range.
+    Returns:
+        The power; NaN where not even one block is whole.
 
-    >>> power(control_rate=0.2, effect=0.3, customers=100)
-    0.8845
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> power(control_rate=0.2, effect=0.3, customers=100)
+        0.8845
     """
     plan = _planned(alternative, alpha, null_effect, allocation)
     _check(control_rate, effect)
@@ -73,9 +86,10 @@ def expected_customers(
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
 ) -> float:
-    """Give the mean number of customers at which the study ends: as soon as the test rejects.
+    """Return the mean number of customers of control if the study stops as soon as the test rejects.
 
-    Or with the last one of `customers` where it does not. NaN where not even one block is whole.
+    Runs that never reject count with all `customers`. Arguments are those of `power`. NaN where not
+    even one block is whole.
 
     >>> round(expected_customers(control_rate=0.2, effect=0.3, customers=100), 1)
     51.8
@@ -100,19 +114,33 @@ def customers_needed(
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
 ) -> int:
-    """Give the smallest cohort with which the test rejects with this power.
+    """Return the smallest control cohort with which the test rejects with this power.
 
-    It is the most that the study takes; `expected_customers` says what it takes on average.
+    This is the size at which the study ends at the latest; `expected_customers` gives its mean size.
 
-    Raises ValueError when `effect` equals or lies on the wrong side of `null_effect`, and when more
-    than 100,000 customers would be needed.
+    Args:
+        control_rate: The true rate of control.
+        effect: The true effect treatment - control, as a fraction.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Level of the test.
+        power: Probability of rejecting the null.
+        null_effect: The effect under the null.
+        allocation: Customers of control and of treatment per block.
 
-    >>> customers_needed(control_rate=0.1, effect=0.1, alternative="greater")
-    387
+    Returns:
+        Customers of control.
+
+    Raises:
+        ValueError: `effect` equals `null_effect` or lies on its wrong side, more than 100,000
+            customers would be needed, or another argument is out of range.
+
+    Example:
+        >>> customers_needed(control_rate=0.1, effect=0.1, alternative="greater")
+        387
     """
     plan = _planned(alternative, alpha, null_effect, allocation)
     _check(control_rate, effect, power)
-    rough = power_module.customers_needed(
+    rough = fixed_customers_needed(
         control_rate=control_rate,
         effect=effect,
         alternative=alternative,
@@ -148,13 +176,27 @@ def detectable_effect(
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
 ) -> float:
-    """Give the effect nearest to the null that the test finds with this power.
+    """Return the effect nearest to the null that the test finds with this power.
 
-    Signed: treatment - control. For a two-sided test the nearer of the two directions. NaN when no
-    treatment rate within [0, 1] can be found with that power.
+    Args:
+        control_rate: The true rate of control.
+        customers: Customers of control.
+        alternative: Where the effect lies; for "two-sided" the nearer of both directions is taken.
+        alpha: Level of the test.
+        power: Probability of rejecting the null at the answer.
+        null_effect: The effect under the null.
+        allocation: Customers of control and of treatment per block.
 
-    >>> round(detectable_effect(control_rate=0.2, customers=300, alternative="greater"), 2)
-    0.14
+    Returns:
+        The effect treatment - control, with its sign; NaN where no treatment rate within [0, 1] has
+        that power.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> round(detectable_effect(control_rate=0.2, customers=300, alternative="greater"), 2)
+        0.14
     """
     plan = _planned(alternative, alpha, null_effect, allocation)
     _check(control_rate, 0.0, power)
@@ -196,9 +238,9 @@ def _stopping_times(
     share: float = 1.0,
     budget: int = BUDGET,
 ) -> Array:
-    """Simulate after how many blocks each run rejects; infinity for those that do not in time.
+    """Simulate the number of blocks after which each run rejects; infinity where it does not.
 
-    Runs that have rejected are not followed, and none is once this `share` of them has.
+    Runs that have rejected are not followed further; all end once this `share` of them has.
     """
     runs = min(max(budget // max(blocks, 1), LEAST_RUNS), MOST_RUNS)
     stopped = np.full(runs, math.inf)
@@ -232,13 +274,12 @@ def _stopping_times(
 
 def _planned(alternative: str, alpha: float, null_effect: float, allocation: Sizes) -> _Plan:
     check_options(alternative, null_effect, allocation)
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha is {alpha}; it must lie between 0 and 1")
+    check_between("alpha", alpha)
     return _Plan(alternative, alpha, null_effect, (int(allocation[0]), int(allocation[1])))
 
 
 def _draws(runs: int, blocks: int, allocation: Sizes) -> Iterator[tuple[int, tuple[Array, Array]]]:
-    """Give the same random numbers for the same runs, whatever the rates, some blocks at a time."""
+    """Yield random numbers some blocks at a time; each run has the same at any rates."""
     random = np.random.default_rng(SEED)
     for start in range(0, blocks, CHUNK):
         length = min(CHUNK, blocks - start)
@@ -253,12 +294,5 @@ def _blocks(customers: int, allocation: Sizes) -> int:
 
 
 def _check(control_rate: float, effect: float, power: float = 0.5) -> None:
-    if not 0.0 < power < 1.0:
-        raise ValueError(f"power is {power}; it must lie between 0 and 1")
-    if not 0.0 <= control_rate <= 1.0:
-        raise ValueError(f"control_rate is {control_rate}; it must lie between 0 and 1")
-    if not -1e-12 <= control_rate + effect <= 1.0 + 1e-12:
-        raise ValueError(
-            f"control_rate is {control_rate} and effect {effect};"
-            " their sum, the treatment rate, must lie between 0 and 1"
-        )
+    check_between("power", power)
+    check_rates(control_rate, effect)

@@ -1,9 +1,9 @@
 """A second opinion beside a verdict: how likely treatment is better, and what a wrong choice costs.
 
-Both rates have the same beta prior; the counts make it a beta posterior each. From these two follow
-the probability that treatment is better and, for either choice, the loss to be expected: the other
-rate's lead, where it leads, averaged over the posterior. It decides nothing: no error rate is kept,
-least of all when one looks again and again.
+Both rates have the same beta prior, so their posteriors are beta distributions too. They give the
+probability that treatment is better, and the expected loss of either choice: the mean of the other
+rate's lead, counted as 0 where it does not lead. No verdict rests on this, since no error rate is
+controlled, least of all under repeated looks.
 
 Sources: Thompson (1933) Biometrika 25:285-294; Miller (2014) Formulas for Bayesian A/B testing;
 Stucchio (2015) Bayesian A/B testing at VWO, technical white paper.
@@ -17,8 +17,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from workbench.errors import unknown_name
-from workbench.stats.proportions import Counts
+from workbench.stats.arguments import check_known
+from workbench.stats.proportions import Counts, empty_cohorts
 
 Direction = Literal["greater", "less"]
 LEAST_PRIOR = 0.01  # below it nearly all belief lies at rates of 0 and 1, and sums take long
@@ -31,10 +31,17 @@ Beta = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Beliefs:
-    """How likely treatment is better, and the loss in rate to be expected from either choice.
+    """The probability that treatment is better, and the expected loss of either choice.
 
-    `alternative` says what better is: "greater", a higher rate, or "less". The losses are fractions.
-    `reason` says why the numbers are NaN.
+    Attributes:
+        control: Counts of control.
+        treatment: Counts of treatment.
+        prior: Parameters of the beta prior of both rates.
+        alternative: Whether a "greater" or a "less" rate is better.
+        probability_better: Posterior probability that treatment is better.
+        expected_loss_treatment: Expected loss of choosing treatment, as a fraction.
+        expected_loss_control: Expected loss of choosing control, as a fraction.
+        reason: Why the numbers are NaN; empty otherwise.
     """
 
     control: Counts
@@ -54,29 +61,35 @@ def beliefs(
     prior: tuple[float, float] = (1.0, 1.0),
     alternative: Direction = "greater",
 ) -> Beliefs:
-    """Give the probability that treatment is better, and the expected loss of either choice.
+    """Return the probability that treatment is better, and the expected loss of either choice.
 
-    `prior` holds the two parameters of the beta prior of both rates: (1, 1) takes every rate for
-    equally likely beforehand. Computed by a sum that is right to 12 digits, without random numbers.
-    NaN with a reason where a cohort is empty: all would come from the prior.
+    The numbers are computed by numerical integration to 12 digits, without random draws.
 
-    Raises ValueError for a prior with a parameter below 0.01 and an unknown alternative.
+    Args:
+        control: Counts of control.
+        treatment: Counts of treatment.
+        prior: Parameters of the beta prior of both rates; the default (1, 1) is flat.
+        alternative: "greater" if a higher rate is better, else "less".
 
-    >>> found = beliefs(control=Counts(39, 98), treatment=Counts(69, 158))
-    >>> round(found.probability_better, 6), round(found.expected_loss_treatment, 6)
-    (0.726272, 0.010612)
+    Returns:
+        Probability and losses; NaN with a reason where a cohort is empty, since all would come from
+        the prior.
+
+    Raises:
+        ValueError: A parameter of the prior is below 0.01, or the alternative is unknown.
+
+    Example:
+        >>> found = beliefs(control=Counts(39, 98), treatment=Counts(69, 158))
+        >>> round(found.probability_better, 6), round(found.expected_loss_treatment, 6)
+        (0.726272, 0.010612)
     """
-    if alternative not in get_args(Direction):
-        raise ValueError(unknown_name("alternative", alternative, get_args(Direction)))
+    check_known("alternative", alternative, get_args(Direction))
     if not all(LEAST_PRIOR <= each < math.inf for each in prior):
         raise ValueError(
             f"prior is {prior}; it must be two numbers, each {LEAST_PRIOR} or more: (1, 1) is flat"
         )
     prior = (float(prior[0]), float(prior[1]))
-    cohorts = (("control", control), ("treatment", treatment))
-    empty = [name for name, counts in cohorts if not counts.total]
-    if empty:
-        reason = f"no customers in {' and '.join(empty)}"
+    if reason := empty_cohorts(control, treatment):
         nan = math.nan
         return Beliefs(control, treatment, prior, alternative, nan, nan, nan, reason)
     first, second = _posterior(control, prior), _posterior(treatment, prior)
@@ -92,10 +105,10 @@ def _posterior(counts: Counts, prior: Beta) -> Beta:
 
 
 def _probability_above(one: Beta, other: Beta) -> float:
-    """Give the probability that a rate with the first distribution lies above one with the second.
+    """Return the probability that a rate with the first distribution exceeds one with the second.
 
-    The density of the first times the share of the second below, summed over equal steps in log
-    odds: there both are smooth and fall off exponentially, so that such a sum is all but exact.
+    The density of the first times the distribution function of the second is summed over equal steps
+    of the log odds, where both are smooth and fall off exponentially, so the sum is nearly exact.
     """
     from scipy.special import betainc, betaln, expit, polygamma
 
@@ -114,7 +127,7 @@ def _probability_above(one: Beta, other: Beta) -> float:
 
 
 def _expected_lead(one: Beta, other: Beta) -> float:
-    """Give the mean of the first rate less the second where that is positive (Stucchio 2015).
+    """Return the mean of the first rate minus the second, counted as 0 below 0 (Stucchio 2015).
 
     A rate times its beta density is its mean times the density of a beta with one more converted.
     """

@@ -1,21 +1,20 @@
 """Boundaries of group sequential tests: alpha spending, and designs with equally spaced looks.
 
 At looks with information I_1 < ... < I_K the statistics Z_k are normal with mean drift * sqrt(I_k),
-variance 1 and covariance sqrt(I_j / I_k). The density of Z_k among those who have not crossed before
-is an integral over that of Z_(k-1) (Armitage, McPherson & Rowe 1969); here by Simpson's rule on the
-grid of Jennison & Turnbull (2000), Group Sequential Methods, chapter 19. Only ratios of information
-matter for boundaries; with I_K = 1, drift is the mean of the last statistic.
+variance 1 and covariance sqrt(I_j / I_k). The density of Z_k among tests that have not crossed before
+is an integral over that of Z_(k-1) (Armitage, McPherson & Rowe 1969), computed by Simpson's rule on
+the grid of Jennison & Turnbull (2000), Group Sequential Methods, chapter 19. Boundaries depend only
+on ratios of information; with I_K = 1, drift is the mean of the last statistic.
 
-Alpha spending: Lan & DeMets (1983) Biometrika 70:659-663. Order of outcomes, stage by stage: an
-earlier crossing is further out (Fairbanks & Madsen 1982, Biometrika 69:69-74; Tsiatis, Rosner &
-Mehta 1984, Biometrics 40:797-803).
+Alpha spending: Lan & DeMets (1983) Biometrika 70:659-663. Stage-wise order of outcomes, in which an
+earlier crossing is more extreme: Fairbanks & Madsen (1982) Biometrika 69:69-74; Tsiatis, Rosner &
+Mehta (1984) Biometrics 40:797-803.
 
 >>> [round(each, 3) for each in boundaries((0.5, 1.0), alpha=0.05, alternative="two-sided")]
 [2.963, 1.969]
 
-Drift is the mean of the last look's statistic. That of the fixed test at the same size is the same,
-so that a sequential test's size is that of a fixed test with another power (Jennison & Turnbull 2000,
-Group Sequential Methods, chapters 2 and 7).
+A fixed test of the same size has the same drift, so the size of a sequential test is that of a fixed
+test with another power (Jennison & Turnbull 2000, chapters 2 and 7).
 
 >>> design = Design(5, "two-sided", 0.05, "obrien-fleming")
 >>> round(design.power(3.242), 3)
@@ -32,33 +31,44 @@ from statistics import NormalDist
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from workbench.errors import unknown_name
+from workbench.stats.arguments import check_between, check_known
+from workbench.stats.proportions import Alternative
+from workbench.stats.score import Array, below
 
-Array = npt.NDArray[np.float64]
 Spending = Literal["obrien-fleming", "pocock"]
-Pairs = tuple[tuple[float, float], ...]
-ALTERNATIVES = ("two-sided", "greater", "less")
+Edges = tuple[tuple[float, float], ...]  # lower and upper critical value of each look
 FINE = 18  # the grid has 12 * FINE - 3 points
 WIDEST = 1.4  # grid points lie at most so many standard deviations of an increment apart
-FARTHEST = 40.0  # no boundary lies farther out
+FARTHEST = 40.0  # largest critical value
 HALVINGS = 50
-NEVER = 1e-40  # alpha so small that nothing crosses
+NEVER = 1e-40  # an alpha too small to cross at
 NORMAL = NormalDist()
-# A state holds, for those who go on after a look, points of the statistic with their weights, that
-# look's information, and the next one's.
+# The tests that go on after a look: points of the statistic, their weights, the information of that
+# look, and the information of the next one.
 State = tuple[Array, Array, float, float]
 MOST_LOOKS = 100
 
 
 def spent(fraction: float, *, alpha: float, spending: Spending = "obrien-fleming") -> float:
-    """Give the one-sided alpha that may be spent up to a fraction of the planned information.
+    """Return the one-sided alpha that may be spent up to a fraction of the planned information.
 
-    A two-sided test spends alpha / 2 in this way on each side. From 1 on it is all of alpha.
+    A two-sided test spends alpha / 2 in this way on each side.
 
-    >>> round(spent(0.5, alpha=0.025), 6), round(spent(0.5, alpha=0.025, spending="pocock"), 6)
-    (0.001525, 0.015503)
+    Args:
+        fraction: Information so far as a fraction of the planned one; from 1 on all alpha is spent.
+        alpha: One-sided alpha of the whole test.
+        spending: "obrien-fleming" spends little early, "pocock" about evenly.
+
+    Returns:
+        The alpha spent, between 0 and `alpha`.
+
+    Raises:
+        ValueError: `fraction` is not above 0, or another argument is out of range.
+
+    Example:
+        >>> round(spent(0.5, alpha=0.025), 6), round(spent(0.5, alpha=0.025, spending="pocock"), 6)
+        (0.001525, 0.015503)
     """
     check_design(alpha, spending=spending)
     if not fraction > 0.0:
@@ -77,15 +87,25 @@ def boundaries(
     alternative: str = "greater",
     spending: Spending = "obrien-fleming",
 ) -> tuple[float, ...]:
-    """Give the critical value of the standard normal statistic at each look; inf where none is.
+    """Return the critical value of the standard normal statistic at each look.
 
-    Two-sided tests cross at the value or at its negative, with alpha / 2 on each side. Looks may be
-    at any increasing fractions of the planned information; what is spent follows from those so far.
+    Args:
+        fractions: Information at each look as a fraction of the planned one, increasing, at most 1.
+        alpha: Alpha of the whole test.
+        alternative: Two-sided tests cross at the value or at its negative, with alpha / 2 on each
+            side.
+        spending: As in `spent`.
 
-    Raises ValueError for fractions that do not rise from above 0 to at most 1.
+    Returns:
+        One value per look; inf where no alpha may be spent.
 
-    >>> [round(each, 3) for each in boundaries((0.3, 0.6, 1.0), alpha=0.025)]
-    [3.929, 2.67, 1.981]
+    Raises:
+        ValueError: Fractions do not rise from above 0 to at most 1, or another argument is out of
+            range.
+
+    Example:
+        >>> [round(each, 3) for each in boundaries((0.3, 0.6, 1.0), alpha=0.025)]
+        [3.929, 2.67, 1.981]
     """
     check_design(alpha, alternative, spending)
     given = tuple(float(each) for each in fractions)
@@ -103,38 +123,27 @@ def boundaries(
 
 
 def sides(alternative: str) -> int:
-    """Say on how many sides a test spends its alpha."""
+    """Return the number of sides on which a test spends its alpha."""
     return 2 if alternative == "two-sided" else 1
 
 
 def check_design(
     alpha: float, alternative: str = "greater", spending: str = "pocock", power: float = 0.5
 ) -> None:
-    """Refuse what no design can have."""
-    for kind, name, known in (
-        ("alternative", alternative, ALTERNATIVES),
-        ("spending", spending, get_args(Spending)),
-    ):
-        if name not in known:
-            raise ValueError(unknown_name(kind, name, known))
-    for kind, value in (("alpha", alpha), ("power", power)):
-        if not 0.0 < value < 1.0:
-            raise ValueError(f"{kind} is {value}; it must lie between 0 and 1")
-
-
-def below(quantile: float) -> float:
-    """Give the standard normal distribution's share below; as precise far out on the left."""
-    return 0.5 * math.erfc(-quantile / math.sqrt(2.0))
+    """Refuse options that are unknown or out of range."""
+    check_known("alternative", alternative, get_args(Alternative))
+    check_known("spending", spending, get_args(Spending))
+    check_between("alpha", alpha)
+    check_between("power", power)
 
 
 @lru_cache(maxsize=256)
 def critical_values(
     information: tuple[float, ...], levels: tuple[float, ...], *, two_sided: bool
 ) -> tuple[float, ...]:
-    """Find each look's critical value from the alpha spent up to it, on one side.
+    """Return each look's critical value from the one-sided alpha spent up to it.
 
-    Kim & DeMets's (1987) power family, which this package does not offer, as one of the published
-    examples:
+    The example is the power family of Kim & DeMets (1987), which this package does not offer:
 
     >>> times = (0.2, 0.4, 0.8, 1.0)
     >>> family = tuple(0.025 * time**2.8 for time in times)
@@ -161,7 +170,7 @@ def critical_values(
     return tuple(found)
 
 
-def _edges(upper: tuple[float, ...], *, two_sided: bool) -> Pairs:
+def _edges(upper: tuple[float, ...], *, two_sided: bool) -> Edges:
     """Pair each look's lower and upper critical value."""
     return tuple((-value if two_sided else -math.inf, value) for value in upper)
 
@@ -169,7 +178,7 @@ def _edges(upper: tuple[float, ...], *, two_sided: bool) -> Pairs:
 def exits(
     information: tuple[float, ...], upper: tuple[float, ...], drift: float, *, two_sided: bool
 ) -> tuple[Array, Array]:
-    """Give the probabilities to cross first at each look: above, and below."""
+    """Return the probability of a first crossing at each look, above and below."""
     edges = _edges(upper, two_sided=two_sided)
     states = list(_states(information, edges[:-1], drift))
     above = [_beyond(state, high, drift) for state, (_, high) in zip(states, edges, strict=True)]
@@ -185,11 +194,10 @@ def tail(
     *,
     two_sided: bool,
 ) -> float:
-    """Give the probability of outcomes as far up as `statistic` at the last of these looks, or more.
+    """Return the probability of outcomes at or above `statistic` at the last of these looks.
 
-    Further up are: crossing above at an earlier look, and a larger statistic at this one. A
-    statistic at or below the lower critical value ended the test there, so that all who go on count
-    as further up.
+    Above it are crossings of the upper boundary at an earlier look, and larger statistics at this
+    one. If the statistic crossed the lower boundary, all tests that go on are above it.
     """
     edges = _edges(upper, two_sided=two_sided)
     above, under = 0.0, 0.0
@@ -210,7 +218,7 @@ def drift_at(
     *,
     two_sided: bool,
 ) -> float:
-    """Find the drift under which outcomes as far up as this one, or more, have probability `level`."""
+    """Return the drift at which `tail` equals `level`."""
     target = NORMAL.inv_cdf(level)
 
     def excess(drift: float) -> float:
@@ -222,9 +230,9 @@ def drift_at(
 
 
 def root(rising: Callable[[float], float], guess: float, step: float = 0.25) -> float:
-    """Find where a rising function that is close to a line crosses zero.
+    """Find where a nearly linear, rising function crosses zero.
 
-    Steps out from `guess` until the root is enclosed, then the Illinois form of regula falsi.
+    The root is bracketed by growing steps from `guess`, then found by the Illinois algorithm.
     """
     low = high = guess
     at_low = at_high = rising(guess)
@@ -255,8 +263,8 @@ def root(rising: Callable[[float], float], guess: float, step: float = 0.25) -> 
     return 0.5 * (low + high)
 
 
-def _states(information: tuple[float, ...], edges: Pairs, drift: float) -> Iterator[State]:
-    """Give the state before each look, the first with all the weight at 0."""
+def _states(information: tuple[float, ...], edges: Edges, drift: float) -> Iterator[State]:
+    """Yield the state before each look; the first has all its weight at 0."""
     points, weights, before = np.zeros(1), np.ones(1), 0.0
     for look, now in enumerate(information):
         yield points, weights, before, now
@@ -275,7 +283,7 @@ def _states(information: tuple[float, ...], edges: Pairs, drift: float) -> Itera
 
 
 def _beyond(state: State, value: float, drift: float) -> float:
-    """Give the probability to go on and then to have a statistic of `value` or more."""
+    """Return the probability of going on and then having a statistic of `value` or more."""
     from scipy.special import ndtr
 
     points, weights, before, now = state
@@ -285,7 +293,7 @@ def _beyond(state: State, value: float, drift: float) -> float:
 
 
 def _short(state: State, value: float, drift: float) -> float:
-    """Give the probability to go on and then to have a statistic of at most `value`."""
+    """Return the probability of going on and then having a statistic of at most `value`."""
     points, weights, before, now = state
     return _beyond((-points, weights, before, now), -value, -drift)
 
@@ -300,7 +308,7 @@ def _standard_grid(fine: int) -> Array:
 
 
 def _grid(mean: float, low: float, high: float, fine: int) -> tuple[Array, Array]:
-    """Give points and Simpson weights for an integral from `low` to `high`."""
+    """Return points and Simpson weights for an integral from `low` to `high`."""
     every = mean + _standard_grid(fine)
     low, high = max(low, float(every[0])), min(high, float(every[-1]))
     if low >= high:
@@ -316,7 +324,7 @@ def _grid(mean: float, low: float, high: float, fine: int) -> tuple[Array, Array
 
 
 class Design:
-    """A group sequential test with equally spaced looks."""
+    """A group sequential test with equally spaced looks, at most 100."""
 
     def __init__(
         self,
@@ -337,31 +345,31 @@ class Design:
         self.fixed = -NORMAL.inv_cdf(alpha / sides(alternative))
 
     def power(self, drift: float) -> float:
-        """Give the probability that some look crosses."""
+        """Return the probability that some look crosses."""
         above, under = exits(self.fractions, self.upper, drift, two_sided=self.two_sided)
         return min(float(above.sum() + under.sum()), 1.0)
 
     def expected_fraction(self, drift: float) -> float:
-        """Give the mean size of a test that ends with a crossing, relative to the largest."""
+        """Return the mean size of a test that stops at a crossing, relative to the largest size."""
         above, under = exits(self.fractions, self.upper, drift, two_sided=self.two_sided)
         saved = 1.0 - (above + under)[:-1].cumsum()
         return (1.0 + float(saved.sum())) / len(self.fractions)
 
     def fixed_power(self, drift: float) -> float:
-        """Give the power of the test with one look."""
+        """Return the power of the fixed test, with one look."""
         other = below(-drift - self.fixed) if self.two_sided else 0.0
         return below(drift - self.fixed) + other
 
     def as_fixed(self, power: float) -> float:
-        """Give the power that the fixed test has where the looks have this one."""
+        """Return the power of the fixed test at the drift where the looks have `power`."""
         return min(self.fixed_power(self.drift_of_power(power)), 1.0 - 1e-9)
 
     def drift_of_power(self, power: float) -> float:
-        """Find the drift at which the looks have this power."""
+        """Return the drift at which the looks have this power."""
         return self._drift(self.power, power)
 
     def drift_of_fixed(self, power: float) -> float:
-        """Find the drift at which the test with one look has this power."""
+        """Return the drift at which the fixed test has this power."""
         return self._drift(self.fixed_power, power)
 
     def _drift(self, power_at: Callable[[float], float], power: float) -> float:

@@ -1,24 +1,24 @@
 """Exact unconditional inference for two rates: Barnard's test with the score statistic, inverted.
 
-A table is a control count and a treatment count. All sets here hold, for each control count, the
-treatment counts from one threshold on, and perhaps those up to another. That is enough for every
-test whose statistic rises with the treatment count, and it makes a set's probability one product of
-a binomial with the tails of another.
+A table is a control count and a treatment count. A region of tables holds, for each control count,
+the treatment counts from one threshold on, and perhaps those up to another. This covers every test
+whose statistic rises with the treatment count, and the probability of a region is one product of a
+binomial distribution with the tails of another.
 
-For each null difference d, tables at least as extreme as the observed one by the score statistic
-are summed, and the largest probability over the nuisance rate is the raw p-value of d. Raw p-values
-need not fall steadily as d moves away from the estimate (Roehmel 2005), so test and interval could
-contradict each other. The interval ends where the largest raw p-value at a null or beyond it
-crosses alpha; with that p-value, never below Barnard's, test and interval always agree.
+The raw p-value of a null difference d is the probability of all tables at least as extreme as the
+observed one by the score statistic, maximized over the nuisance rate. Raw p-values need not fall
+steadily as d moves away from the estimate (Roehmel 2005), so test and interval could contradict each
+other. The interval ends where the largest raw p-value at a null or beyond it crosses alpha. With that
+p-value, which is never below Barnard's, test and interval always agree.
 
-Two facts carry the computation, and tests check both by enumeration. The statistic falls in d, and
-it rises in the treatment count and falls in the control count (Barnard's convexity), so a region is
-one threshold of treatment counts per control count. And for all d in [a, b] the region lies within
-the tables that reach the observed statistic at b with their own at a: its largest probability bounds
-every raw p-value in between, so whole stretches of nulls are settled by one evaluation.
+The computation rests on two facts, which tests check by enumeration. First, the statistic falls in d,
+rises in the treatment count and falls in the control count (Barnard's convexity), so a region is one
+threshold of treatment counts per control count. Second, for all d in [a, b] the region lies within
+the tables whose statistic at a reaches the observed statistic at b. The largest probability of those
+bounds every raw p-value in [a, b], so one evaluation settles a whole stretch of nulls.
 
-"Up" is the side of larger effects. Everything is written for the lower end; the upper end swaps the
-cohorts and the sign.
+"Up" is the side of larger effects. All functions compute the lower end; for the upper end callers
+swap the cohorts and the sign.
 
 Sources: Chan & Zhang (1999) Biometrics 55:1202-1209 (one-sided); Agresti & Min (2001) Biometrics
 57:963-971 (two-sided); Roehmel (2005) Biometrical Journal 47:37-47.
@@ -31,17 +31,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from workbench.stats.score import score_statistic, score_threshold
+from workbench.stats.score import Array, Integers, score_statistic, score_threshold
 
-Array = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
-COARSE_FALL = 0.5  # below cos(1): what a maximum between the points of the coarse grid keeps
-PATIENCE = 80  # stretches tried before precision is given up
-NARROW = 1e-8  # null differences closer than this are not told apart
-CLOSE = 1e-7  # relative distance between p-values that is not told apart
-MOST_CLOSE = 1e-5  # what precision is given up to at most
+COARSE_FALL = 0.5  # below cos(1): share of a maximum that the nearest point of the coarse grid has
+PATIENCE = 80  # stretches tried before precision is reduced
+NARROW = 1e-8  # null differences closer than this count as equal
+CLOSE = 1e-7  # p-values within this relative distance count as equal
+MOST_CLOSE = 1e-5  # the same at reduced precision
 LARGE, VAGUE = 0.2, 1e-4  # from such p-values on, this relative distance will do
 NEAR = 1.005  # a bound farther above the limit than this is not that of the same tables
 SMOOTH = 0.01  # times 1 / sqrt(n): there the probability of fixed tables is a parabola
@@ -51,11 +48,11 @@ SMOOTH = 0.01  # times 1 / sqrt(n): there the probability of fixed tables is a p
 class Region:
     """Tables by control count: treatment counts from `up` on, and those up to `down`."""
 
-    up: Whole
-    down: Whole | None
+    up: Integers
+    down: Integers | None
 
     def same_as(self, other: Region) -> bool:
-        """Say whether both hold the same tables."""
+        """Return whether both hold the same tables."""
         if not np.array_equal(self.up, other.up) or (self.down is None) != (other.down is None):
             return False
         return self.down is None or other.down is None or np.array_equal(self.down, other.down)
@@ -63,7 +60,7 @@ class Region:
 
 @lru_cache(maxsize=64)
 def log_choices(n: int) -> Array:
-    """Give the logarithms of n over 0..n."""
+    """Return the logarithms of the binomial coefficients of n over 0..n."""
     from scipy.special import gammaln
 
     return np.asarray(
@@ -72,7 +69,7 @@ def log_choices(n: int) -> Array:
 
 
 def binomials(n: int, rates: Array) -> Array:
-    """Give one row of binomial probabilities of 0..n for each rate."""
+    """Return the binomial probabilities of 0..n, one row per rate."""
     rates = np.minimum(np.maximum(rates, 1e-300), 1.0 - 1e-16)[:, None]
     odds = np.log(rates) - np.log1p(-rates)
     return np.asarray(np.exp(log_choices(n) + odds * np.arange(n + 1) + n * np.log1p(-rates)))
@@ -81,9 +78,10 @@ def binomials(n: int, rates: Array) -> Array:
 def probability(
     n0: int, n1: int, region: Region, control: Array, up_rates: Array, down_rates: Array
 ) -> Array:
-    """Give the region's probability for each control rate with its treatment rates.
+    """Return the region's probability for each control rate with its treatment rates.
 
-    `up_rates` serve the part from `region.up` on, `down_rates` the part up to `region.down`.
+    `up_rates` are the treatment rates for the part from `region.up` on, `down_rates` those for the
+    part up to `region.down`.
     """
     weights = binomials(n0, control)
     treated = binomials(n1, up_rates)
@@ -102,15 +100,15 @@ def probability(
 def largest_probability(
     n0: int, n1: int, region: Region, at_up: float, at_down: float, enough: float = np.inf
 ) -> float:
-    """Give the region's largest probability over the control rate.
+    """Return the region's largest probability over the control rate.
 
     The treatment rate is `at_up` above the control rate for the upper part of the region and
-    `at_down` above it for the lower part. With `enough`, only the answer to "is it more than that?"
-    is sure, and the search stops as soon as it is.
+    `at_down` above it for the lower part. With `enough`, the search stops as soon as it is known
+    whether the answer exceeds it, and the answer is only right in that respect.
 
-    On the angle t with rate = (1 - cos t) / 2 every table's probability bends down by at most
-    n0 + n1 times itself, so a maximum falls off no faster than cos(t sqrt(n0 + n1)): values on a
-    grid bound what lies in between. The maxima that may be the largest are then narrowed down.
+    On the angle t with rate = (1 - cos t) / 2, the second derivative of every table's probability is
+    at least -(n0 + n1) times itself, so a maximum falls off no faster than cos(t sqrt(n0 + n1)), and
+    values on a grid bound those in between. The maxima that may be the largest are then refined.
     """
     last_down = at_up if region.down is None else at_down
     least, most = max(0.0, -at_up), min(1.0, 1.0 - last_down)
@@ -149,7 +147,7 @@ def largest_probability(
 
 
 def _vertices(angles: Array, found: Array, width: float) -> Array:
-    """Give the top of the parabola through the largest of each row's values and its neighbours."""
+    """Return the vertex of the parabola through each row's largest value and its neighbours."""
     rows = np.arange(len(found))
     top = np.minimum(np.maximum(found.argmax(axis=1), 1), found.shape[1] - 2)
     before, at, after = (found[rows, top + step] for step in (-1, 0, 1))
@@ -160,24 +158,24 @@ def _vertices(angles: Array, found: Array, width: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The tables that the others are measured against: one observed table, or several at once.
+    """The observed table, to which all others are compared, or several such tables at once.
 
-    Of several the least extreme counts, at each null difference anew. A two-sided test takes all
-    tables as far either way.
+    Of several, the least extreme at each null difference counts. A two-sided test counts tables that
+    are as extreme in either direction.
     """
 
-    x0: int | Whole
+    x0: int | Integers
     n0: int
-    x1: int | Whole
+    x1: int | Integers
     n1: int
     two_sided: bool
 
     def statistics(self, difference: float) -> Array:
-        """Give each table's statistic."""
+        """Return each table's statistic."""
         return score_statistic(self.x0, self.n0, self.x1, self.n1, difference)
 
     def region(self, low: float, high: float) -> Region | None:
-        """Give the tables that some null difference from `low` to `high` counts; None for all."""
+        """Return the tables as extreme at some null difference in [low, high]; None for all tables."""
         level = float(self.statistics(high).min())
         if self.two_sided and level <= 0.0:
             return None
@@ -187,9 +185,9 @@ class Edge:
         return Region(up, score_threshold(self.n0, self.n1, high, -level, from_above=True))
 
     def steady(self, low: float, high: float, limit: float) -> bool:
-        """Say whether nulls from `low` to `high` all count the same tables, at most `limit`.
+        """Return whether nulls in [low, high] have the same region, and p-values up to `limit`.
 
-        The probability of fixed tables is smooth: three values and their bend bound it.
+        The probability of a fixed region is smooth: three values and their curvature bound it.
         """
         wide, narrow = self.region(low, high), self.region(high, high)
         if wide is None or narrow is None or not wide.same_as(narrow):
@@ -203,10 +201,10 @@ class Edge:
         return max(first, middle, last) + bend <= limit
 
     def bound(self, low: float, high: float, enough: float = np.inf) -> float:
-        """Bound the raw p-values of all null differences from `low` to `high`.
+        """Return an upper bound of the raw p-values of all null differences in [low, high].
 
-        With low equal to high it is the raw p-value itself. A two-sided test needs `high` at most
-        equal to the effects.
+        Where low equals high it is the raw p-value itself. In a two-sided test `high` must not
+        exceed the observed effect.
         """
         region = self.region(low, high)
         if region is None:
@@ -219,10 +217,10 @@ def _above(
 ) -> tuple[float, float] | float:
     """Find a null difference below `start` whose raw p-value exceeds `level`, if there is one.
 
-    Returns it with the end of what was settled so far; or, if there is none, the relative distance
-    to `level` that was not told apart. Walks from `start` to -1 in stretches that one bound
-    settles. Where raw p-values are all but flat, or leap, that would take thousands of stretches,
-    so what is not told apart grows a little with the number tried.
+    Returns it together with the end of the stretch settled so far. If there is none, returns the
+    relative precision of that statement. The search goes from `start` to -1 in stretches that one
+    bound settles. Where raw p-values are nearly flat or jump, that would take thousands of stretches,
+    so the precision is reduced with the number of stretches tried.
     """
     smooth = SMOOTH / max(edge.n0, edge.n1) ** 0.5
     high, width, narrow, failures, tried = start, smooth, NARROW, 0, 0
@@ -249,7 +247,7 @@ def _above(
 
 
 def _summit(edge: Edge, where: float, high: float) -> float:
-    """Climb from `where`, which lies higher than `high`, to the largest raw p-value nearby."""
+    """Return the largest raw p-value near `where`, whose p-value is higher than that of `high`."""
     values = {where: edge.bound(where, where)}
 
     def value(difference: float) -> float:
@@ -269,10 +267,10 @@ def _summit(edge: Edge, where: float, high: float) -> float:
 
 
 def _crossing(edge: Edge, low: float, high: float, level: float) -> tuple[float, float]:
-    """Narrow [low, high] to where the raw p-value passes `level`: not at one end, at the other.
+    """Narrow [low, high] to where the raw p-value crosses `level`.
 
-    Chandrupatla (1997): by inverse quadratic interpolation where the p-values bend smoothly, by
-    halves where they leap.
+    The method is Chandrupatla's (1997): inverse quadratic interpolation where p-values are smooth,
+    bisection where they jump.
     """
 
     def excess(difference: float) -> float:
@@ -303,7 +301,7 @@ def _crossing(edge: Edge, low: float, high: float, level: float) -> tuple[float,
 
 
 def pvalue_from_below(edge: Edge, null: float) -> float:
-    """Give the largest raw p-value of all null differences up to `null`."""
+    """Return the largest raw p-value of all null differences up to `null`."""
     if edge.two_sided and null >= _effect(edge) - NARROW:
         return 1.0
     best, start = edge.bound(null, null), null
@@ -315,7 +313,7 @@ def pvalue_from_below(edge: Edge, null: float) -> float:
 
 
 def lower_end(edge: Edge, alpha: float, guess: float) -> float:
-    """Give the least null difference whose raw p-value exceeds `alpha`; `guess` is where to look."""
+    """Return the least null difference whose raw p-value exceeds `alpha`, searched from `guess`."""
     effect = _effect(edge)
     if effect <= -1.0:
         return -1.0
@@ -338,10 +336,10 @@ def _effect(edge: Edge) -> float:
     return float(np.min(np.asarray(edge.x1) / edge.n1 - np.asarray(edge.x0) / edge.n0))
 
 
-def raw_rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: bool) -> Whole:
-    """Give for each control count the least treatment count whose raw p-value is at most `alpha`.
+def raw_rejected_from(n0: int, n1: int, null: float, alpha: float, *, two_sided: bool) -> Integers:
+    """Return for each control count the least treatment count whose raw p-value is at most `alpha`.
 
-    For tables above the null only; n1 + 1 where there is none.
+    Only tables above the null count; the answer is n1 + 1 where there is none.
     """
     every = score_statistic(np.arange(n0 + 1)[:, None], n0, np.arange(n1 + 1), n1, null)
     levels = np.unique(every[every > 0.0] if two_sided else every)
@@ -364,12 +362,12 @@ def rejected_from(
     alpha: float,
     *,
     two_sided: bool,
-    worth: Callable[[Whole], bool] | None = None,
-) -> Whole:
-    """Give for each control count the least treatment count above the null that is rejected.
+    worth: Callable[[Integers], bool] | None = None,
+) -> Integers:
+    """Return for each control count the least treatment count above the null that is rejected.
 
-    These are the tables whose `pvalue_from_below` is at most `alpha`; n1 + 1 where there is none.
-    The raw test's tables are narrowed down; `worth` is asked at each step whether to go on.
+    Rejected are tables whose `pvalue_from_below` is at most `alpha`; the answer is n1 + 1 where there
+    is none. The search narrows down the region of the raw test and stops when `worth` is false.
 
     >>> rejected_from(3, 4, 0.0, 0.05, two_sided=False)
     array([3, 5, 5, 5])
@@ -406,11 +404,11 @@ def rejection_region(
     alternative: str,
     worth: Callable[[Region], bool] | None = None,
 ) -> Region:
-    """Give the tables that the exact test rejects, or more if those are not `worth` the search."""
+    """Return the tables that the exact test rejects, or a larger region if that is not `worth` it."""
     two_sided = alternative == "two-sided"
     up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
 
-    def turned(least: Whole) -> Whole:  # least control counts as greatest treatment counts
+    def turned(least: Integers) -> Integers:  # least control counts as greatest treatment counts
         return np.searchsorted(least, np.arange(n0 + 1), side="right") - 1
 
     if two_sided and worth is not None:  # judge one side beside all that the other could be
@@ -427,16 +425,16 @@ def rejection_region(
 def _raw_at(
     n0: int, n1: int, null: float, level: float, enough: float, *, two_sided: bool
 ) -> float:
-    """Give the raw p-value of a table whose statistic at `null` is `level`."""
+    """Return the raw p-value of a table whose statistic at `null` is `level`."""
     up = score_threshold(n0, n1, null, level, from_above=False)
     down = score_threshold(n0, n1, null, -level, from_above=True) if two_sided else None
     return largest_probability(n0, n1, Region(up, down), null, null, enough)
 
 
 def fisher_pvalue(x0: int, n0: int, x1: int, n1: int, alternative: str) -> tuple[float, float]:
-    """Give Fisher's exact p-value and the probability of the observed table, given both margins.
+    """Return Fisher's exact p-value and the probability of the observed table, given both margins.
 
-    Two-sided: all tables that are at most as likely, as R and scipy do.
+    The two-sided p-value counts all tables that are at most as likely, as in R and scipy.
 
     >>> pvalue, _ = fisher_pvalue(2, 15, 7, 20, "two-sided")
     >>> round(pvalue, 6)
@@ -458,7 +456,7 @@ def fisher_pvalue(x0: int, n0: int, x1: int, n1: int, alternative: str) -> tuple
 
 
 def boschloo_pvalue(x0: int, n0: int, x1: int, n1: int) -> float:
-    """Give Boschloo's exact p-value for a larger treatment rate: Fisher's p-value orders tables.
+    """Return Boschloo's exact p-value for a larger treatment rate: Fisher's p-value orders tables.
 
     >>> round(boschloo_pvalue(2, 15, 7, 20), 6)
     0.082255

@@ -1,4 +1,4 @@
-"""Power of a test of two rates: the customers that it needs, and the effect that it can detect."""
+"""Power of a test of two rates, the customers it needs, and the effect it can detect."""
 
 from __future__ import annotations
 
@@ -10,31 +10,21 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from workbench.errors import unknown_name
+from workbench.stats.arguments import check_between, check_known, check_rates
 from workbench.stats.exact import Region, probability, rejection_region
-from workbench.stats.score import finite_factor, restricted_rates, score_threshold
+from workbench.stats.proportions import Alternative
+from workbench.stats.score import below, finite_factor, restricted_rates, score_threshold
 
-Alternative = Literal["two-sided", "greater", "less"]
-Test = Literal["auto", "exact", "score"]
+PowerTest = Literal["auto", "exact", "score"]
 BISECTIONS = 40
 ENUMERATED = 600  # up to so many customers in both cohorts, power is counted table by table
-STARTS = ((40, 0.0), (100, 0.75), (200, 0.9), (math.inf, 0.95))  # of the approximation, by its size
+STARTS = ((40, 0.0), (100, 0.75), (200, 0.9), (math.inf, 0.95))  # where the search begins, as a
+# share of the approximate size, by that size
 FEW_NEEDED = 40  # up to so many, every size from 1 on is tried
-SAW = 0.06  # exact power strays from its trend by less,
-SAW_AT_ONE = 2.4  # and by less than this over the customers of a cohort
+SAW = 0.06  # exact power deviates from its trend by less than this,
+SAW_AT_ONE = 2.4  # and by less than this divided by the customers of a cohort
 ROUNDING = 1e-12
 MOST_CUSTOMERS = 10_000_000  # per cohort; a plan that needs more has no answer
-
-
-def power_method(control_total: int, treatment_total: int, test: Test = "auto") -> str:
-    """Name how `power` works at these sizes.
-
-    >>> power_method(150, 150), power_method(400, 400)
-    ('exact test, table by table', 'normal approximation to the score test')
-    """
-    if control_total + treatment_total > ENUMERATED:
-        return "normal approximation to the score test"
-    return f"{'exact' if test == 'auto' else test} test, table by table"
 
 
 def power(
@@ -46,22 +36,36 @@ def power(
     alternative: Alternative = "two-sided",
     alpha: float = 0.05,
     null_effect: float = 0.0,
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> float:
-    """Give the probability that the test rejects when treatment - control is `effect`.
+    """Return the probability that the test rejects its null.
 
-    Up to 600 customers in both cohorts together every table is counted: for "exact" (which "auto"
-    means there) those that `compare` rejects, for "score" those that the score test rejects. Above,
-    the normal approximation of Farrington & Manning (1990), which at a null of 0 is that of
-    R's power.prop.test. NaN for an empty cohort.
+    Up to 600 customers in both cohorts together, power is exact: the probability of all tables that
+    `compare` (or the score test) rejects. Above, it is the normal approximation of Farrington &
+    Manning (1990), which at a null of 0 is that of R's power.prop.test.
 
-    Raises ValueError for rates outside [0, 1] and for other arguments out of range.
+    Args:
+        control_rate: The true rate of control.
+        effect: The true effect treatment - control, as a fraction.
+        control_total: Customers of control.
+        treatment_total: Customers of treatment.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Level of the test.
+        null_effect: The effect under the null.
+        test: "exact" or "score"; "auto" is exact where power is exact.
 
-    >>> round(power(control_rate=0.5, effect=0.25, control_total=300, treatment_total=300), 6)
-    0.999996
+    Returns:
+        The power; NaN for an empty cohort.
+
+    Raises:
+        ValueError: An argument is out of range, or the treatment rate would be.
+
+    Example:
+        >>> round(power(control_rate=0.5, effect=0.25, control_total=300, treatment_total=300), 6)
+        0.999996
     """
     _check(alternative, alpha, null_effect, test)
-    _check_rates(control_rate, effect)
+    check_rates(control_rate, effect)
     if control_total < 0 or treatment_total < 0:
         raise ValueError(
             f"cohorts have {control_total} and {treatment_total} customers; it must be 0 or more"
@@ -81,21 +85,36 @@ def detectable_effect(
     alpha: float = 0.05,
     power: float = 0.8,
     null_effect: float = 0.0,
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> float:
-    """Give the effect nearest to the null that the test finds with this power.
+    """Return the effect nearest to the null that the test finds with this power.
 
-    Signed: treatment - control. For a two-sided test the nearer of the two directions. NaN when
-    no treatment rate within [0, 1] can be found with that power, or when a cohort is empty.
+    Args:
+        control_rate: The true rate of control.
+        control_total: Customers of control.
+        treatment_total: Customers of treatment.
+        alternative: Where the effect lies; for "two-sided" the nearer of both directions is taken.
+        alpha: Level of the test.
+        power: Probability of rejecting the null at the answer.
+        null_effect: The effect under the null.
+        test: As in `power`.
 
-    >>> found = detectable_effect(
-    ...     control_rate=0.3, control_total=150, treatment_total=150, alternative="greater"
-    ... )
-    >>> round(found, 3)
-    0.142
+    Returns:
+        The effect treatment - control, with its sign. NaN where no treatment rate within [0, 1] has
+        that power, and for an empty cohort.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> found = detectable_effect(
+        ...     control_rate=0.3, control_total=150, treatment_total=150, alternative="greater"
+        ... )
+        >>> round(found, 3)
+        0.142
     """
     _check(alternative, alpha, null_effect, test, power)
-    _check_rates(control_rate, 0.0)
+    check_rates(control_rate, 0.0)
     plan = _Plan(alternative, alpha, null_effect, test)
     found = []
     if not control_total or not treatment_total:
@@ -126,22 +145,37 @@ def customers_needed(
     power: float = 0.8,
     allocation: float = 1.0,
     null_effect: float = 0.0,
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> int:
-    """Give the smallest control cohort with which the test finds `effect` with this power.
+    """Return the smallest control cohort with which the test finds `effect` with this power.
 
-    `allocation` is the number of treatment customers per control customer (rounded up). Exact power
-    rises with the size like a saw: it may dip below `power` again at some larger size. The answer
-    is the first size that reaches it, searched from below the normal approximation (from 1 where
-    that is below 40), by 1 % from 200 on; the study that then runs with this size has the power.
+    Exact power does not rise steadily with the size: it may fall below `power` again at a larger
+    one. The answer is the first size that reaches it. The search starts below the normal
+    approximation (at 1 where that is below 40) and goes by steps of 1 % from 200 on.
 
-    Raises ValueError when `effect` equals or lies on the wrong side of `null_effect`.
+    Args:
+        control_rate: The true rate of control.
+        effect: The true effect treatment - control, as a fraction.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Level of the test.
+        power: Probability of rejecting the null.
+        allocation: Treatment customers per control customer; treatment's size is rounded up.
+        null_effect: The effect under the null.
+        test: As in `power`.
 
-    >>> customers_needed(control_rate=0.5, effect=0.25, power=0.9, test="score")
-    76
+    Returns:
+        Customers of control.
+
+    Raises:
+        ValueError: `effect` equals `null_effect` or lies on its wrong side, more than ten million
+            customers would be needed, or another argument is out of range.
+
+    Example:
+        >>> customers_needed(control_rate=0.5, effect=0.25, power=0.9, test="score")
+        76
     """
     _check(alternative, alpha, null_effect, test, power)
-    _check_rates(control_rate, effect)
+    check_rates(control_rate, effect)
     if not 0.0 < allocation < math.inf:
         raise ValueError(f"allocation is {allocation}; it must be above 0")
     wanted = {"two-sided": effect != null_effect, "greater": effect > null_effect}
@@ -193,7 +227,7 @@ class _Plan:
     def power(
         self, control_rate: float, effect: float, n0: int, n1: int, *, least: float = 0.0
     ) -> float:
-        """Give the power, or some smaller number than `least` if it is smaller than that."""
+        """Return the power, or any number below `least` if the power is below it."""
         if n0 + n1 > ENUMERATED:
             return self.approximate_power(control_rate, effect, n0, n1)
         control = np.array([control_rate])
@@ -219,7 +253,7 @@ class _Plan:
         )
 
     def approximate_power(self, control_rate: float, effect: float, n0: int, n1: int) -> float:
-        """Give the normal approximation: restricted errors under the null, true ones beside it."""
+        """Return the normal approximation, with restricted errors under the null and true errors."""
         treatment_rate = control_rate + effect
         restricted = restricted_rates(control_rate * n0, n0, treatment_rate * n1, n1, self.null)
         under_null, true = (
@@ -228,18 +262,13 @@ class _Plan:
         )
         sides = 2.0 if self.alternative == "two-sided" else 1.0
         reach = -NormalDist().inv_cdf(self.alpha / sides) * under_null
-        above, below = effect - self.null - reach, self.null - effect - reach
+        over, under = effect - self.null - reach, self.null - effect - reach
         chance = 0.0
         if self.alternative != "less":
-            chance += _below(above / true) if true > ROUNDING else float(above > ROUNDING)
+            chance += below(over / true) if true > ROUNDING else float(over > ROUNDING)
         if self.alternative != "greater":
-            chance += _below(below / true) if true > ROUNDING else float(below > ROUNDING)
+            chance += below(under / true) if true > ROUNDING else float(under > ROUNDING)
         return min(chance, 1.0)
-
-
-def _below(quantile: float) -> float:
-    """Give the standard normal distribution's share below; as precise far out on the left."""
-    return 0.5 * math.erfc(-quantile / math.sqrt(2.0))
 
 
 @lru_cache(maxsize=64)
@@ -261,24 +290,8 @@ def _score_region(plan: _Plan, n0: int, n1: int) -> Region:
 def _check(
     alternative: str, alpha: float, null_effect: float, test: str, power: float = 0.5
 ) -> None:
-    for kind, name, known in (
-        ("alternative", alternative, get_args(Alternative)),
-        ("test", test, get_args(Test)),
-    ):
-        if name not in known:
-            raise ValueError(unknown_name(kind, name, known))
-    for kind, value in (("alpha", alpha), ("power", power)):
-        if not 0.0 < value < 1.0:
-            raise ValueError(f"{kind} is {value}; it must lie between 0 and 1")
-    if not -1.0 < null_effect < 1.0:
-        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
-
-
-def _check_rates(control_rate: float, effect: float) -> None:
-    if not 0.0 <= control_rate <= 1.0:
-        raise ValueError(f"control_rate is {control_rate}; it must lie between 0 and 1")
-    if not -1e-12 <= control_rate + effect <= 1.0 + 1e-12:
-        raise ValueError(
-            f"control_rate is {control_rate} and effect {effect};"
-            " their sum, the treatment rate, must lie between 0 and 1"
-        )
+    check_known("alternative", alternative, get_args(Alternative))
+    check_known("test", test, get_args(PowerTest))
+    check_between("alpha", alpha)
+    check_between("power", power)
+    check_between("null_effect", null_effect, -1)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Literal, get_args
 
-from workbench.errors import unknown_name
+from workbench.stats.arguments import check_between, check_known
 from workbench.stats.exact import Edge, boschloo_pvalue, fisher_pvalue, lower_end, pvalue_from_below
 from workbench.stats.score import (
     ZERO,
     agresti_caffo_interval,
+    below,
     finite_factor,
     newcombe_interval,
     ratio_interval,
@@ -37,13 +38,21 @@ COHERENT = {("exact", "exact"), ("score", "score"), ("unpooled-z", "wald")}
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many customers of a cohort converted, out of how many whose window is over.
+    """How many customers of a cohort converted, out of all whose window is over.
 
-    >>> Counts(48, 80).rate
-    0.6
-    >>> Counts(5, 4)
-    Traceback (most recent call last):
-    ValueError: converted is 5; it must lie between 0 and the total, 4
+    Args:
+        converted: Customers who converted.
+        total: Customers whose window is over; pending customers do not count.
+
+    Raises:
+        ValueError: A count is no whole number, is negative, or `converted` exceeds `total`.
+
+    Example:
+        >>> Counts(48, 80).rate
+        0.6
+        >>> Counts(5, 4)
+        Traceback (most recent call last):
+        ValueError: converted is 5; it must lie between 0 and the total, 4
     """
 
     converted: int
@@ -72,7 +81,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The relative rate treatment / control, with the ends of its score interval."""
+    """A ratio treatment / control with the ends of its interval, and the interval's name."""
 
     estimate: float
     low: float
@@ -84,9 +93,22 @@ class Ratio:
 class Comparison:
     """The effect treatment - control with its interval, p-value, counts and methods.
 
-    `statistic` is a z for exact, score, pooled-z and unpooled-z, the probability of the table given
-    both margins for fisher, and Fisher's own p-value for boschloo. `reason` says why something is
-    NaN and is empty otherwise.
+    Attributes:
+        control: Counts of control.
+        treatment: Counts of treatment.
+        estimate: The difference of rates, treatment - control.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        pvalue: p-value against `null_effect`.
+        statistic: A z for exact, score, pooled-z and unpooled-z; for fisher the probability of the
+            table given both margins; for boschloo Fisher's p-value.
+        test: Name of the test.
+        interval: Name of the interval.
+        alternative: Where the effect lies if the null is wrong.
+        null_effect: The effect under the null.
+        confidence_level: Level of the interval.
+        ratio: The relative rate treatment / control.
+        reason: Why something is NaN; empty otherwise.
     """
 
     control: Counts
@@ -115,33 +137,45 @@ def compare(
     test: Test = "auto",
     interval: Interval = "auto",
 ) -> Comparison:
-    """Test and estimate the effect treatment - control of one metric.
+    """Test and estimate the effect treatment - control.
 
-    `alternative` says where the effect lies if the null is wrong, `null_effect` is the effect under
-    the null: -0.05 with "greater" tests for non-inferiority by five points. The interval always has
-    two ends. A two-sided p-value at alpha agrees with the interval at level 1 - alpha, a one-sided
-    one with the interval at 1 - 2 alpha, for exact with exact, score with score, and unpooled-z
-    with wald: pvalue <= alpha exactly when the interval excludes `null_effect`. The exact p-value
-    is Barnard's, unless that rejects a null which the interval holds, since one still further off
-    fits the data better: then it is the largest of these nulls' p-values.
+    Test and interval agree for exact with exact, score with score, and unpooled-z with wald: pvalue
+    <= alpha exactly when the interval excludes `null_effect`. A two-sided p-value goes with the
+    interval at level 1 - alpha, a one-sided p-value with the interval at level 1 - 2 alpha. The exact
+    p-value is Barnard's. Only where that would reject a null inside the interval is it the largest
+    p-value of all nulls beyond this one (Roehmel 2005).
 
-    test: exact (Barnard: unconditional, score statistic), score (Miettinen-Nurminen), pooled-z,
-    unpooled-z, fisher, boschloo. interval: exact (inverts the exact test: Agresti & Min two-sided,
-    Chan & Zhang one-sided), score, newcombe, agresti-caffo, wald. "auto" follows the other one
-    where that is exact or score; otherwise it is exact up to 600 customers in both cohorts together
-    and score above. Undefined values are NaN, and `reason` says why.
+    Args:
+        control: Counts of control.
+        treatment: Counts of treatment.
+        alternative: Where the effect lies if the null is wrong.
+        null_effect: The effect under the null, as a fraction: -0.05 with "greater" tests for
+            non-inferiority by five points.
+        confidence_level: Level of the interval, which always has two ends.
+        test: "exact" (Barnard: unconditional, score statistic), "score" (Miettinen & Nurminen),
+            "pooled-z", "unpooled-z", "fisher" or "boschloo". "auto" is the method of `interval`
+            if that is exact or score; otherwise exact up to 600 customers in both cohorts together
+            and score above.
+        interval: "exact" (inverts the exact test: Agresti & Min two-sided, Chan & Zhang one-sided),
+            "score", "newcombe", "agresti-caffo" or "wald"; "auto" as for `test`.
 
-    Raises ValueError for an argument out of range and for a test that does not have `null_effect`.
+    Returns:
+        Effect, interval, p-value and ratio. What is undefined is NaN, with a reason.
 
-    >>> result = compare(control=Counts(7, 34), treatment=Counts(1, 34), alternative="less")
-    >>> result.test, result.interval, round(result.estimate, 4), round(result.pvalue, 4)
-    ('exact', 'exact', -0.1765, 0.0141)
+    Raises:
+        ValueError: An argument is out of range, the test has no `null_effect` other than 0, or an
+            exact method is asked for more than 2,000 customers.
+
+    Example:
+        >>> result = compare(control=Counts(7, 34), treatment=Counts(1, 34), alternative="less")
+        >>> result.test, result.interval, round(result.estimate, 4), round(result.pvalue, 4)
+        ('exact', 'exact', -0.1765, 0.0141)
     """
     _check(alternative, null_effect, confidence_level, test, interval)
     chosen, ends = _named(test, interval, control, treatment)
     _check_methods(chosen, ends, null_effect, control.total + treatment.total)
     estimate = treatment.rate - control.rate
-    reason = _empty(control, treatment)
+    reason = empty_cohorts(control, treatment)
     if reason:
         statistic = pvalue = low = high = math.nan
         ratio = Ratio(math.nan, math.nan, math.nan, "score")
@@ -181,9 +215,9 @@ def compare(
 
 
 def wilson(counts: Counts, confidence_level: float = 0.95) -> tuple[float, float]:
-    """Give Wilson's score interval of one rate; two NaN for an empty cohort.
+    """Return Wilson's score interval of one rate; two NaN for an empty cohort.
 
-    Arrays of counts are served by `workbench.stats.score.wilson_interval`.
+    For arrays of counts see `workbench.stats.score.wilson_interval`.
 
     >>> [round(end, 4) for end in wilson(Counts(81, 263))]
     [0.2553, 0.3662]
@@ -200,16 +234,13 @@ def _check(
         ("test", test, get_args(Test)),
         ("interval", interval, get_args(Interval)),
     ):
-        if value not in known:
-            raise ValueError(unknown_name(kind, value, known))
-    if not -1.0 < null_effect < 1.0:
-        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
-    if not 0.0 < confidence_level < 1.0:
-        raise ValueError(f"confidence_level is {confidence_level}; it must lie between 0 and 1")
+        check_known(kind, value, known)
+    check_between("null_effect", null_effect, -1)
+    check_between("confidence_level", confidence_level)
 
 
 def _named(test: str, interval: str, control: Counts, treatment: Counts) -> tuple[str, str]:
-    """Replace auto by a method's name."""
+    """Replace "auto" by the name of a method."""
     by_size = "exact" if control.total + treatment.total <= SMALL else "score"
     both = ("exact", "score")
     if test == "auto":
@@ -233,7 +264,8 @@ def _check_methods(test: str, interval: str, null_effect: float, customers: int)
             )
 
 
-def _empty(control: Counts, treatment: Counts) -> str:
+def empty_cohorts(control: Counts, treatment: Counts) -> str:
+    """Name the cohorts without customers in a sentence; empty if both have some."""
     cohorts = (("control", control), ("treatment", treatment))
     names = [name for name, counts in cohorts if not counts.total]
     return f"no customers in {' and '.join(names)}" if names else ""
@@ -242,7 +274,7 @@ def _empty(control: Counts, treatment: Counts) -> str:
 def _test(
     test: str, control: Counts, treatment: Counts, alternative: str, null_effect: float
 ) -> tuple[float, float]:
-    """Give the statistic and the p-value."""
+    """Return the statistic and the p-value."""
     counts = (control.converted, control.total, treatment.converted, treatment.total)
     x0, n0, x1, n1 = counts
     if test == "fisher":
@@ -270,14 +302,14 @@ def _test(
 
 def _normal_pvalue(statistic: float, alternative: str) -> float:
     if alternative == "two-sided":
-        return math.erfc(abs(statistic) / math.sqrt(2.0))
-    return 0.5 * math.erfc((statistic if alternative == "greater" else -statistic) / math.sqrt(2.0))
+        return 2.0 * below(-abs(statistic))
+    return below(-statistic if alternative == "greater" else statistic)
 
 
 def _exact_edge(
     control: Counts, treatment: Counts, alternative: str, null_effect: float
 ) -> tuple[Edge, float]:
-    """Give the observed table as seen from the null, turned so that larger effects lie up."""
+    """Return the observed table as seen from the null, turned so that larger effects lie up."""
     x0, n0, x1, n1 = control.converted, control.total, treatment.converted, treatment.total
     two_sided = alternative == "two-sided"
     if alternative == "greater" or (two_sided and treatment.rate - control.rate >= null_effect):
@@ -310,7 +342,7 @@ def _interval(
 
 
 def _alpha(alternative: str, confidence_level: float) -> float:
-    """Give the alpha that agrees with the interval; rounding removes what 1 - 0.95 leaves."""
+    """Return the alpha that agrees with the interval; rounding removes what 1 - 0.95 leaves."""
     outside = 1.0 - confidence_level
     return round(outside if alternative == "two-sided" else outside / 2.0, 15)
 
@@ -323,7 +355,7 @@ def _settled(
     null_effect: float,
     alpha: float,
 ) -> tuple[float, float]:
-    """Move an end that lies within rounding of the null to the side the p-value says."""
+    """Move an end that lies within rounding of the null to the side that the p-value says."""
     low, high = ends
     if math.isnan(pvalue):
         return low, high

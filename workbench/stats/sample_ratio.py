@@ -1,4 +1,4 @@
-"""How unlikely the sizes of cohorts are under an allocation: exact multinomial, and chi-square."""
+"""Whether cohort sizes fit the intended allocation: exact multinomial test, and chi-square."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from workbench.stats.score import Array
+
 SAME = 1e-7  # relative distance between probabilities that are equal
 FEW = 1_000  # from so many customers on, the sample ratio is tested by chi-square
 MOST_PREFIXES = 1_000_000  # ways to fill all but two cohorts that are still worth going through
 
 
 def chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
-    """Give the p-value of Pearson's chi-square; 1 for no customers.
+    """Return the p-value of Pearson's chi-square test of sizes; 1 for no customers.
 
     >>> round(chi_square([44_700, 45_489], [45_094.5, 45_094.5]), 4)
     0.0086
@@ -30,10 +30,10 @@ def chi_square(sizes: Sequence[int], expected: Sequence[float]) -> float:
 
 
 def homogeneity(one: Sequence[int], other: Sequence[int]) -> float:
-    """Give Pearson's chi-square p-value for two samples being of the same mix.
+    """Return Pearson's chi-square p-value for two samples with the same distribution over levels.
 
-    Levels that are expected fewer than five times in either sample are taken together (Cochran
-    1954). NaN where fewer than two levels are left.
+    Levels with an expected count below five in either sample are pooled (Cochran 1954). NaN where
+    fewer than two levels are left.
 
     >>> round(homogeneity([30, 60, 10], [50, 40, 10]), 4)
     0.0111
@@ -54,10 +54,10 @@ def homogeneity(one: Sequence[int], other: Sequence[int]) -> float:
 
 
 def exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
-    """Sum the probabilities of the outcomes that are at most as likely as the observed one.
+    """Sum the probabilities of all outcomes that are at most as likely as the observed one.
 
-    Every way to fill all cohorts but two is gone through at once; how the rest falls on the last
-    two is binomial, and a sorted cumulative sum per rest answers which part of it counts.
+    Every way to fill all cohorts but two is listed. How the rest falls on the last two is binomial,
+    and a sorted cumulative sum for each rest gives the part that counts.
     """
     from scipy.special import gammaln
 
@@ -97,7 +97,7 @@ def exact_multinomial(sizes: Sequence[int], chances: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SampleRatio:
-    """Whether customers fell into cohorts as intended: a small `pvalue` says they did not."""
+    """A test of cohort sizes: a small `pvalue` says that they do not fit the allocation."""
 
     observed: tuple[int, ...]
     expected: tuple[float, ...]
@@ -106,16 +106,26 @@ class SampleRatio:
 
 
 def sample_ratio(observed: Sequence[int], allocation: Sequence[float] | None = None) -> SampleRatio:
-    """Test cohort sizes against the intended allocation (equal by default).
+    """Test cohort sizes against the intended allocation.
 
-    Below 1,000 customers the exact multinomial test: the probability of all outcomes that are at
-    most as likely as the observed one. From there on Pearson's chi-square. Where too many cohorts
-    make the exact test too long, chi-square too, and `method` says so.
+    Below 1,000 customers this is the exact multinomial test: the probability of all outcomes that
+    are at most as likely as the observed one. From 1,000 on, and where many cohorts would make the
+    exact test too slow, it is Pearson's chi-square.
 
-    Raises ValueError for fewer than two cohorts, negative sizes, or shares that are not positive.
+    Args:
+        observed: Customers of each cohort.
+        allocation: Intended shares, in any unit; equal by default.
 
-    >>> sample_ratio([30, 15])
-    SampleRatio(observed=(30, 15), expected=(22.5, 22.5), pvalue=0.03569..., method='exact multinomial')
+    Returns:
+        Observed and expected sizes, the p-value, and the method.
+
+    Raises:
+        ValueError: There are fewer than two cohorts, a size is negative, a share is not positive, or
+            the lengths differ.
+
+    Example:
+        >>> sample_ratio([30, 15])
+        SampleRatio(observed=(30, 15), expected=(22.5, 22.5), pvalue=0.03569..., method='exact multinomial')
     """
     sizes = [int(size) for size in observed]
     shares = [1.0] * len(sizes) if allocation is None else [float(share) for share in allocation]

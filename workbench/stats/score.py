@@ -1,7 +1,8 @@
 """Closed forms for two rates: restricted estimates, score statistics, and approximate intervals.
 
-Every function takes counts in the order control, treatment and means treatment - control. Counts may
-be arrays; the null difference is one number. Nothing here validates: callers hold valid counts.
+Every function takes converted and total of control (x0, n0), then of treatment (x1, n1); the effect
+is treatment - control. Counts may be arrays; the null difference is one number. Arguments are not
+checked: callers hold valid counts.
 
 Sources: Miettinen & Nurminen (1985) Statistics in Medicine 4:213-226; Farrington & Manning (1990)
 Statistics in Medicine 9:1447-1454; Newcombe (1998) Statistics in Medicine 17:873-890; Agresti &
@@ -10,6 +11,7 @@ Caffo (2000) The American Statistician 54:280-288; Wilson (1927) JASA 22:209-212
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
@@ -18,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 Counted = npt.NDArray[Any] | float | int
 ZERO = 1e-12  # a distance between rates that only rounding can make
 TIE = 1e-8  # statistics this close are equal; rounding reaches 1e-9
@@ -28,12 +30,17 @@ HALVINGS = 60  # bisection steps: from a width of 2 to below the spacing of floa
 
 
 def normal_quantile(confidence_level: float) -> float:
-    """Give the standard normal value with `confidence_level` between its two signs.
+    """Return z such that `confidence_level` of the standard normal lies between -z and z.
 
     >>> round(normal_quantile(0.95), 6)
     1.959964
     """
     return -NormalDist().inv_cdf((1.0 - confidence_level) / 2.0)
+
+
+def below(quantile: float) -> float:
+    """Return the standard normal distribution function, with full precision in the left tail."""
+    return 0.5 * math.erfc(-quantile / math.sqrt(2.0))
 
 
 def _between(values: Array, low: float, high: float) -> Array:
@@ -43,10 +50,10 @@ def _between(values: Array, low: float, high: float) -> Array:
 def restricted_rates(
     x0: Counted, n0: int, x1: Counted, n1: int, difference: float
 ) -> tuple[Array, Array]:
-    """Give the most likely control and treatment rates among those with this `difference`.
+    """Return the most likely control and treatment rates among those with this `difference`.
 
-    The root of the likelihood's cubic in closed form, then two Newton steps: near a corner of the
-    table the closed form alone keeps only half of its digits.
+    They are a root of the likelihood's cubic, in closed form with two Newton steps after it: near a
+    corner of the table the closed form alone keeps only half of its digits.
 
     >>> control, treatment = restricted_rates(7, 34, 1, 34, 0.0)
     >>> round(float(control), 6), round(float(treatment), 6)
@@ -80,10 +87,10 @@ def restricted_rates(
 
 
 def score_statistic(x0: Counted, n0: int, x1: Counted, n1: int, difference: float) -> Array:
-    """Standardize the observed effect less `difference` by its restricted standard error.
+    """Divide the observed effect minus `difference` by its restricted standard error.
 
-    Without Miettinen and Nurminen's factor N / (N - 1), which changes no order. At a difference of
-    zero it is the pooled z. An effect equal to `difference` gives 0, also where the error is 0.
+    Miettinen and Nurminen's factor N / (N - 1) is left out; it changes no order. At a difference of
+    zero this is the pooled z. An effect equal to `difference` gives 0, also where the error is 0.
 
     >>> round(float(score_statistic(48, 80, 56, 70, 0.0)), 4)
     2.6502
@@ -97,12 +104,12 @@ def score_statistic(x0: Counted, n0: int, x1: Counted, n1: int, difference: floa
 
 def score_threshold(
     n0: int, n1: int, difference: float, level: float, *, from_above: bool
-) -> Whole:
-    """Give for each control count the least treatment count whose statistic reaches `level`.
+) -> Integers:
+    """Return for each control count the least treatment count whose statistic reaches `level`.
 
-    With `from_above`, the greatest count whose statistic is at most `level`; n1 + 1 (or -1) where
-    there is none. The contour of the statistic has a closed form in the restricted control rate,
-    which gives the first guess; the statistic itself then decides.
+    With `from_above`, return the greatest count whose statistic is at most `level`. Where there is
+    none the answer is n1 + 1 (or -1). The contour of the statistic has a closed form in the
+    restricted control rate, which gives a first guess; the statistic itself then decides.
     """
     tolerance = TIE * max(1.0, abs(level)) if np.isfinite(level) else 0.0
     level = level + tolerance if from_above else level - tolerance
@@ -118,7 +125,7 @@ def score_threshold(
     # `first` is the least count with a statistic above: >= level, or (from_above) > level.
     first = np.clip(np.ceil(guess), 0, n1 + 1).astype(np.int64)
 
-    def above(rows: Whole, columns: Whole) -> npt.NDArray[np.bool_]:
+    def above(rows: Integers, columns: Integers) -> npt.NDArray[np.bool_]:
         inside = np.clip(columns, 0, n1)
         value = score_statistic(rows, n0, inside, n1, difference)
         reached = value > level if from_above else value >= level
@@ -145,12 +152,12 @@ def score_threshold(
 
 
 def finite_factor(n0: int, n1: int) -> float:
-    """Give Miettinen and Nurminen's N / (N - 1), which enlarges the variance."""
+    """Return Miettinen and Nurminen's N / (N - 1), which enlarges the variance."""
     return (n0 + n1) / (n0 + n1 - 1.0)
 
 
-def _root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Find where a falling function crosses zero, by bisection."""
+def bisect(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a falling function crosses zero between `low` and `high`, by bisection."""
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         if falling(middle) > 0.0:
@@ -174,17 +181,18 @@ def score_interval(
     def statistic(difference: float) -> float:
         return float(score_statistic(x0, n0, x1, n1, difference))
 
-    low = _root(lambda d: statistic(d) - quantile, -1.0, effect) if effect > -1.0 else -1.0
-    high = _root(lambda d: statistic(d) + quantile, effect, 1.0) if effect < 1.0 else 1.0
+    low = bisect(lambda d: statistic(d) - quantile, -1.0, effect) if effect > -1.0 else -1.0
+    high = bisect(lambda d: statistic(d) + quantile, effect, 1.0) if effect < 1.0 else 1.0
     return low, high
 
 
 def ratio_interval(
     x0: int, n0: int, x1: int, n1: int, confidence_level: float, *, factor: bool = True
 ) -> tuple[float, float]:
-    """Invert the score test of the ratio treatment / control; without `factor` it is Koopman's.
+    """Invert the score test of the ratio treatment / control (Miettinen & Nurminen 1985).
 
-    The upper end is infinite where no control customer converted.
+    Without `factor`, N / (N - 1), it is Koopman's (1984). The upper end is infinite where no control
+    customer converted.
 
     >>> [round(end, 2) for end in ratio_interval(16, 80, 36, 40, 0.95, factor=False)]
     [2.94, 7.15]
@@ -208,15 +216,15 @@ def ratio_interval(
 
     farthest = 40.0  # exp(40) customers per customer
     centre = float(np.log(x1 / n1 / (x0 / n0))) if x0 and x1 else (farthest if x1 else -farthest)
-    low = float(np.exp(_root(lambda r: statistic(r) - scale, -farthest, centre))) if x1 else 0.0
-    high = float(np.exp(_root(lambda r: statistic(r) + scale, centre, farthest))) if x0 else np.inf
+    low = float(np.exp(bisect(lambda r: statistic(r) - scale, -farthest, centre))) if x1 else 0.0
+    high = float(np.exp(bisect(lambda r: statistic(r) + scale, centre, farthest))) if x0 else np.inf
     return low, high
 
 
 def wilson_interval(
     converted: Counted, total: Counted, confidence_level: float
 ) -> tuple[Array, Array]:
-    """Give Wilson's score interval of single rates; NaN where the total is 0.
+    """Return Wilson's score interval of single rates; NaN where the total is 0.
 
     >>> low, high = wilson_interval(np.array([0, 10]), np.array([10, 10]), 0.95)
     >>> low.round(4).tolist(), high.round(4).tolist()
@@ -254,7 +262,7 @@ def newcombe_interval(
 def wald_interval(
     x0: float, n0: float, x1: float, n1: float, confidence_level: float
 ) -> tuple[float, float]:
-    """Give the effect plus and minus its unpooled standard error, cut at -1 and 1.
+    """Return the effect plus and minus a multiple of its unpooled standard error, within [-1, 1].
 
     >>> [round(end, 4) for end in wald_interval(48, 80, 56, 70, 0.95)]
     [0.0575, 0.3425]
@@ -267,7 +275,7 @@ def wald_interval(
 def agresti_caffo_interval(
     x0: int, n0: int, x1: int, n1: int, confidence_level: float
 ) -> tuple[float, float]:
-    """Give the Wald interval after one success and one failure are added to each cohort.
+    """Return the Wald interval after adding one success and one failure to each cohort.
 
     >>> [round(end, 4) for end in agresti_caffo_interval(48, 80, 56, 70, 0.95)]
     [0.0525, 0.3358]
@@ -276,6 +284,6 @@ def agresti_caffo_interval(
 
 
 def unpooled_error(x0: float, n0: float, x1: float, n1: float) -> float:
-    """Give the standard error of the effect from each cohort's own rate."""
+    """Return the standard error of the effect from each cohort's own rate."""
     rate0, rate1 = x0 / n0, x1 / n1
     return float((rate0 * (1.0 - rate0) / n0 + rate1 * (1.0 - rate1) / n1) ** 0.5)

@@ -1,29 +1,29 @@
 """Planned looks at two rates: group sequential tests by alpha spending, on counts.
 
-Each look has the information of its cohorts' harmonic mean size, as a fraction of the size planned;
-what alpha may be spent by then follows from that fraction alone, so looks may come when they come,
-as long as their timing does not depend on what was seen (Lan & DeMets 1983, Biometrika 70:659-663).
+A look's information is the harmonic mean size of its cohorts, as a fraction of the planned size. The
+alpha that may be spent by then depends on that fraction alone, so looks may come at any time that
+does not depend on the results so far (Lan & DeMets 1983, Biometrika 70:659-663).
 
-Normal boundaries alone err too often in small cohorts. So each look's exact one-sided p-value (the
-score test's above 600 customers) is held against the boundary: the statistic is its normal
-quantile. By enumeration of all tables, with no effect and rates of 2 to 50 %, at 2, 4 and 8 looks at
-10 to 300 customers per cohort and a one-sided alpha of .05, this crosses with probability .049 at
-most (600 per cohort, with the score test at the later looks: .051); the score test at every look
-would cross with up to .067 (10 per cohort) and .054 (80 per cohort).
+Normal boundaries reject too often in small cohorts. So the statistic of a look is the normal quantile
+of its exact one-sided p-value (of the score test's above 600 customers). By enumeration of all
+tables, with no effect, rates of 2 to 50 %, 2, 4 and 8 looks, 10 to 300 customers per cohort and a
+one-sided alpha of .05, this crosses with probability .049 at most (600 per cohort, with the score
+test at the later looks: .051). The score test at every look would cross with up to .067 (10 per
+cohort) and .054 (80 per cohort).
 
-Until the boundary is crossed or no more customers come, interval and p-value are repeated ones,
-which hold at every look at once (Jennison & Turnbull 1989, JRSS B 51:305-361): the effects that this
+Until the boundary is crossed or no more customers come, interval and p-value are the repeated ones,
+which hold at all looks together (Jennison & Turnbull 1989, JRSS B 51:305-361): the effects that this
 look's boundary would not reject, and the least alpha whose boundary this look would reach. Then they
 are those of the stage-wise order (Fairbanks & Madsen 1982, Biometrika 69:69-74; Tsiatis, Rosner &
-Mehta 1984, Biometrics 40:797-803): drifts from that order, put on the scale of the effect by the
-same exact test, so that one single look gives the exact test and interval themselves. A crossing
-ends the test: later customers do not count.
+Mehta 1984, Biometrics 40:797-803): drifts from that order, which the same exact test converts to
+effects, so a single look gives the exact test and interval themselves. A crossing ends the test:
+later customers do not count.
 
-Tables are counts in the order converted and total of control, converted and total of treatment, and
-turned so that the alternative lies up, or to both sides.
+Tables are (converted, total) of control, then of treatment. They are turned so that a one-sided
+alternative is "greater".
 
-Planning: a sequential test has its power where the fixed test at the same size has that of the same
-drift, which is how the exact test's own power enters; expected sizes by the same recursion.
+For planning, the power of a sequential test is that of the fixed test at the same size, converted by
+the drift that both have. Expected sizes come from the same recursion.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.stats import power as power_module
+from workbench.stats.arguments import check_between
 from workbench.stats.boundaries import (
     NORMAL,
     Design,
     Spending,
-    below,
     check_design,
     critical_values,
     drift_at,
@@ -47,28 +46,30 @@ from workbench.stats.boundaries import (
     tail,
 )
 from workbench.stats.exact import Edge, lower_end, pvalue_from_below
-from workbench.stats.power import Test
+from workbench.stats.power import PowerTest
+from workbench.stats.power import customers_needed as fixed_customers_needed
+from workbench.stats.power import detectable_effect as fixed_detectable_effect
+from workbench.stats.power import power as fixed_power
 from workbench.stats.proportions import Alternative, Comparison, Counts, compare
-from workbench.stats.score import finite_factor, score_interval, score_statistic
+from workbench.stats.score import below, bisect, finite_factor, score_interval, score_statistic
 
-Table = tuple[int, int, int, int]
+Cells = tuple[int, int, int, int]  # converted and total of control, then of treatment
 EXACT = 600  # up to so many customers in both cohorts together, looks are exact
-SMALLEST = 1e-12  # an end of an interval at a smaller level is that of all effects
+SMALLEST = 1e-12  # an interval at a smaller level ends at -1 or 1
 TINY, MOST = 1e-300, 1.0 - 1e-15  # p-values that have a normal quantile
 FAR = 50.0
-MOST_EXTREME = 37.0  # normal quantiles that still have a p-value
-HALVINGS = 60
-NEW = 1e-3  # a look adds information if it has at least this much more, relatively
+MOST_EXTREME = 37.0  # largest normal quantile with a p-value above 0
+NEW = 1e-3  # relative gain in information from which on a look counts
 NAMES = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Where a test stands at its first crossing, or at the last of its looks.
+    """The state of a test at its first crossing, or at the last of its looks.
 
-    `over` says that the test has ended, so that p-value and interval are those of the stage-wise
-    order, and not the repeated ones. An end on a side that was not crossed is the repeated one if
-    that is further out: earlier looks could have refuted by it.
+    `over` says that the test has ended. Then p-value and interval are those of the stage-wise order,
+    otherwise the repeated ones. On a side that was not crossed, the end is the repeated one if that
+    is further out, since earlier looks could have refuted the claim by it.
     """
 
     look: int
@@ -85,7 +86,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class SequentialTest:
-    """What was planned: alpha, how it is spent, the null, and to which sides the test looks."""
+    """A planned test: alpha, how it is spent, the null effect, and whether it is two-sided."""
 
     alpha: float
     spending: Spending
@@ -100,16 +101,16 @@ class SequentialTest:
     def critical(
         self, information: tuple[float, ...], side: float, *, closing: bool
     ) -> tuple[float, ...]:
-        """Give the critical value of each look for a one-sided alpha; the last spends the rest."""
+        """Return the critical value of each look; with `closing` the last spends all that remains."""
         levels = [spent(each, alpha=side, spending=self.spending) for each in information]
         if closing:
             levels[-1] = side
         return critical_values(information, tuple(levels), two_sided=self.two_sided)
 
     def evaluate(
-        self, tables: Sequence[Table], information: tuple[float, ...], *, closing: bool
+        self, tables: Sequence[Cells], information: tuple[float, ...], *, closing: bool
     ) -> Reached:
-        """Go through the looks up to the first crossing; `closing` says that the last ends the test."""
+        """Evaluate the looks up to the first crossing; with `closing` the last one ends the test."""
         upper = self.critical(information, self.side, closing=closing)
         crossed = look = 0
         up = down = math.nan
@@ -156,16 +157,16 @@ class SequentialTest:
     def _stagewise_pvalue(
         self, path: tuple[float, ...], upper: tuple[float, ...], up: float, down: float
     ) -> float:
-        """Give the null's probability of outcomes as far up, or as far to either side."""
+        """Return the probability under the null of outcomes as extreme in the stage-wise order."""
         above = tail(path, upper, up, 0.0, two_sided=self.two_sided)
         if not self.two_sided:
             return min(above, 1.0)
         return min(2.0 * min(above, 1.0 - tail(path, upper, down, 0.0, two_sided=True)), 1.0)
 
     def _stagewise_ends(
-        self, table: Table, path: tuple[float, ...], upper: tuple[float, ...], at: float
+        self, table: Cells, path: tuple[float, ...], upper: tuple[float, ...], at: float
     ) -> tuple[float, float]:
-        """Give the effects whose drifts leave the side's alpha beyond this outcome, up and down."""
+        """Return the effects whose drifts leave the side's alpha above and below this outcome."""
         lowest, highest = (
             drift_at(path, upper, at, level, two_sided=self.two_sided) * math.sqrt(path[-1])
             for level in (self.side, 1.0 - self.side)
@@ -173,7 +174,7 @@ class SequentialTest:
         return ends(table, below(lowest - at), below(at - highest))
 
     def _repeated_pvalue(self, path: tuple[float, ...], reached: float) -> float:
-        """Give the least alpha at which this look would have crossed its boundary."""
+        """Return the least alpha at which this look would have crossed its boundary."""
         most = NORMAL.inv_cdf(0.4999) if self.two_sided else 3.5
 
         def excess(quantile: float) -> float:
@@ -198,17 +199,17 @@ class SequentialTest:
         return low, max(low, high)
 
 
-def mirrored(table: Table) -> Table:
+def mirrored(table: Cells) -> Cells:
     """Swap the cohorts."""
     x0, n0, x1, n1 = table
     return x1, n1, x0, n0
 
 
-def statistic(table: Table, null: float, critical: float) -> float:
-    """Give the normal quantile of a table's one-sided p-value at a null difference.
+def statistic(table: Cells, null: float, critical: float) -> float:
+    """Return the normal quantile of a table's one-sided p-value at a null difference.
 
-    Where the raw exact p-value reaches the critical value, it is the largest one at this null or
-    below it, since the interval goes by that.
+    Where the raw exact p-value reaches the critical value, the largest p-value at this null or below
+    it is used instead, to agree with the interval.
     """
     if table[1] + table[3] > EXACT:
         return score_quantile(table, null)
@@ -219,18 +220,18 @@ def statistic(table: Table, null: float, critical: float) -> float:
     return -NORMAL.inv_cdf(min(max(pvalue, TINY), MOST))
 
 
-def score_quantile(table: Table, null: float) -> float:
-    """Give the score statistic with Miettinen and Nurminen's factor; at most 37 either way."""
+def score_quantile(table: Cells, null: float) -> float:
+    """Return the score statistic with Miettinen and Nurminen's factor, within [-37, 37]."""
     value = float(score_statistic(*table, null)) / math.sqrt(finite_factor(table[1], table[3]))
     return max(-MOST_EXTREME, min(value, MOST_EXTREME))
 
 
-def ends(table: Table, low_level: float, high_level: float) -> tuple[float, float]:
-    """Give the effects at which the one-sided tests of this table have these p-values."""
+def ends(table: Cells, low_level: float, high_level: float) -> tuple[float, float]:
+    """Return the effects at which the one-sided tests of this table have these p-values."""
     return _low_end(table, low_level), -_low_end(mirrored(table), high_level)
 
 
-def _low_end(table: Table, level: float) -> float:
+def _low_end(table: Cells, level: float) -> float:
     if level < SMALLEST:
         return -1.0
     level = min(level, 1.0 - SMALLEST)
@@ -241,30 +242,28 @@ def _low_end(table: Table, level: float) -> float:
     return float(lower_end(Edge(*table, two_sided=False), level, guess))
 
 
-def effect_at(table: Table, quantile: float) -> float:
-    """Give the null difference at which the score statistic is this large, by bisection."""
-    low, high = -1.0, 1.0
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        if score_quantile(table, middle) > quantile:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
+def effect_at(table: Cells, quantile: float) -> float:
+    """Return the null difference at which the score statistic is this large."""
+    return bisect(lambda null: score_quantile(table, null) - quantile, -1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class SequentialComparison:
-    """What a look of a group sequential test says.
+    """The result of a look of a group sequential test.
 
-    `comparison` holds the counts that the test rests on, the plain estimate (not adjusted for
-    stopping), the adjusted interval and p-value, and a ratio with its repeated interval:
-    pvalue <= alpha exactly if the boundary is `crossed`, and then the interval excludes the null
-    effect. `look` counts the looks that added information, `fraction` and `fractions` are theirs,
-    `boundary` is this look's critical value (inf while nothing may be spent), `spent` the alpha of
-    all sides so far. `final` says that the planned information is reached or no more will come.
-    `unbiased` is the median-unbiased estimate of a test that has ended, NaN before. `reason` says
-    why later counts do not matter, if so.
+    Attributes:
+        comparison: The counts that the test rests on, the plain estimate (not adjusted for stopping),
+            the adjusted interval and p-value, and a ratio with its repeated interval. pvalue <= alpha
+            exactly if the boundary is crossed, and then the interval excludes the null effect.
+        look: Number of looks that added information.
+        fraction: Information at the last of them, as a fraction of the planned one.
+        fractions: Information at each of them.
+        boundary: Critical value of this look; inf while no alpha may be spent.
+        spent: Alpha spent so far, on all sides together.
+        crossed: Whether the boundary was crossed.
+        final: Whether the planned information is reached or no more will come.
+        unbiased: Median-unbiased estimate of a test that has ended; NaN before.
+        reason: Why later counts do not matter; empty if they do.
     """
 
     comparison: Comparison
@@ -281,7 +280,7 @@ class SequentialComparison:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCustomers:
-    """How many customers of both cohorts a sequential test needs on average, until it ends."""
+    """Mean number of customers of both cohorts at the end of a sequential test."""
 
     with_effect: float
     without_effect: float
@@ -300,33 +299,47 @@ def compare_sequential(
     looks: int | None = None,
     final: bool = False,
 ) -> SequentialComparison:
-    """Evaluate a look, given the cumulative counts (control, treatment) of each earlier look.
+    """Test and estimate the effect treatment - control at a planned look.
 
-    `planned` is the number of customers per cohort at full information. A look with no more
-    information than the one before adds nothing, and that one's result stands. The look that
-    reaches the planned size, or passes it, spends all alpha that remains. So do the last of so many
-    `looks`, and a `final` one: no more customers will come, for reasons other than what it shows. In
-    each case with the correlation that the real sizes give (Wassmer & Brannath 2016, Group
-    Sequential and Confirmatory Adaptive Designs in Clinical Trials, on over- and under-running).
-    What comes after that look, or after a crossing, changes nothing.
+    A look with no more information than the one before adds nothing, and the earlier result stands.
+    All remaining alpha is spent by the look that reaches or passes the planned size, by the last of
+    the planned `looks`, and by a `final` one, with the correlation that the real sizes give (Wassmer
+    & Brannath 2016, Group Sequential and Confirmatory Adaptive Designs in Clinical Trials, on over-
+    and under-running). Counts after that look, or after a crossing, change nothing.
 
-    Raises ValueError for arguments out of range.
+    Args:
+        control: Cumulative counts of control at this look.
+        treatment: Cumulative counts of treatment at this look.
+        earlier: Cumulative counts (control, treatment) of each earlier look, in order.
+        planned: Customers per cohort at full information.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Alpha of the whole test.
+        spending: "obrien-fleming" spends little alpha early, "pocock" about evenly.
+        null_effect: The effect under the null, as a fraction.
+        looks: Planned number of looks, if it is fixed.
+        final: Whether no more customers will come, for reasons other than the results.
 
-    >>> result = compare_sequential(
-    ...     control=Counts(24, 80),
-    ...     treatment=Counts(43, 80),
-    ...     earlier=[(Counts(13, 40), Counts(19, 40))],
-    ...     planned=100,
-    ...     alternative="greater",
-    ... )
-    >>> result.look, result.crossed, f"{result.boundary:.3f} {result.comparison.pvalue:.4f}"
-    (2, True, '1.914 0.0029')
+    Returns:
+        The result of this look, or of the earlier one that stands.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> result = compare_sequential(
+        ...     control=Counts(24, 80),
+        ...     treatment=Counts(43, 80),
+        ...     earlier=[(Counts(13, 40), Counts(19, 40))],
+        ...     planned=100,
+        ...     alternative="greater",
+        ... )
+        >>> result.look, result.crossed, f"{result.boundary:.3f} {result.comparison.pvalue:.4f}"
+        (2, True, '1.914 0.0029')
     """
     check_design(alpha, alternative, spending)
     if isinstance(planned, bool) or planned < 1:
         raise ValueError(f"planned is {planned}; it must be 1 customer per cohort or more")
-    if not -1.0 < null_effect < 1.0:
-        raise ValueError(f"null_effect is {null_effect}; it must lie between -1 and 1")
+    check_between("null_effect", null_effect, -1)
     if looks is not None and looks < 1:
         raise ValueError(f"looks is {looks}; it must be 1 or more")
     kept = _informative([*earlier, (control, treatment)], planned)[:looks]
@@ -359,7 +372,7 @@ def compare_sequential(
 
 
 def _size(control: Counts, treatment: Counts) -> float:
-    """Give the harmonic mean of the cohorts' sizes: twice the information per unit of variance."""
+    """Return the harmonic mean of the cohort sizes, which is proportional to the information."""
     customers = control.total + treatment.total
     return 2.0 * control.total * treatment.total / customers if customers else 0.0
 
@@ -367,7 +380,7 @@ def _size(control: Counts, treatment: Counts) -> float:
 def _informative(
     looks: Sequence[tuple[Counts, Counts]], planned: int
 ) -> list[tuple[Counts, Counts]]:
-    """Keep the looks that have more information than those before, up to the planned size."""
+    """Return the looks that have more information than those before, up to the planned size."""
     kept: list[tuple[Counts, Counts]] = []
     most = 0.0
     for pair in looks:
@@ -385,7 +398,7 @@ def _comparison(
     alpha: float,
     spending: Spending,
 ) -> Comparison:
-    """Put the adjusted numbers into a comparison of the counts they rest on."""
+    """Return a comparison with the adjusted numbers and the counts that they rest on."""
     outside = 2.0 * below(-reached.boundary) if reached else alpha
     plain = compare(
         control=at[0],
@@ -424,7 +437,7 @@ def _later(
     planned: int,
     looks: int | None,
 ) -> str:
-    """Say why the counts of this look are not those that the result rests on."""
+    """Say why the result does not rest on the counts of this look."""
     if reached is None or at == now:
         return ""
     if reached.crossed:
@@ -447,19 +460,36 @@ def power(
     alpha: float = 0.05,
     null_effect: float = 0.0,
     spending: Spending = "obrien-fleming",
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> float:
-    """Give the probability that some of equally spaced looks, the last at these sizes, crosses.
+    """Return the probability that one of several equally spaced looks crosses its boundary.
 
-    Raises ValueError for arguments out of range.
+    Args:
+        control_rate: The true rate of control.
+        effect: The true effect treatment - control, as a fraction.
+        control_total: Customers of control at the last look.
+        treatment_total: Customers of treatment at the last look.
+        looks: Number of looks.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Alpha of the whole test.
+        null_effect: The effect under the null.
+        spending: As in `compare_sequential`.
+        test: As in `workbench.stats.power.power`.
 
-    >>> sizes = {"control_total": 100, "treatment_total": 100}
-    >>> round(power(control_rate=0.2, effect=0.2, looks=4, alternative="greater", **sizes), 3)
-    0.919
+    Returns:
+        The power; NaN for an empty cohort.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> sizes = {"control_total": 100, "treatment_total": 100}
+        >>> round(power(control_rate=0.2, effect=0.2, looks=4, alternative="greater", **sizes), 3)
+        0.919
     """
     plan = Design(looks, alternative, alpha, spending)
     drift = plan.drift_of_fixed(
-        power_module.power(
+        fixed_power(
             control_rate=control_rate,
             effect=effect,
             control_total=control_total,
@@ -484,16 +514,33 @@ def customers_needed(
     allocation: float = 1.0,
     null_effect: float = 0.0,
     spending: Spending = "obrien-fleming",
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> int:
-    """Give the smallest control cohort, at the last look, with which looks find `effect`.
+    """Return the smallest control cohort at the last look with which the looks find `effect`.
 
-    Raises ValueError as `workbench.stats.power.customers_needed` does.
+    Args:
+        control_rate: The true rate of control.
+        effect: The true effect treatment - control, as a fraction.
+        looks: Number of looks.
+        alternative: Where the effect lies if the null is wrong.
+        alpha: Alpha of the whole test.
+        power: Probability that a look crosses.
+        allocation: Treatment customers per control customer.
+        null_effect: The effect under the null.
+        spending: As in `compare_sequential`.
+        test: As in `workbench.stats.power.power`.
 
-    >>> customers_needed(control_rate=0.5, effect=0.25, power=0.9, looks=4, test="score")
-    78
+    Returns:
+        Customers of control at the last look.
+
+    Raises:
+        ValueError: As in `workbench.stats.power.customers_needed`.
+
+    Example:
+        >>> customers_needed(control_rate=0.5, effect=0.25, power=0.9, looks=4, test="score")
+        78
     """
-    return power_module.customers_needed(
+    return fixed_customers_needed(
         control_rate=control_rate,
         effect=effect,
         alternative=alternative,
@@ -516,10 +563,14 @@ def detectable_effect(
     power: float = 0.8,
     null_effect: float = 0.0,
     spending: Spending = "obrien-fleming",
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> float:
-    """Give the effect nearest to the null that looks, the last at these sizes, find; or NaN."""
-    return power_module.detectable_effect(
+    """Return the effect nearest to the null that the looks find with this power.
+
+    Arguments and answer are those of `workbench.stats.power.detectable_effect`, with the sizes at the
+    last of so many `looks`, and `spending` as in `compare_sequential`.
+    """
+    return fixed_detectable_effect(
         control_rate=control_rate,
         control_total=control_total,
         treatment_total=treatment_total,
@@ -542,14 +593,15 @@ def expected_customers(
     alpha: float = 0.05,
     null_effect: float = 0.0,
     spending: Spending = "obrien-fleming",
-    test: Test = "auto",
+    test: PowerTest = "auto",
 ) -> ExpectedCustomers:
-    """Give the customers used on average, of both cohorts, if looks end with a crossing.
+    """Return the mean number of customers of both cohorts if the test stops at a crossing.
 
-    `control_total` and `treatment_total` are the sizes at the last look.
+    Arguments are those of `power`: `control_total` and `treatment_total` are the sizes at the last
+    look.
     """
     plan = Design(looks, alternative, alpha, spending)
-    fixed = power_module.power(
+    fixed = fixed_power(
         control_rate=control_rate,
         effect=effect,
         control_total=control_total,
@@ -574,7 +626,7 @@ def inflation(
     power: float = 0.8,
     spending: Spending = "obrien-fleming",
 ) -> float:
-    """Give the largest size of a sequential test relative to the fixed test with its power.
+    """Return the size at the last look relative to that of the fixed test with the same power.
 
     >>> round(inflation(looks=3, alternative="greater", alpha=0.025, power=0.9), 4)
     1.0119

@@ -1,8 +1,8 @@
 """One effect over the levels of a grouping: pooled, and tested for differing between levels.
 
-A level's customers are compared only with each other, so a grouping that tells cohorts apart cannot
-feign an effect, or hide one. `mantel_haenszel` pools the levels' effects, `interaction` asks whether
-they differ (before any sentence of the kind "works for"), `breslow_day` asks it of the odds ratios.
+Customers are only compared within their level, so a grouping whose mix differs between cohorts can
+neither create an effect nor hide one. `mantel_haenszel` pools the effects of the levels,
+`interaction` tests whether they differ, and `breslow_day` tests whether the odds ratios differ.
 
 >>> levels = [(Counts(5, 25), Counts(16, 27)), (Counts(7, 26), Counts(12, 28))]
 >>> pooled = mantel_haenszel(levels)
@@ -20,25 +20,34 @@ Breslow & Day (1980) Statistical Methods in Cancer Research I; Tarone (1985) Bio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.stats.proportions import Counts, Ratio
-from workbench.stats.score import ZERO, normal_quantile, restricted_rates
+from workbench.stats.arguments import check_between
+from workbench.stats.proportions import Counts, Ratio, empty_cohorts
+from workbench.stats.score import ZERO, bisect, normal_quantile, restricted_rates
 
 Stratum = tuple[Counts, Counts]  # control, treatment
-HALVINGS = 45  # bisection steps: from a width of 2 to 1e-13
 SPECK = 1e-30  # keeps a quotient finite
 FEW_LEVELS = "fewer than two levels have customers in both cohorts"
 
 
 @dataclass(frozen=True, slots=True)
 class Stratified:
-    """The effect treatment - control pooled over levels, beside the crude one that ignores them.
+    """The effect treatment - control pooled over levels, and the crude effect that ignores them.
 
-    `pvalue` is that of the Cochran-Mantel-Haenszel test. `reversed` says that the pooled and the
-    crude effect point in opposite directions. `left_out` names levels by their place in the input,
-    each with the reason; `crude` is over the `used` levels too. `reason` says why something is NaN.
+    Attributes:
+        estimate: The pooled difference of rates; `low` and `high` are the ends of its interval.
+        pvalue: p-value of the Cochran-Mantel-Haenszel test, with its chi-square `statistic`.
+        odds_ratio: The pooled odds ratio with its interval.
+        crude: The difference of rates over all `used` levels together.
+        reversed: Whether the pooled and the crude effect point in opposite directions.
+        used: Positions of the levels that count.
+        left_out: Positions of the other levels, each with the reason.
+        confidence_level: Level of both intervals.
+        test: Name of the test.
+        interval: Name of the interval.
+        reason: Why something is NaN; empty otherwise.
     """
 
     estimate: float
@@ -59,10 +68,10 @@ class Stratified:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """Whether the effect differs between levels: a small `pvalue` says that it does.
+    """A test of whether the effect differs between levels: a small `pvalue` says that it does.
 
-    A large one does not say that it is the same: with few customers a level such a test finds large
-    differences only.
+    A large p-value does not say that the effects are equal: with few customers per level the test
+    finds only large differences.
     """
 
     statistic: float
@@ -77,20 +86,29 @@ def mantel_haenszel(strata: Sequence[Stratum], confidence_level: float = 0.95) -
 
     The interval inverts the stratified score test of Miettinen and Nurminen with these weights,
     which at an effect of zero is the Cochran-Mantel-Haenszel test (without continuity correction):
-    pvalue <= 1 - confidence_level exactly when the interval leaves out zero. Sato's variance (1989)
-    gives an interval that may contradict the test, and covers too rarely in small levels. The odds
+    pvalue <= 1 - confidence_level exactly when the interval excludes zero. Sato's variance (1989)
+    gives an interval that may contradict the test and covers too rarely in small levels. The odds
     ratio has the interval of Robins, Breslow and Greenland.
 
-    A level in which a cohort is empty is left out. Raises ValueError for a confidence level out of
-    range.
+    Args:
+        strata: The counts of each level, as pairs (control, treatment). A level in which a cohort is
+            empty is left out.
+        confidence_level: Level of both intervals.
 
-    >>> pooled = mantel_haenszel([(Counts(5, 120), Counts(8, 106)), (Counts(16, 85), Counts(22, 98))])
-    >>> round(pooled.estimate, 4), round(pooled.odds_ratio.estimate, 4), round(pooled.crude, 4)
-    (0.0349, 1.4031, 0.0446)
+    Returns:
+        The pooled and the crude effect; NaN with a reason where no level can be used.
+
+    Raises:
+        ValueError: `confidence_level` does not lie between 0 and 1.
+
+    Example:
+        >>> levels = [(Counts(5, 120), Counts(8, 106)), (Counts(16, 85), Counts(22, 98))]
+        >>> pooled = mantel_haenszel(levels)
+        >>> round(pooled.estimate, 4), round(pooled.odds_ratio.estimate, 4), round(pooled.crude, 4)
+        (0.0349, 1.4031, 0.0446)
     """
-    if not 0.0 < confidence_level < 1.0:
-        raise ValueError(f"confidence_level is {confidence_level}; it must lie between 0 and 1")
-    used, left_out = _sorted_out(strata)
+    check_between("confidence_level", confidence_level)
+    used, left_out = _usable(strata)
     levels = [strata[place] for place in used]
     odds_ratio, odds_reason = _odds_ratio(levels, confidence_level)
     estimate = low = high = statistic = pvalue = crude = math.nan
@@ -99,8 +117,8 @@ def mantel_haenszel(strata: Sequence[Stratum], confidence_level: float = 0.95) -
         reason = odds_reason
         estimate, crude = _pooled(levels), _crude(levels)
         z = normal_quantile(confidence_level)
-        low = _root(lambda effect: _pooled_score(levels, effect) - z, -1.0, estimate)
-        high = _root(lambda effect: _pooled_score(levels, effect) + z, estimate, 1.0)
+        low = bisect(lambda effect: _pooled_score(levels, effect) - z, -1.0, estimate)
+        high = bisect(lambda effect: _pooled_score(levels, effect) + z, estimate, 1.0)
         if any(_informative(level) for level in levels):
             statistic = _pooled_score(levels, 0.0) ** 2
             pvalue = _chi_square_tail(1, statistic)
@@ -127,21 +145,26 @@ def mantel_haenszel(strata: Sequence[Stratum], confidence_level: float = 0.95) -
 def interaction(strata: Sequence[Stratum]) -> Interaction:
     """Test whether the difference treatment - control is the same in every level.
 
-    The score test: the effect that is most likely if it is common to all levels, each level's
-    distance from it in its restricted standard error (with Miettinen and Nurminen's N / (N - 1)),
-    squared and summed, against chi-square. At 10 to 100 customers a level its simulated error at
-    alpha .05 is between 0 and .06; rates near 0 or 1 make it cautious, never bold. Weighted least
-    squares and the likelihood ratio reach .10 there.
+    This is the score test (Gart & Nam 1990): the most likely effect that is common to all levels,
+    each level's distance from it in restricted standard errors (with Miettinen and Nurminen's
+    N / (N - 1)), squared and summed, compared with chi-square. With 10 to 100 customers per level
+    its simulated error at alpha .05 is between 0 and .06, where weighted least squares and the
+    likelihood ratio reach .10.
 
-    NaN with a reason for fewer than two levels and where no level has both converted customers and
-    others.
+    Args:
+        strata: The counts of each level, as pairs (control, treatment).
 
-    >>> found = interaction([(Counts(10, 20), Counts(15, 20)), (Counts(10, 20), Counts(5, 20))])
-    >>> print(f"{found.statistic:.2f} with {found.df} degree of freedom, p = {found.pvalue:.4f}")
-    5.20 with 1 degree of freedom, p = 0.0226
+    Returns:
+        The test; NaN with a reason for fewer than two levels with customers in both cohorts, and
+        where every level is all converted or all not converted.
+
+    Example:
+        >>> found = interaction([(Counts(10, 20), Counts(15, 20)), (Counts(10, 20), Counts(5, 20))])
+        >>> print(f"{found.statistic:.2f} with {found.df} degree of freedom, p = {found.pvalue:.4f}")
+        5.20 with 1 degree of freedom, p = 0.0226
     """
     name = "score test of equal differences"
-    levels = [strata[place] for place in _sorted_out(strata)[0]]
+    levels = [strata[place] for place in _usable(strata)[0]]
     if len(levels) < 2:
         return Interaction(math.nan, 0, math.nan, name, FEW_LEVELS)
     df = len(levels) - 1
@@ -149,7 +172,7 @@ def interaction(strata: Sequence[Stratum]) -> Interaction:
         reason = "every level is all converted or all not converted"
         return Interaction(math.nan, df, math.nan, name, reason)
     effects = [treatment.rate - control.rate for control, treatment in levels]
-    common = _root(
+    common = bisect(
         lambda effect: sum(_excess(level, effect) / _variance(level, effect) for level in levels),
         min(effects),
         max(effects),
@@ -161,23 +184,30 @@ def interaction(strata: Sequence[Stratum]) -> Interaction:
 def breslow_day(strata: Sequence[Stratum]) -> Interaction:
     """Test whether the odds ratio is the same in every level: Breslow and Day, corrected by Tarone.
 
-    Levels in which all customers converted, or none, say nothing of an odds ratio and do not count.
-    NaN with a reason where fewer than two are left, and where the pooled odds ratio is 0 or has no
-    value.
+    Args:
+        strata: The counts of each level, as pairs (control, treatment). Levels in which all or no
+            customers converted have no odds ratio and do not count.
 
-    >>> levels = [(Counts(5, 120), Counts(8, 106)), (Counts(16, 85), Counts(22, 98))]
-    >>> round(breslow_day(levels).pvalue, 4)
-    0.5547
+    Returns:
+        The test; NaN with a reason where fewer than two levels count, and where the pooled odds
+        ratio is 0 or undefined.
+
+    Example:
+        >>> levels = [(Counts(5, 120), Counts(8, 106)), (Counts(16, 85), Counts(22, 98))]
+        >>> round(breslow_day(levels).pvalue, 4)
+        0.5547
     """
+    # Not statsmodels' StratifiedTable.test_equal_odds: it divides by zero where the pooled odds
+    # ratio is 1, loses digits near it, and takes the p-value as 1 - cdf.
     name = "Breslow-Day with Tarone's correction"
-    levels = [strata[place] for place in _sorted_out(strata)[0] if _informative(strata[place])]
+    levels = [strata[place] for place in _usable(strata)[0] if _informative(strata[place])]
     df = max(len(levels) - 1, 0)
     if len(levels) < 2:
         reason = (
             "fewer than two levels have converted customers and others in both cohorts together"
         )
         return Interaction(math.nan, df, math.nan, name, reason)
-    numerator, denominator = (sum(parts) for parts in zip(*map(_cross, levels), strict=True))
+    numerator, denominator = _cross_products(levels)
     if not numerator or not denominator:
         return Interaction(math.nan, df, math.nan, name, "the pooled odds ratio has no value")
     parts = [_at_odds(level, numerator / denominator) for level in levels]
@@ -187,18 +217,13 @@ def breslow_day(strata: Sequence[Stratum]) -> Interaction:
     return Interaction(statistic, df, _chi_square_tail(df, statistic), name)
 
 
-def _sorted_out(
+def _usable(
     strata: Sequence[Stratum],
 ) -> tuple[tuple[int, ...], tuple[tuple[int, str], ...]]:
-    """Give the places of the levels that can be used, and of the others with the reason."""
-    left_out = {}
-    for place, (control, treatment) in enumerate(strata):
-        cohorts = (("control", control), ("treatment", treatment))
-        empty = [name for name, counts in cohorts if not counts.total]
-        if empty:
-            left_out[place] = f"no customers in {' and '.join(empty)}"
-    used = tuple(place for place in range(len(strata)) if place not in left_out)
-    return used, tuple(left_out.items())
+    """Return the positions of the levels that can be used, and of the others with the reason."""
+    reasons = [empty_cohorts(*level) for level in strata]
+    used = tuple(place for place, reason in enumerate(reasons) if not reason)
+    return used, tuple((place, reason) for place, reason in enumerate(reasons) if reason)
 
 
 def _informative(level: Stratum) -> bool:
@@ -230,7 +255,7 @@ def _excess(level: Stratum, effect: float) -> float:
 
 
 def _variance(level: Stratum, effect: float) -> float:
-    """Give the variance of a level's difference, at the rates most likely with this effect."""
+    """Return the variance of a level's difference at the rates most likely with this effect."""
     control, treatment = level
     n0, n1 = control.total, treatment.total
     at_control, at_treatment = (
@@ -242,7 +267,7 @@ def _variance(level: Stratum, effect: float) -> float:
 
 
 def _pooled_score(levels: Sequence[Stratum], effect: float) -> float:
-    """Give the z of the pooled effect against one that is common to all levels."""
+    """Return the z of the pooled effect against one that is common to all levels."""
     weights = [_weight(level) for level in levels]
     excess = sum(
         weight * _excess(level, effect) for weight, level in zip(weights, levels, strict=True)
@@ -262,38 +287,37 @@ def _heterogeneity(levels: Sequence[Stratum], effect: float) -> float:
     )
 
 
-def _cross(level: Stratum) -> tuple[float, float]:
-    """Give a level's share of the two sums whose quotient is the pooled odds ratio."""
-    control, treatment = level
-    customers = control.total + treatment.total
-    return (
-        treatment.converted * (control.total - control.converted) / customers,
-        control.converted * (treatment.total - treatment.converted) / customers,
-    )
+def _cross_products(levels: Sequence[Stratum]) -> tuple[float, float]:
+    """Return numerator and denominator of the pooled odds ratio."""
+    numerator = denominator = 0.0
+    for control, treatment in levels:
+        customers = control.total + treatment.total
+        numerator += treatment.converted * (control.total - control.converted) / customers
+        denominator += control.converted * (treatment.total - treatment.converted) / customers
+    return numerator, denominator
 
 
 def _odds_ratio(levels: Sequence[Stratum], confidence_level: float) -> tuple[Ratio, str]:
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
     name = "Robins-Breslow-Greenland"
-    crossed = [_cross(level) for level in levels]
-    numerator, denominator = (sum(parts[side] for parts in crossed) for side in (0, 1))
+    numerator, denominator = _cross_products(levels)
     if not numerator or not denominator:
         estimate = 0.0 if denominator else math.nan
         reason = "the odds ratio has no interval: some cell is 0 in every level"
         return Ratio(estimate, math.nan, math.nan, name), reason
-    variance = 0.0
-    for (control, treatment), (up, down) in zip(levels, crossed, strict=True):
-        customers = control.total + treatment.total
-        along = (treatment.converted + control.total - control.converted) / customers
-        variance += along * up / (2.0 * numerator**2)
-        variance += (along * down + (1.0 - along) * up) / (2.0 * numerator * denominator)
-        variance += (1.0 - along) * down / (2.0 * denominator**2)
-    estimate = numerator / denominator
-    factor = math.exp(normal_quantile(confidence_level) * math.sqrt(variance))
-    return Ratio(estimate, estimate / factor, estimate * factor, name), ""
+    tables = StratifiedTable(
+        [
+            [[counts.converted, counts.total - counts.converted] for counts in reversed(level)]
+            for level in levels
+        ]
+    )
+    low, high = tables.oddsratio_pooled_confint(1.0 - confidence_level)
+    return Ratio(numerator / denominator, float(low), float(high), name), ""
 
 
 def _at_odds(level: Stratum, odds_ratio: float) -> tuple[float, float]:
-    """Give treatment's converted less what the odds ratio expects of them, and the variance."""
+    """Return treatment's converted minus their expectation at this odds ratio, and the variance."""
     control, treatment = level
     n0, n1 = control.total, treatment.total
     converted = control.converted + treatment.converted
@@ -305,17 +329,6 @@ def _at_odds(level: Stratum, odds_ratio: float) -> tuple[float, float]:
     cells = (expected, n1 - expected, converted - expected, n0 - converted + expected)
     variance = 1.0 / sum(1.0 / max(cell, SPECK) for cell in cells)
     return treatment.converted - expected, max(variance, SPECK)
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Bisect for where a falling function crosses zero."""
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        if function(middle) > 0.0:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
 
 
 def _chi_square_tail(df: int, statistic: float) -> float:

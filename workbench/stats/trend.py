@@ -1,10 +1,10 @@
-"""Trends and changes of short series, with errors that bear what periods share with the last one.
+"""Trends and changes of short series, with autocorrelation-robust (Newey-West) standard errors.
 
-Ordinary least squares with the errors of Newey & West (1987) at lag 1, as Linden (2015) uses them.
-In series as short as a study's these errors are too small: with 18 months and an autocorrelation
-of 0.4, 20 to 30 of 100 tests at 5 % reject what is true (as Turner et al. 2021 found too). So
-p-values and intervals rest on the distribution that the same t statistic has in simulated series
-of the same design, whose errors follow the last one as closely as the data's may.
+Lines are fitted by ordinary least squares, with the errors of Newey & West (1987) at lag 1 as in
+Linden (2015). In short series these errors are too small: with 18 months and an autocorrelation of
+0.4, tests at 5 % reject a true null 20 to 30 times in 100 (see also Turner et al. 2021). So p-values
+and intervals use the distribution of the same t statistic in simulated series of the same design,
+whose errors are as autocorrelated as those of the data may be.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from workbench.stats.arguments import check_between
+from workbench.stats.score import Array
+
 FEWEST = 6  # periods on each side of a change, and for a trend
 DRAWS = 2_000
 SEED = 20_020_812
 GRID = tuple(round(0.05 * step, 2) for step in range(17))  # autocorrelations, 0 to 0.8
-UPPER = 0.8  # the bound of the autocorrelation that is used lies above the true one so often
+UPPER = 0.8  # confidence level of the upper bound of the autocorrelation
 METHOD = "least squares, Newey-West errors (lag 1), calibrated on AR(1) series"
 
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One number of a fitted line: `error` is Newey and West's; NaN where nothing can be said."""
+    """A coefficient of a fitted line; `error` is its Newey-West standard error."""
 
     estimate: float
     low: float
@@ -43,7 +44,7 @@ UNKNOWN = Coefficient(math.nan, math.nan, math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line: its level in the newest period, and its slope, a period."""
+    """A straight line: its level in the newest period, and its slope per period."""
 
     level: Coefficient
     slope: Coefficient
@@ -56,11 +57,20 @@ class Trend:
 
 @dataclass(frozen=True)
 class Change:
-    """How level and slope of a series differ before and after a moment.
+    """How level and slope of a series change at a moment.
 
-    `level` is the step at the first period after it, `slope` the difference of the slopes, a
-    period; `before` is the slope until then. Nothing was randomized: whatever else happened at
-    that time is in them too.
+    Nothing was randomized: the changes include whatever else happened at that time.
+
+    Attributes:
+        level: The step at the first period after the moment.
+        slope: The slope per period after the moment minus the slope before it.
+        before: The slope per period before the moment.
+        periods_before: Number of periods before the moment.
+        periods_after: Number of periods after it.
+        autocorrelation: The autocorrelation of the simulated errors.
+        confidence_level: Level of the intervals.
+        method: How the line is fitted.
+        reason: Why something is NaN; empty otherwise.
     """
 
     level: Coefficient
@@ -75,13 +85,22 @@ class Change:
 
 
 def trend(values: Sequence[float], *, confidence_level: float = 0.95) -> Trend:
-    """Fit a line to equally spaced periods; with fewer than six, say that there are too few.
+    """Fit a straight line to a series.
 
-    Raises ValueError for values that are no finite numbers, or a level outside (0, 1).
+    Args:
+        values: One value per period, equally spaced, oldest first.
+        confidence_level: Level of the intervals.
 
-    >>> found = trend([10, 12, 11, 13, 14, 13, 16, 15])
-    >>> print(f"{found.slope.estimate:.2f} [{found.slope.low:.2f}, {found.slope.high:.2f}]")
-    0.74 [0.50, 0.97]
+    Returns:
+        Level and slope; NaN with a reason for fewer than six periods.
+
+    Raises:
+        ValueError: A value is not finite, or `confidence_level` does not lie between 0 and 1.
+
+    Example:
+        >>> found = trend([10, 12, 11, 13, 14, 13, 16, 15])
+        >>> print(f"{found.slope.estimate:.2f} [{found.slope.low:.2f}, {found.slope.high:.2f}]")
+        0.74 [0.50, 0.97]
     """
     series = _checked(values, confidence_level)
     size = len(series)
@@ -92,17 +111,30 @@ def trend(values: Sequence[float], *, confidence_level: float = 0.95) -> Trend:
 
 
 def change(values: Sequence[float], after: int, *, confidence_level: float = 0.95) -> Change:
-    """Compare level and slope before the period at place `after`, and from it on.
+    """Estimate by how much level and slope of a series change at a period.
 
-    Segmented regression (Wagner et al. 2002; Bernal et al. 2017). With fewer than six periods on
-    a side there are too few. Raises ValueError as `trend` does.
+    This is segmented regression (Wagner et al. 2002; Bernal et al. 2017).
 
-    >>> cigarettes = [123, 121, 123.5, 124.4, 126.7, 127.1, 128, 126.4, 126.1, 121.9, 120.2, 118.6,
-    ...     115.4, 110.8, 104.8, 102.8, 99.7, 97.5, 90.1, 82.4, 77.8, 68.7, 67.5, 63.4, 58.6, 56.4,
-    ...     54.5, 53.8, 52.3, 47.2, 41.6]  # packs a head in California, 1970 to 2000
-    >>> found = change(cigarettes, after=19)  # the tax of 1989
-    >>> print(f"{found.level.estimate:.2f} {found.slope.estimate:.2f}")
-    -20.06 -1.49
+    Args:
+        values: One value per period, equally spaced, oldest first.
+        after: Position of the first period after the change.
+        confidence_level: Level of the intervals.
+
+    Returns:
+        Both changes; NaN with a reason for fewer than six periods on either side.
+
+    Raises:
+        ValueError: A value is not finite, or `confidence_level` does not lie between 0 and 1.
+
+    Example:
+        >>> cigarettes = [  # packs per head in California, 1970 to 2000
+        ...     *(123, 121, 123.5, 124.4, 126.7, 127.1, 128, 126.4, 126.1, 121.9, 120.2, 118.6, 115.4),
+        ...     *(110.8, 104.8, 102.8, 99.7, 97.5, 90.1, 82.4, 77.8, 68.7, 67.5, 63.4, 58.6, 56.4),
+        ...     *(54.5, 53.8, 52.3, 47.2, 41.6),
+        ... ]
+        >>> found = change(cigarettes, after=19)  # the tax of 1989
+        >>> print(f"{found.level.estimate:.2f} {found.slope.estimate:.2f}")
+        -20.06 -1.49
     """
     series = _checked(values, confidence_level)
     before, rest = after, len(series) - after
@@ -117,8 +149,7 @@ def change(values: Sequence[float], after: int, *, confidence_level: float = 0.9
 
 
 def _checked(values: Sequence[float], confidence_level: float) -> Array:
-    if not 0 < confidence_level < 1:
-        raise ValueError(f"confidence_level is {confidence_level}; it must lie between 0 and 1")
+    check_between("confidence_level", confidence_level)
     series = np.asarray(values, dtype=float)
     if not np.isfinite(series).all():
         raise ValueError("the values hold what is no finite number; give one for every period")
@@ -126,9 +157,9 @@ def _checked(values: Sequence[float], confidence_level: float) -> Array:
 
 
 def _design(size: int, after: int) -> Array:
-    """Give the columns: level and slope, and for a change inside of the series its step and bend.
+    """Return the columns of level and slope, and for a change within the series of its step and bend.
 
-    Without a change time counts back from the newest period, so that the level is that of now.
+    Without a change, time is 0 in the newest period, so that the level is the current one.
     """
     time = np.arange(size, dtype=float)
     if after >= size:
@@ -162,9 +193,11 @@ def _fit(
 def newey_west(values: Array, design: Array, lag: int = 1) -> tuple[Array, Array, Array]:
     """Fit several series at once: estimates, errors of Newey & West (1987), and residuals.
 
-    One row of `values` is one series. The errors carry the factor n / (n - k) for small samples,
-    as Stata's `newey` and statsmodels' `use_correction` do.
+    Each row of `values` is a series. Errors have the small-sample factor n / (n - k), as in Stata's
+    `newey` and with statsmodels' `use_correction`.
     """
+    # One series would be OLS(...).fit(cov_type="HAC"), with the same numbers; `_reference` fits
+    # 34,000 series, which takes that 8 s and this 0.1 s.
     size, columns = design.shape
     bread = np.linalg.inv(design.T @ design)
     estimates = values @ design @ bread
@@ -180,11 +213,11 @@ def newey_west(values: Array, design: Array, lag: int = 1) -> tuple[Array, Array
 
 @lru_cache(maxsize=64)
 def _reference(size: int, after: int) -> tuple[Array, Array]:
-    """Simulate what residuals and t statistics look like when nothing changes.
+    """Simulate residuals and t statistics of series in which nothing changes.
 
-    For each autocorrelation of GRID: the residuals' own autocorrelation that all but 1 - UPPER of
-    the series exceed, and the absolute t statistics of each coefficient. Neither depends on the
-    true line nor on the scale of the errors.
+    Returns, for each autocorrelation of GRID, the autocorrelation of residuals that a share of UPPER
+    of the series exceeds, and the absolute t statistics of each coefficient. Neither depends on the
+    true line or on the scale of the errors.
     """
     design = _design(size, after)
     noise = np.random.default_rng(SEED).standard_normal((DRAWS, size))
