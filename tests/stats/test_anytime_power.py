@@ -13,7 +13,7 @@ import math
 import numpy as np
 import pytest
 
-from workbench.stats import power as power_module
+from workbench.stats import power as fixed
 from workbench.stats.anytime import evalues
 from workbench.stats.anytime_power import (
     customers_needed,
@@ -57,7 +57,7 @@ def test_the_size_that_is_needed_has_the_power():
     needed = customers_needed(**options, power=0.9)
     assert power(**options, customers=needed) == pytest.approx(0.9, abs=0.001)
     assert power(**options, customers=needed - 10) < 0.9
-    assert needed > power_module.customers_needed(**options, power=0.9, test="score")
+    assert needed > fixed.customers_needed(**options, power=0.9, test="score")
 
 
 def test_an_effect_lets_the_study_end_sooner():
@@ -72,7 +72,7 @@ def test_the_detectable_effect_has_the_power():
     options = {"control_rate": 0.1, "customers": 200, "alternative": "greater"}
     found = detectable_effect(**options)
     assert power(effect=found, **options) == pytest.approx(0.8, abs=0.03)
-    assert found > power_module.detectable_effect(
+    assert found > fixed.detectable_effect(
         control_rate=0.1,
         control_total=200,
         treatment_total=200,

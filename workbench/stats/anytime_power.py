@@ -69,10 +69,10 @@ def power(
         >>> power(control_rate=0.2, effect=0.3, customers=100)
         0.8845
     """
-    plan = _planned(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation)
     _check(control_rate, effect)
     blocks = _blocks(customers, allocation)
-    stopped = _stopping_times(plan, (control_rate, control_rate + effect), blocks)
+    stopped = _stopping_times(test, (control_rate, control_rate + effect), blocks)
     return float(np.mean(stopped <= blocks)) if blocks else math.nan
 
 
@@ -94,12 +94,12 @@ def expected_customers(
     >>> round(expected_customers(control_rate=0.2, effect=0.3, customers=100), 1)
     51.8
     """
-    plan = _planned(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation)
     _check(control_rate, effect)
     blocks = _blocks(customers, allocation)
     if not blocks:
         return math.nan
-    stopped = _stopping_times(plan, (control_rate, control_rate + effect), blocks)
+    stopped = _stopping_times(test, (control_rate, control_rate + effect), blocks)
     ended = np.where(stopped <= blocks, stopped * allocation[0], customers)
     return float(ended.mean())
 
@@ -138,7 +138,7 @@ def customers_needed(
         >>> customers_needed(control_rate=0.1, effect=0.1, alternative="greater")
         387
     """
-    plan = _planned(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation)
     _check(control_rate, effect, power)
     rough = fixed_customers_needed(
         control_rate=control_rate,
@@ -155,7 +155,7 @@ def customers_needed(
     most = MOST_CUSTOMERS // allocation[0] if rough <= MOST_CUSTOMERS else 0
     for blocks in (guess, 2 * guess, 4 * guess, most):
         rates = control_rate, control_rate + effect
-        stopped = _stopping_times(plan, rates, min(blocks, most), share=power)
+        stopped = _stopping_times(test, rates, min(blocks, most), share=power)
         if np.mean(stopped <= most) >= power:
             break
     else:
@@ -198,13 +198,13 @@ def detectable_effect(
         >>> round(detectable_effect(control_rate=0.2, customers=300, alternative="greater"), 2)
         0.14
     """
-    plan = _planned(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation)
     _check(control_rate, 0.0, power)
     blocks = _blocks(customers, allocation)
 
     def reached(effect: float) -> bool:
         rates = control_rate, control_rate + effect
-        stopped = _stopping_times(plan, rates, blocks, share=power, budget=BUDGET // 4)
+        stopped = _stopping_times(test, rates, blocks, share=power, budget=BUDGET // 4)
         return bool(np.mean(stopped <= blocks) >= power)
 
     found = []
@@ -220,8 +220,8 @@ def detectable_effect(
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What the stopping times depend on besides rates and sizes."""
+class _AnytimeTest:
+    """A safe test: what its stopping times depend on besides rates and sizes."""
 
     alternative: str
     alpha: float
@@ -231,7 +231,7 @@ class _Plan:
 
 @lru_cache(maxsize=64)
 def _stopping_times(
-    plan: _Plan,
+    test: _AnytimeTest,
     rates: tuple[float, float],
     blocks: int,
     *,
@@ -247,17 +247,17 @@ def _stopping_times(
     open_runs = np.arange(runs)
     seen = [np.zeros((runs, 1)), np.zeros((runs, 1))]
     logs = np.zeros(runs)
-    for start, draws in _draws(runs, blocks, plan.sizes):
+    for start, draws in _draws(runs, blocks, test.sizes):
         control, treatment = (
             converted_in_blocks(each[open_runs] < rate, size)
-            for each, rate, size in zip(draws, rates, plan.sizes, strict=True)
+            for each, rate, size in zip(draws, rates, test.sizes, strict=True)
         )
-        predicted = predictions(control, treatment, plan.sizes, (seen[0], seen[1], start))
+        predicted = predictions(control, treatment, test.sizes, (seen[0], seen[1], start))
         factors = log_factors(
-            control, treatment, predicted, plan.sizes, plan.null, plan.alternative
+            control, treatment, predicted, test.sizes, test.null, test.alternative
         )
         path = logs[:, None] + np.cumsum(factors, axis=1)
-        over = path >= -math.log(plan.alpha)
+        over = path >= -math.log(test.alpha)
         ended = over.any(axis=1)
         stopped[open_runs[ended]] = start + 1 + over[ended].argmax(axis=1)
         left = ~ended
@@ -272,10 +272,10 @@ def _stopping_times(
     return stopped
 
 
-def _planned(alternative: str, alpha: float, null_effect: float, allocation: Sizes) -> _Plan:
+def _checked(alternative: str, alpha: float, null_effect: float, allocation: Sizes) -> _AnytimeTest:
     check_options(alternative, null_effect, allocation)
     check_between("alpha", alpha)
-    return _Plan(alternative, alpha, null_effect, (int(allocation[0]), int(allocation[1])))
+    return _AnytimeTest(alternative, alpha, null_effect, (int(allocation[0]), int(allocation[1])))
 
 
 def _draws(runs: int, blocks: int, allocation: Sizes) -> Iterator[tuple[int, tuple[Array, Array]]]:

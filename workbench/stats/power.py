@@ -72,8 +72,8 @@ def power(
         )
     if not control_total or not treatment_total:
         return math.nan
-    plan = _Plan(alternative, alpha, null_effect, test)
-    return plan.power(control_rate, effect, control_total, treatment_total)
+    planned = _FixedTest(alternative, alpha, null_effect, test)
+    return planned.power(control_rate, effect, control_total, treatment_total)
 
 
 def detectable_effect(
@@ -115,7 +115,7 @@ def detectable_effect(
     """
     _check(alternative, alpha, null_effect, test, power)
     check_rates(control_rate, 0.0)
-    plan = _Plan(alternative, alpha, null_effect, test)
+    planned = _FixedTest(alternative, alpha, null_effect, test)
     found = []
     if not control_total or not treatment_total:
         return math.nan
@@ -124,11 +124,11 @@ def detectable_effect(
             continue
         farthest = end
         near = min(max(null_effect, -control_rate), 1.0 - control_rate)
-        if plan.power(control_rate, farthest, control_total, treatment_total) < power:
+        if planned.power(control_rate, farthest, control_total, treatment_total) < power:
             continue
         for _ in range(BISECTIONS):
             middle = 0.5 * (near + farthest)
-            if plan.power(control_rate, middle, control_total, treatment_total) >= power:
+            if planned.power(control_rate, middle, control_total, treatment_total) >= power:
                 farthest = middle
             else:
                 near = middle
@@ -184,13 +184,13 @@ def customers_needed(
             f"effect is {effect} and null_effect {null_effect}; no size can find it"
             f" with alternative '{alternative}'"
         )
-    plan = _Plan(alternative, alpha, null_effect, test)
+    planned = _FixedTest(alternative, alpha, null_effect, test)
 
     def both(customers: int) -> tuple[int, int]:
         return customers, max(1, math.ceil(allocation * customers - 1e-9))
 
     def approximate(customers: int) -> float:
-        return plan.approximate_power(control_rate, effect, *both(customers))
+        return planned.approximate_power(control_rate, effect, *both(customers))
 
     low, rough = 0, 1
     while approximate(rough) < power:
@@ -206,7 +206,7 @@ def customers_needed(
     customers = max(1, math.ceil(start * rough))
     rise = max(power - approximate(max(rough * 3 // 4, 1)), 0.01) / max(rough / 4, 1.0)
     while sum(both(customers)) <= ENUMERATED:
-        reached = plan.power(control_rate, effect, *both(customers), least=power)
+        reached = planned.power(control_rate, effect, *both(customers), least=power)
         if reached >= power:
             return customers
         saw = min(SAW, SAW_AT_ONE / customers)
@@ -216,8 +216,8 @@ def customers_needed(
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What power depends on besides rates and sizes."""
+class _FixedTest:
+    """A fixed test: what its power depends on besides rates and sizes."""
 
     alternative: str
     alpha: float
@@ -272,18 +272,18 @@ class _Plan:
 
 
 @lru_cache(maxsize=64)
-def _exact_region(plan: _Plan, n0: int, n1: int) -> Region:
-    return rejection_region(n0, n1, plan.null, plan.alpha, alternative=plan.alternative)
+def _exact_region(planned: _FixedTest, n0: int, n1: int) -> Region:
+    return rejection_region(n0, n1, planned.null, planned.alpha, alternative=planned.alternative)
 
 
-def _score_region(plan: _Plan, n0: int, n1: int) -> Region:
-    sides = 2.0 if plan.alternative == "two-sided" else 1.0
-    level = -NormalDist().inv_cdf(plan.alpha / sides) * finite_factor(n0, n1) ** 0.5
+def _score_region(planned: _FixedTest, n0: int, n1: int) -> Region:
+    sides = 2.0 if planned.alternative == "two-sided" else 1.0
+    level = -NormalDist().inv_cdf(planned.alpha / sides) * finite_factor(n0, n1) ** 0.5
     up, down = np.full(n0 + 1, n1 + 1), np.full(n0 + 1, -1)
-    if plan.alternative != "less":
-        up = score_threshold(n0, n1, plan.null, level, from_above=False)
-    if plan.alternative != "greater":
-        down = score_threshold(n0, n1, plan.null, -level, from_above=True)
+    if planned.alternative != "less":
+        up = score_threshold(n0, n1, planned.null, level, from_above=False)
+    if planned.alternative != "greater":
+        down = score_threshold(n0, n1, planned.null, -level, from_above=True)
     return Region(up, down)
 
 
