@@ -22,11 +22,11 @@ from workbench.data.engines import collect, lazy
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_both, count_followed, learning_metrics, retention_table
 from workbench.data.paths import trace
-from workbench.data.walk import NEVER, Coding, Scale, Share, Taken, coded, shares
+from workbench.data.walk import NEVER, Coding, KeyScale, Share, Taken, coded, shares
 from workbench.schema.flow import Flow
 from workbench.schema.time import Iteration
 
-SCALE = Scale(customers=3, lowest=10, start=1000, width=50)
+SCALE = KeyScale(customers=3, lowest=10, start=1000, width=50)
 FACTS = ["entered", "aligned", "deviated", "pending", "converted", "closed"]
 JANUARY = [Iteration(name="2026.1", start="2026-01-01", end="2026-02-01")]
 FLOW = Flow(

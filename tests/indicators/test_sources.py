@@ -88,7 +88,7 @@ def of_csv(text: str, spec: IndicatorsSource, folder: Path):
 def test_long_and_wide_files_say_the_same(tmp_path, text):
     found = read_indicators(of_csv(text, source(), tmp_path), source())
     assert found.customers == ("007", "b")
-    assert found.periods.labels == ("2026-01", "2026-02", "2026-03", "2026-04")
+    assert found.periods.names == ("2026-01", "2026-02", "2026-03", "2026-04")
     expected = {
         "nps": [[8, NAN, NAN, NAN], [6.5, NAN, NAN, NAN]],
         "renewal": [[NAN, NAN, 1, NAN], [NAN] * 4],
@@ -192,7 +192,7 @@ def study(tmp_path: Path) -> Callable[..., Path]:
 
 def test_file_and_event_log_share_one_grid(study):
     found = Study.load(study()).indicators()
-    assert found.periods.labels == tuple(f"2026-W0{week}" for week in range(1, 7))
+    assert found.periods.names == tuple(f"2026-W0{week}" for week in range(1, 7))
     assert found.series("nps").values.tolist() == pytest.approx([8, 4] + [NAN] * 4, nan_ok=True)
     hours = found.series("time_to_value")
     assert hours.values.tolist() == pytest.approx([NAN, 3, 3, 3, 3, NAN], nan_ok=True)
@@ -204,7 +204,7 @@ def test_file_and_event_log_share_one_grid(study):
 
 def test_as_of_leaves_later_periods_out(study):
     found = Study.load(study()).indicators(as_of="2026-01-20")
-    assert found.periods.labels[-1] == "2026-W04"
+    assert found.periods.names[-1] == "2026-W04"
     assert found.series("previewing").values.tolist() == pytest.approx(
         [NAN, 1, 1, NAN], nan_ok=True
     )

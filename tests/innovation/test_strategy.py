@@ -14,7 +14,7 @@ from workbench.data.engines import read_table
 from workbench.errors import DataError
 from workbench.innovation.strategy import read_strategy, weigh
 from workbench.schema.strategy import AREAS, StrategicMetric, StrategySource
-from workbench.schema.time import Iteration, read_period
+from workbench.schema.time import Iteration, Period
 
 METRIC = {
     "area": "financial impact",
@@ -239,7 +239,7 @@ def test_releases_at_the_end_have_too_few_periods(tmp_path):
 
 def test_no_release_marks_a_change_in_most_series_without_one(tmp_path):
     spec = source(expect_from="1")
-    periods = [read_period(each, "") for each in MONTHS]
+    periods = [Period.read(each) for each in MONTHS]
     marked = 0
     for seed in range(200):
         series = {"revenue": dict(zip(periods, 100 + wobble(24, seed), strict=True))}

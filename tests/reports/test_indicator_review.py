@@ -123,7 +123,7 @@ def test_the_result_holds_the_numbers_for_a_machine(review):
 
 def test_a_review_as_of_earlier_leaves_later_weeks_out(bundled):
     earlier = indicator_review.begin(study=bundled, as_of="2026-05-01")
-    assert earlier.pairs.indicators().periods.labels[-1] == "2026-W18"
+    assert earlier.pairs.indicators().periods.names[-1] == "2026-W18"
     assert "2026-W18" in repr(earlier)
 
 

@@ -1,4 +1,4 @@
-"""Grids of time: what is read as which period, and periods without a hole."""
+"""Periods: what is read as which period, and periods without a hole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from workbench.errors import DataError
-from workbench.schema.time import Grid, from_instant, label, number, starting
+from workbench.schema.time import Period, Periods, from_instant
 
 KINDS = ("day", "week", "month", "quarter")
 
@@ -17,9 +17,10 @@ KINDS = ("day", "week", "month", "quarter")
 def test_a_period_reads_as_it_is_written_and_begins_where_it_should(kind):
     for days in range(0, 30_000, 13):
         day = date.fromordinal(date(1969, 12, 1).toordinal() + days)
-        found = number(kind, day)
-        assert number(kind, label(kind, found)) == found
-        assert starting(kind, found) <= day < starting(kind, found + 1)
+        found = Period.containing(day, kind)
+        assert Period.read(found.name, kind) == Period.read(day, kind) == found
+        assert found.start <= found.middle < found.end
+        assert found.start <= day < found.end
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_a_period_reads_as_it_is_written_and_begins_where_it_should(kind):
     ],
 )
 def test_several_ways_to_write_a_period(kind, written, read):
-    assert label(kind, number(kind, written)) == read
+    assert Period.read(written, kind).name == read
 
 
 @pytest.mark.parametrize(
@@ -50,25 +51,25 @@ def test_several_ways_to_write_a_period(kind, written, read):
 )
 def test_what_is_no_period(kind, written, sentence):
     with pytest.raises(DataError, match=sentence):
-        number(kind, written)
+        Period.read(written, kind)
 
 
 def test_no_period_is_missing():
-    grid = Grid.over("quarter", ["2026-Q1", "2024-Q4"])
-    assert grid.labels == ("2024-Q4", "2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4", "2026-Q1")
-    assert Grid.over("week", []).labels == ()
+    periods = Periods.spanning("quarter", ["2026-Q1", "2024-Q4"])
+    assert periods.names == ("2024-Q4", "2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4", "2026-Q1")
+    assert Periods.spanning("week", []).names == ()
 
 
 def test_spans_follow_the_clocks_of_a_zone():
     zone = ZoneInfo("Europe/Amsterdam")
-    march, april = Grid.over("month", ["2026-03", "2026-04"]).spans(zone)
+    march, april = Periods.spanning("month", ["2026-03", "2026-04"]).spans(zone)
     assert from_instant(march.start).astimezone(zone).isoformat() == "2026-03-01T00:00:00+01:00"
     assert march.end == april.start
     assert from_instant(april.start).astimezone(zone).isoformat() == "2026-04-01T00:00:00+02:00"
 
 
-def test_grids_that_cannot_be():
+def test_periods_that_cannot_be():
     with pytest.raises(DataError, match="more than 100,000 days; check the first and the last"):
-        Grid.over("day", ["0026-01-01", "2026-01-01"])
+        Periods.spanning("day", ["0026-01-01", "2026-01-01"])
     with pytest.raises(DataError, match="periods that are numbers have no dates"):
-        Grid("number", 1, 3).spans(UTC)
+        Periods("number", 1, 3).spans(UTC)

@@ -15,7 +15,7 @@ from workbench.innovation.strategy import Strategy, weigh
 from workbench.schema.hypothesis import Range
 from workbench.schema.strategy import StrategySource
 from workbench.schema.study import FeedbackSource
-from workbench.schema.time import Iteration, read_period
+from workbench.schema.time import Iteration, Period
 from workbench.views import innovation
 
 SCRIPT = "<script>alert(1)</script>"
@@ -33,7 +33,7 @@ def strategy():
         "revenue": {**common, "unit": "EUR", "expect_from": "2", "fed_by": "imported"},
     }
     source = StrategySource.model_validate({"source": "s.csv", "metrics": metrics})
-    months = [read_period(f"{2025 + n // 12}-{n % 12 + 1:02}", "") for n in range(24)]
+    months = [Period.read(f"{2025 + n // 12}-{n % 12 + 1:02}") for n in range(24)]
     values = 100 + np.random.default_rng(1).normal(size=24)
     series = {name: dict(zip(months, values, strict=True)) for name in metrics}
     return weigh(series, source, ITERATIONS)

@@ -311,7 +311,7 @@ def _row(counts: StepCounts, by: Sequence[str]) -> dict[str, Any]:
     }
 
 
-class Point(NamedTuple):
+class RetentionPoint(NamedTuple):
     """One day of a curve: who could still adopt, who did on it, and the share who had by its end."""
 
     days: int
@@ -334,7 +334,7 @@ class Followed:
 
 def curve(
     adopted: Mapping[int, int], censored: Mapping[int, int], confidence_level: float = 0.95
-) -> list[Point]:
+) -> list[RetentionPoint]:
     """Estimate the share who adopted by each day: 1 - Kaplan-Meier (1958).
 
     `adopted` and `censored` count customers by the day of it; who is censored on a day could still
@@ -350,7 +350,7 @@ def curve(
     z = NormalDist().inv_cdf(0.5 + confidence_level / 2)
     points, staying, variance = [], 1.0, 0.0
     if at_risk and 0 not in adopted:
-        points.append(Point(0, at_risk, 0, 0.0, math.nan, math.nan))
+        points.append(RetentionPoint(0, at_risk, 0, 0.0, math.nan, math.nan))
     for day in ends:
         took = adopted.get(day, 0)
         if took:
@@ -358,7 +358,9 @@ def curve(
             left = at_risk - took
             variance += took / (at_risk * left) if left else math.inf
         if took or (day == ends[-1] and day):
-            points.append(Point(day, at_risk, took, 1 - staying, *_interval(staying, variance, z)))
+            points.append(
+                RetentionPoint(day, at_risk, took, 1 - staying, *_interval(staying, variance, z))
+            )
         at_risk -= took + censored.get(day, 0)
     return points
 

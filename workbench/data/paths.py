@@ -19,8 +19,8 @@ from workbench.data.walk import (
     OPPORTUNITY,
     Array,
     Coding,
-    Entries,
     Flags,
+    FlowEntries,
     Ints,
     Share,
     at_once,
@@ -72,8 +72,8 @@ class Paths:
     `levels` gives for each grouping the values of which entries hold the places.
     """
 
-    entries: Entries
-    crossovers: Entries
+    entries: FlowEntries
+    crossovers: FlowEntries
     levels: Mapping[str, tuple[str, ...]]
     flow: Flow
     spans: tuple[Span, ...]
@@ -152,10 +152,10 @@ def trace(
         if groupings[column] == "experiment"
     }
 
-    def follow(share: Share) -> tuple[Entries, Entries]:
+    def follow(share: Share) -> tuple[FlowEntries, FlowEntries]:
         return walk(share, flow, spans, missing, table.twice if table else None)
 
-    walked: list[tuple[Entries, Entries]] = []
+    walked: list[tuple[FlowEntries, FlowEntries]] = []
     for some in shares(
         rows.filter(nw.col("at") >= start, nw.col("at") <= until),
         customers=numbering.count,

@@ -42,7 +42,7 @@ def at_once(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Res
 
 
 @dataclass(frozen=True)
-class Scale:
+class KeyScale:
     """How keys are made: for so many customers from number `lowest` on, times from `start` on.
 
     Each customer has `width` keys, one a microsecond, so keys are in order of customer, then time.
@@ -106,7 +106,7 @@ class Share:
     place of a row's value among its levels.
     """
 
-    scale: Scale
+    scale: KeyScale
     all_keys: Ints = field(repr=False)
     order: Array = field(repr=False)
     ends: Ints = field(repr=False)
@@ -164,7 +164,7 @@ class Share:
         return Taken(np.where(key > until, NEVER, key), code, row)
 
 
-def divide(rows: Mapping[str, Array], scales: Sequence[Scale], codes: int) -> list[Share]:
+def divide(rows: Mapping[str, Array], scales: Sequence[KeyScale], codes: int) -> list[Share]:
     """Divide rows by their bin: that of the event with code c, on scale s, is s * codes + c.
 
     Shares without rows are left out, but for one if there are no others.
@@ -291,7 +291,7 @@ def shares(
     """
     width = max(until - start, 0) + 1
     size = max(min(customers // max(rows // SHARE, 1), NEVER // width), 1)
-    scales = [Scale(size, lowest, start, width) for lowest in range(0, customers, size)]
+    scales = [KeyScale(size, lowest, start, width) for lowest in range(0, customers, size)]
     at_once = max(len(scales) * BATCH // max(rows, BATCH), 1)
     by = [name for name in frame.collect_schema().names() if name.startswith("by ")]
     share = nw.col("share")
@@ -317,7 +317,7 @@ def smallest(number: int) -> type[nw.Int8 | nw.Int16 | nw.Int32]:
 
 
 @dataclass(frozen=True)
-class Entries:
+class FlowEntries:
     """Who entered the flow and how far they got: one element a customer and iteration.
 
     `customer` is a number, `span` an iteration's place, `entered` the time of the entering trigger
@@ -332,11 +332,11 @@ class Entries:
     values: Mapping[str, Array] = field(default_factory=dict)
     after: Mapping[str, Ints] = field(default_factory=dict)
 
-    def of(self, those: Array) -> Entries:
+    def of(self, those: Array) -> FlowEntries:
         """Give some of the entries, by place."""
         return self._like([each.take(those) for each in self.arrays])
 
-    def joined(self, others: Sequence[Entries]) -> Entries:
+    def joined(self, others: Sequence[FlowEntries]) -> FlowEntries:
         """Put the entries of other shares behind these."""
         arrays = zip(*(each.arrays for each in (self, *others)), strict=True)
         return self._like(at_once(np.concatenate, arrays)) if others else self
@@ -352,11 +352,11 @@ class Entries:
             *self.after.values(),
         ]
 
-    def _like(self, arrays: Sequence[Array]) -> Entries:
+    def _like(self, arrays: Sequence[Array]) -> FlowEntries:
         customer, span, entered, *rest = arrays
         values = dict(zip(self.values, rest, strict=False))
         after = dict(zip(self.after, rest[len(values) :], strict=True))
-        return Entries(customer, span, entered, values, after)
+        return FlowEntries(customer, span, entered, values, after)
 
 
 def walk(
@@ -365,7 +365,7 @@ def walk(
     spans: Sequence[Span],
     missing: Mapping[str, int],
     twice: Flags | None = None,
-) -> tuple[Entries, Entries]:
+) -> tuple[FlowEntries, FlowEntries]:
     """Follow a share's customers; give also the entries of crossovers, who are not followed.
 
     `missing` gives for each experiment among the rows' groupings the value that stands for none;
@@ -384,7 +384,7 @@ def walk(
     return _follow(followed, share, flow), entries.of(np.flatnonzero(crossed))
 
 
-def _enter(share: Share, flow: Flow, spans: Sequence[Span]) -> Entries:
+def _enter(share: Share, flow: Flow, spans: Sequence[Span]) -> FlowEntries:
     """Give each customer's first trigger in each iteration, with the values there.
 
     Of several rows at that time, each grouping takes the smallest value that is none missing.
@@ -408,11 +408,11 @@ def _enter(share: Share, flow: Flow, spans: Sequence[Span]) -> Entries:
         runs = np.column_stack([begin[tied], after]).ravel()
         each[tied] = np.minimum.reduceat(in_order, runs)[::2]
     span = np.array(order, dtype=np.int64).take(edge.take(begin) // 2)
-    return Entries(place.take(begin) + scale.lowest, span, at.take(begin), smallest)
+    return FlowEntries(place.take(begin) + scale.lowest, span, at.take(begin), smallest)
 
 
 def _crossed(
-    entries: Entries, ends: Ints, share: Share, codes: int, column: str, missing: int
+    entries: FlowEntries, ends: Ints, share: Share, codes: int, column: str, missing: int
 ) -> Flags:
     """Find whose rows show two values from the trigger to the iteration's end."""
     found, scale = np.zeros(len(entries.customer), dtype=bool), share.scale
@@ -437,7 +437,7 @@ def _crossed(
     return found
 
 
-def _follow(entries: Entries, share: Share, flow: Flow) -> Entries:
+def _follow(entries: FlowEntries, share: Share, flow: Flow) -> FlowEntries:
     """Take step after step, then adoption and the outcome: the specification as it reads."""
     entered = share.scale.keys(entries.customer, entries.entered)
     last = ends = share.scale.ends(entries.customer)

@@ -269,7 +269,7 @@ def customer_health(
         scaling=scaling,
         test_from=test_from,
         customers=indicators.customers,
-        labels=indicators.periods.labels,
+        labels=indicators.periods.names,
         present=indicators.present[:, -1],
     )
 

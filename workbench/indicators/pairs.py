@@ -32,7 +32,6 @@ from workbench.indicators.series import standard
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators
 from workbench.schema.cohort import MISSING
-from workbench.schema.time import label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,15 +285,13 @@ class Pairs:
         import pandas as pd
 
         x, y = self._seen(setting.leading, setting.lagging, setting.transform, setting.cohort)
-        grid, lag = self.indicators(setting.cohort).periods, setting.lag
+        periods, lag = self.indicators(setting.cohort).periods, setting.lag
         place = np.arange(len(x) + lag)
         late, early = _at(y, place), _at(x, place - lag)
         return pd.DataFrame(
             {
-                "period": [label(grid.kind, grid.first + each) for each in place.tolist()],
-                "leading_period": [
-                    label(grid.kind, grid.first + each - lag) for each in place.tolist()
-                ],
+                "period": [periods.at(each).name for each in place.tolist()],
+                "leading_period": [periods.at(each - lag).name for each in place.tolist()],
                 "leading": early,
                 "lagging": late,
                 "leading_scaled": _at(standard(x), place - lag),

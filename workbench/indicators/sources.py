@@ -25,7 +25,7 @@ from workbench.schema.cohort import MISSING
 from workbench.schema.flow import ADOPTION
 from workbench.schema.indicators import IndicatorDefinition, IndicatorsSource
 from workbench.schema.study import StudySpec
-from workbench.schema.time import Grid, from_instant, number, starting
+from workbench.schema.time import Period, Periods, from_instant
 
 Array = npt.NDArray[Any]
 YES, NO = ("yes", "true", "y"), ("no", "false", "n")
@@ -46,7 +46,7 @@ def read_indicators(table: Frame, spec: IndicatorsSource) -> Indicators:
     long = _is_long(spec, columns, name)
     table = _plain_rows(table, spec, has_customers=has_customers, long=long)
     numbers = _numbers(table, spec, name)
-    periods = Grid.of(spec.period, numbers.values())
+    periods = Periods.of(spec.period, numbers.values())
     customers = _customers(table) if has_customers else []
     shape = (len(customers), periods.length)
     places = pd.Index(list(numbers)), np.array(list(numbers.values()), dtype=np.int64)
@@ -147,7 +147,7 @@ def _numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str, int]:
     numbers = {}
     for row in collect(table.select("(period)").unique()):
         try:
-            numbers[row["(period)"]] = number(spec.period, row["(period)"])
+            numbers[row["(period)"]] = Period.read(row["(period)"], spec.period).number
         except DataError as error:
             said = "a row has no period; fill it in, or leave it out"
             said = said if row["(period)"] is None else str(error)
@@ -219,7 +219,7 @@ def _checked(rows: pd.DataFrame, definition: IndicatorDefinition, what: str) -> 
 
 
 def _presence(
-    table: Frame, people: pd.Index[str], places: tuple[pd.Index[str], Array], periods: Grid
+    table: Frame, people: pd.Index[str], places: tuple[pd.Index[str], Array], periods: Periods
 ) -> Array:
     """Say in which periods each customer was there: from the first of the rows to the last."""
     rows = _frame(table.select("(customer)", "(period)").unique())
@@ -234,7 +234,7 @@ def _presence(
 class FlowIndicators:
     """Values per period, how many customers each rests on, and why an indicator has none."""
 
-    grid: Grid
+    periods: Periods
     values: Mapping[str, Array] = field(repr=False)
     n: Mapping[str, Array] = field(repr=False)
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -254,9 +254,9 @@ def count_indicators(
     """
     zone, until = ZoneInfo(data.log.timezone), data.as_of(moment)
     ends = (from_instant(data.log.facts.oldest), until)
-    numbers = [number(spec.period, each.astimezone(zone).date()) for each in ends]
-    grid = Grid.of(spec.period, numbers)
-    spans = grid.spans(zone)
+    numbers = [Period.containing(each.astimezone(zone).date(), spec.period).number for each in ends]
+    periods = Periods.of(spec.period, numbers)
+    spans = periods.spans(zone)
     wanted = cohort or {}
     counted = Journeys(data.log, data.flow, spans, data.groupings, data.customers)
     rows = {
@@ -266,7 +266,10 @@ def count_indicators(
     }
     begun = [place for place, span in enumerate(spans) if (span.name, data.flow.names[0]) in rows]
     empty = begun[0] if begun else 0
-    spans, grid = spans[empty:], Grid(grid.kind, grid.first + empty, grid.length - empty)
+    spans, periods = (
+        spans[empty:],
+        Periods(periods.kind, periods.first + empty, periods.length - empty),
+    )
     values, n, reasons = {}, {}, {}
     for name in spec.of_flow:
         definition = spec.definitions[name]
@@ -283,7 +286,7 @@ def count_indicators(
                 f"{name} is from_flow: adoption, but the flow has no return_window; add one, such "
                 "as return_window: 30d"
             )
-    return FlowIndicators(grid, values, n, reasons)
+    return FlowIndicators(periods, values, n, reasons)
 
 
 def _over(entered: StepCounts | None) -> bool:
@@ -387,29 +390,29 @@ class StudyIndicators:
 def together(
     source: IndicatorsSource, of_file: Indicators | None, of_flow: FlowIndicators | None
 ) -> Indicators:
-    """Put the indicators of the file and of the event log on one grid of periods."""
-    grids = [each for each in (of_file and of_file.periods, of_flow and of_flow.grid) if each]
-    ends = [end for each in grids for end in (each.first, each.first + each.length - 1)]
-    grid = Grid.of(source.period, ends)
+    """Put the indicators of the file and of the event log on the same periods."""
+    parts = [each for each in (of_file and of_file.periods, of_flow and of_flow.periods) if each]
+    ends = [end for each in parts for end in (each.first, each.first + each.length - 1)]
+    periods = Periods.of(source.period, ends)
     values, n, reasons = {}, {}, {}
     customers: tuple[str, ...] = ()
-    present = np.zeros((0, grid.length), dtype=bool)
+    present = np.zeros((0, periods.length), dtype=bool)
     if of_file is not None:
-        more = _padding(of_file.periods, grid)
+        more = _padding(of_file.periods, periods)
         customers, present = of_file.customers, np.pad(of_file.present, ((0, 0), more))
         for name, each in of_file.values.items():
             width = ((0, 0), more) if each.ndim == 2 else more
             values[name] = np.pad(each, width, constant_values=np.nan)
         n = {name: np.pad(each, more) for name, each in of_file.n.items()}
     if of_flow is not None:
-        more = _padding(of_flow.grid, grid)
+        more = _padding(of_flow.periods, periods)
         for name, each in of_flow.values.items():
             values[name] = np.pad(each, more, constant_values=np.nan)
             n[name] = np.pad(of_flow.n[name], more)
         reasons = {name: said for name, said in of_flow.reasons.items() if said}
     return Indicators(
         source.definitions,
-        grid,
+        periods,
         customers,
         present,
         {name: values[name] for name in source.definitions},
@@ -419,27 +422,25 @@ def together(
     )
 
 
-def _padding(part: Grid, whole: Grid) -> tuple[int, int]:
+def _padding(part: Periods, whole: Periods) -> tuple[int, int]:
     before = part.first - whole.first
     return before, whole.length - before - part.length
 
 
 def _until(found: Indicators, moment: datetime | None) -> Indicators:
     """Leave out the periods that begin after a moment."""
-    grid = found.periods
-    if moment is None or grid.kind == "number":
+    periods = found.periods
+    if moment is None or periods.kind == "number":
         if moment is not None:
             raise StudyError("periods that are numbers have no dates; leave as_of out")
         return found
-    kept = sum(
-        starting(grid.kind, grid.first + each) <= moment.date() for each in range(grid.length)
-    )
+    kept = sum(periods.at(place).start <= moment.date() for place in range(periods.length))
     if not kept:
-        msg = f"as_of is {moment:%Y-%m-%d}, before the first period ({grid.labels[0]}); give a later one"
+        msg = f"as_of is {moment:%Y-%m-%d}, before the first period ({periods.names[0]}); give a later one"
         raise StudyError(msg)
     return Indicators(
         found.definitions,
-        Grid(grid.kind, grid.first, kept),
+        Periods(periods.kind, periods.first, kept),
         found.customers,
         found.present[:, :kept].copy(),
         {name: each[..., :kept].copy() for name, each in found.values.items()},

@@ -14,7 +14,7 @@ from workbench import display
 from workbench.data.study_data import Problem
 from workbench.errors import StudyError, unknown_name
 from workbench.schema.indicators import IndicatorDefinition
-from workbench.schema.time import Grid, PeriodKind, label, starting
+from workbench.schema.time import PeriodKind, Periods
 from workbench.stats.proportions import Counts, compare
 
 Array = npt.NDArray[Any]
@@ -53,7 +53,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Indicators:
-    """The indicators' values on a grid of periods without holes, per customer where these are known.
+    """The indicators' values on consecutive periods, per customer where these are known.
 
     `values` holds an array customers x periods, or one value a period for indicators that know no
     customers, with NaN where there is none. `present` says in which periods a customer was there:
@@ -61,7 +61,7 @@ class Indicators:
     """
 
     definitions: Mapping[str, IndicatorDefinition]
-    periods: Grid
+    periods: Periods
     customers: tuple[str, ...]
     present: Array = field(repr=False)
     values: Mapping[str, Array] = field(repr=False)
@@ -120,7 +120,7 @@ class Indicators:
         reason = self.reasons.get(name, "")
         if not reason and not np.any(n):
             reason = f"{name} has no values"
-        labels = self.periods.labels
+        labels = self.periods.names
         return Series(name, self.definitions[name], labels, values, n, asked, reason)
 
     def panel(self, names: str | Sequence[str]) -> dict[str, Array]:
@@ -182,7 +182,7 @@ class Indicators:
         seen = np.any(panels, axis=0) if panels else np.zeros((0, length), dtype=bool)
         return cls(
             definitions or {name: IndicatorDefinition(kind="leading") for name in arrays},
-            Grid(kind, first, length),
+            Periods(kind, first, length),
             names,
             presence(seen),
             arrays,
@@ -288,14 +288,14 @@ def _answers(series: Series) -> Iterator[Problem]:
 
 def _stale(found: Indicators, series: Series, as_of: date | None) -> Iterator[Problem]:
     """Hold the age of the newest value against the indicator's freshness."""
-    grid, freshness = found.periods, series.definition.freshness
-    if freshness is None or grid.kind == "number":
+    periods, freshness = found.periods, series.definition.freshness
+    if freshness is None or periods.kind == "number":
         return
     last = series.known[1]
-    ended = starting(grid.kind, grid.first + last)
-    until = as_of or starting(grid.kind, grid.first + grid.length)
+    ended = periods.at(last).start
+    until = as_of or periods.at(periods.length).start
     if until - ended > freshness:
-        newest = label(grid.kind, grid.first + last - 1)
+        newest = periods.at(last - 1).name
         said = (
             f"{series.name} is stale: its newest value is of {newest}, {(until - ended).days} days "
             f"before {until}, and it should be at most {freshness.days} days old"

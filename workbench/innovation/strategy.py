@@ -15,7 +15,7 @@ from workbench.data.study_data import StudyData
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.innovation.feedback import _table
 from workbench.schema.strategy import StrategicMetric, StrategySource, course_start, first_day
-from workbench.schema.time import Iteration, Period, read_period
+from workbench.schema.time import Iteration, Period
 from workbench.stats.trend import FEWEST, UNKNOWN, Change, Coefficient, Trend, change, trend
 
 RECENT = 12  # periods that a trend looks back on where the course has not begun
@@ -45,7 +45,10 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
     for name, written, value in rows:
         if str(name) in series:
             where = f"{source.source}: {name}"
-            period = read_period(written, where)
+            try:
+                period = Period.read("" if written is None else written)
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from None
             if period in series[str(name)]:
                 raise DataError(f"{where} has two rows for {period.name}; keep one")
             series[str(name)][period] = _value(value, where, period.name)
@@ -80,8 +83,8 @@ def _equal_steps(periods: Sequence[Period]) -> bool:
 
 def _as_month(day: Period, days: Sequence[Period]) -> Period:
     """Take days for their months where there is one in each of several months."""
-    months = {each.name[:7] for each in days}
-    return read_period(day.name[:7], "") if len(months) == len(days) > 1 else day
+    months = {Period.containing(each.start, "month") for each in days}
+    return Period.containing(day.start, "month") if len(months) == len(days) > 1 else day
 
 
 def _value(value: object, where: str, period: str) -> float:

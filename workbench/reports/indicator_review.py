@@ -159,7 +159,7 @@ class Review:
     def cover(self) -> Cover:
         """The title of the review, what it looks at, and the note of the study."""
         spec, found = self.pairs.source.spec, self.pairs.indicators()
-        labels = found.periods.labels
+        labels = found.periods.names
         span = (f"{self.pairs.period}s {labels[0]} to {labels[-1]}",) if labels else ()
         count = f"Indicators: {len(found.leading)} leading, {len(found.lagging)} lagging"
         people = (f"{len(found.customers):,} customers",) if found.customers else ()

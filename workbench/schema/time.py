@@ -1,9 +1,9 @@
-"""Iterations, and periods: days, weeks, months, quarters or numbers in a row."""
+"""Iterations, and the calendar of days, weeks, months and quarters."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
@@ -24,9 +24,8 @@ WRITTEN = {
     "quarter": "2026-Q1, or any of its days",
     "number": "1, 2, 3, ...",
 }
-EPOCH_DAY = date(1970, 1, 1)
-MONDAY = timedelta(days=3)  # 1970-01-01 was a Thursday
 MOST_PERIODS = 100_000
+THURSDAY = 3  # days since Monday; 1970-01-01 was a Thursday
 FORMS: dict[PeriodKind, str] = {
     "quarter": r"\d{4}-?Q[1-4]",
     "week": r"\d{4}-?W\d{2}",
@@ -44,19 +43,32 @@ class Span:
 
 
 class Iteration(Spec):
-    """One iteration, `[start, end)`.
+    """An iteration of the solution: one release or MVP version, from its start to its end.
 
-    Dates begin at midnight of the study's time zone. Studies without times have no dates.
-    `allocation` gives the planned shares of an experiment's cohorts; they are equal without it.
+    Attributes:
+        name: The iteration's name.
+        start: The first moment; a date is its midnight in the study's time zone.
+        end: The moment after the last, which is not part of the iteration. None, as `start`, for
+            studies whose data have no times.
+        allocation: The planned share of each cohort of an experiment; equal shares without it.
+
+    Raises:
+        pydantic.ValidationError: Only one of `start` and `end` is given, or one is no date.
 
     >>> str(Iteration(name="2026.1", start="2026-01-05", end="2026-02-02"))
     '2026.1'
     """
 
     name: Name
+    """The iteration's name, in quotes, such as "2026.1"."""
     start: datetime | date | None = None
+    """The first day, such as 2026-01-05, or a moment, such as 2026-01-05T08:00. Data without times
+    need none."""
     end: datetime | date | None = None
+    """The day or moment after the last; it is not part of the iteration."""
     allocation: Mapping[str, Share] = {}
+    """The planned share of each cohort of the experiment, such as `{blank: 0.8, preview: 0.2}`. The
+    shares are equal if none are given."""
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -73,29 +85,32 @@ class Iteration(Spec):
         return self
 
     def __str__(self) -> str:
-        """Give the iteration's name."""
+        """Return the iteration's name."""
         return self.name
 
     def bounds(self, zone: tzinfo) -> tuple[datetime, datetime]:
-        """Give start and end as moments; dates and times without a zone are `zone`'s."""
+        """Return start and end as moments; dates and times without a zone are `zone`'s.
+
+        Raises StudyError for an iteration without dates.
+        """
         if self.start is None or self.end is None:
             msg = f"iteration {self.name!r} has no start and end; events need both"
             raise StudyError(msg)
         return in_zone(self.start, zone), in_zone(self.end, zone)
 
     def span(self, zone: tzinfo) -> Span:
-        """Give the iteration in microseconds since 1970."""
+        """Return the iteration in microseconds since 1970."""
         start, end = self.bounds(zone)
         return Span(self.name, to_instant(start), to_instant(end))
 
 
 def to_instant(moment: datetime) -> int:
-    """Give a moment as microseconds since 1970 in UTC."""
+    """Return a moment as microseconds since 1970 in UTC."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def from_instant(instant: int) -> datetime:
-    """Give microseconds since 1970 as a moment in UTC."""
+    """Return microseconds since 1970 as a moment in UTC."""
     return EPOCH + timedelta(microseconds=instant)
 
 
@@ -117,14 +132,18 @@ def moment(value: str) -> datetime | date:
 
 
 def in_zone(value: date, zone: tzinfo) -> datetime:
-    """Make a date (its midnight) or a time without zone a moment of `zone`."""
+    """Return a date (its midnight), or a time without a zone, as a moment of `zone`."""
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=zone)
     return value.replace(tzinfo=zone) if value.tzinfo is None else value
 
 
 def in_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
-    """Refuse iterations that end before they start, overlap, share a name or are out of order."""
+    """Check the iterations' order.
+
+    Raises StudyError where one ends before it starts, or where two overlap, share a name or are
+    listed in the wrong order.
+    """
     names = [each.name for each in iterations]
     for name in names:
         if names.count(name) > 1:
@@ -152,7 +171,10 @@ def in_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
 
 
 def select(iterations: Iterable[Iteration], wanted: str | Sequence[str] | None) -> list[Iteration]:
-    """Give the iterations of these names, or all of them, in the study's order."""
+    """Return the iterations of these names, or all of them, in the study's order.
+
+    Raises StudyError for an unknown name.
+    """
     every = list(iterations)
     if wanted is None:
         return every
@@ -165,12 +187,97 @@ def select(iterations: Iterable[Iteration], wanted: str | Sequence[str] | None) 
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """Consecutive periods of one kind, from the one with the number `first`.
+class Period:
+    """One day, week, month or quarter, or a period that is no more than a number.
 
-    A period's number counts days, weeks, months or quarters since 1970, or is its own number.
+    `number` counts days, weeks, months or quarters since 1970; a period that is a number is its own.
 
-    >>> Grid.over("month", ["2026-03", "2025-12-31"]).labels
+    >>> quarter = Period.read("2026-Q4")
+    >>> quarter.name, str(quarter.start), str(quarter.end)
+    ('2026-Q4', '2026-10-01', '2027-01-01')
+    """
+
+    kind: PeriodKind
+    number: int
+
+    @classmethod
+    def read(cls, written: object, kind: PeriodKind | None = None) -> Period:
+        """Read a period as files write it.
+
+        Args:
+            written: Text, a date, a time or a number. A day stands for the period it lies in.
+            kind: The kind of period; without one the form of the text tells it.
+
+        Raises:
+            DataError: `written` is no such period.
+
+        >>> Period.read("17", "number").number, Period.read("2025-12-29", "week").name
+        (17, '2026-W01')
+        """
+        text = str(written).strip()
+        read_as: PeriodKind = kind or _kind(text)
+        if read_as == "number":
+            if re.fullmatch(r"[+-]?\d+(\.0+)?", text):
+                return cls("number", int(float(text)))
+        elif day := _day(read_as, written, text):
+            return cls.containing(day, read_as)
+        if kind is None:
+            raise DataError(
+                f"{text!r} is no period; write a month as 2026-01, a quarter as 2026-Q1, a week as "
+                "2026-W05, a day as 2026-01-31"
+            )
+        raise DataError(f"{text!r} is no {kind}; write it as {WRITTEN[kind]}")
+
+    @classmethod
+    def containing(cls, day: date, kind: PeriodKind) -> Period:
+        """Return the period of a kind in which a day lies; weeks begin on Monday."""
+        days = (day - EPOCH.date()).days
+        months = 12 * (day.year - EPOCH.year) + day.month - 1
+        numbers = {"day": days, "week": (days + THURSDAY) // 7, "month": months}
+        return cls(kind, numbers.get(kind, months // 3))
+
+    @property
+    def name(self) -> str:
+        """The period as files write it: 2026-01-31, 2026-W05, 2026-01, 2026-Q1 or 17."""
+        if self.kind == "number":
+            return str(self.number)
+        if self.kind == "week":
+            year, week, _ = self.start.isocalendar()
+            return f"{year}-W{week:02d}"
+        if self.kind == "quarter":
+            return f"{self.start.year}-Q{(self.start.month + 2) // 3}"
+        return self.start.isoformat()[: 7 if self.kind == "month" else 10]
+
+    @property
+    def start(self) -> date:
+        """The first day. Raises DataError for a number, which has no dates."""
+        if self.kind == "number":
+            msg = "periods that are numbers have no dates; name a day, week, month or quarter"
+            raise DataError(msg)
+        if self.kind in ("day", "week"):
+            days = self.number if self.kind == "day" else 7 * self.number - THURSDAY
+            return EPOCH.date() + timedelta(days=days)
+        months = self.number * (3 if self.kind == "quarter" else 1)
+        return date(EPOCH.year + months // 12, months % 12 + 1, 1)
+
+    @property
+    def end(self) -> date:
+        """The day after the last. Raises DataError for a number."""
+        return Period(self.kind, self.number + 1).start
+
+    @property
+    def middle(self) -> date:
+        """The day in the middle. Raises DataError for a number."""
+        return self.start + (self.end - self.start) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """Consecutive periods of one kind, without a gap.
+
+    `first` is the number of the first one (see `Period`), `length` how many there are.
+
+    >>> Periods.spanning("month", ["2026-03", "2025-12-31"]).names
     ('2025-12', '2026-01', '2026-02', '2026-03')
     """
 
@@ -179,98 +286,52 @@ class Grid:
     length: int
 
     @classmethod
-    def over(cls, kind: PeriodKind, written: Iterable[object]) -> Grid:
-        """Give the grid from the first to the last of some periods as files write them."""
-        return cls.of(kind, (number(kind, each) for each in written))
+    def spanning(cls, kind: PeriodKind, written: Iterable[object]) -> Periods:
+        """Return all periods from the first to the last of some that are written as in files."""
+        return cls.of(kind, (Period.read(each, kind).number for each in written))
 
     @classmethod
-    def of(cls, kind: PeriodKind, numbers: Iterable[int]) -> Grid:
-        """Give the grid from the lowest to the highest of some periods' numbers."""
-        every = list(numbers)
+    def of(cls, kind: PeriodKind, numbers: Iterable[int]) -> Periods:
+        """Return all periods from the lowest to the highest of some numbers.
+
+        Raises DataError for more than 100,000 of them.
+        """
+        every = sorted(numbers)
         if not every:
             return cls(kind, 0, 0)
-        first, length = min(every), max(every) - min(every) + 1
+        length = every[-1] - every[0] + 1
         if length > MOST_PERIODS:
+            first, last = (Period(kind, each).name for each in (every[0], every[-1]))
             msg = (
-                f"the periods run from {label(kind, first)} to {label(kind, max(every))}, more than "
-                f"{MOST_PERIODS:,} {kind}s; check the first and the last"
+                f"the periods run from {first} to {last}, more than {MOST_PERIODS:,} {kind}s; check "
+                "the first and the last"
             )
             raise DataError(msg)
-        return cls(kind, first, length)
+        return cls(kind, every[0], length)
+
+    def at(self, place: int) -> Period:
+        """Return the period at a place, counted from 0; `length` gives the one after the last."""
+        return Period(self.kind, self.first + place)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Write each period as files write it."""
-        return tuple(label(self.kind, self.first + place) for place in range(self.length))
+    def names(self) -> tuple[str, ...]:
+        """The periods as files write them."""
+        return tuple(self.at(place).name for place in range(self.length))
 
     def spans(self, zone: tzinfo) -> tuple[Span, ...]:
-        """Give each period's start and end in microseconds, by the clocks of a zone.
+        """Return each period's start and end in microseconds since 1970, by a zone's clocks.
 
-        Raises DataError for numbers, which say no time.
+        Raises DataError for numbers, which have no dates.
         """
         starts = [
-            to_instant(in_zone(starting(self.kind, self.first + place), zone))
-            for place in range(self.length + 1)
+            to_instant(in_zone(self.at(place).start, zone)) for place in range(self.length + 1)
         ]
-        return tuple(
-            Span(name, starts[place], starts[place + 1]) for place, name in enumerate(self.labels)
-        )
+        return tuple(map(Span, self.names, starts, starts[1:]))
 
 
-def number(kind: PeriodKind, written: object) -> int:
-    """Read which period a value means; raise DataError for one that is no such period.
-
-    >>> number("number", "17"), number("month", "2026-01") - number("month", date(2025, 12, 31))
-    (17, 1)
-    >>> number("week", "2026-W01") == number("week", "2025-12-29")
-    True
-    """
-    text = str(written).strip()
-    if kind == "number":
-        if re.fullmatch(r"[+-]?\d+(\.0+)?", text):
-            return int(float(text))
-    elif day := _day(kind, written, text):
-        return _number(kind, day)
-    raise DataError(f"{text!r} is no {kind}; write it as {WRITTEN[kind]}")
-
-
-def label(kind: PeriodKind, number: int) -> str:
-    """Write a period: 2026-01-31, 2026-W05, 2026-01, 2026-Q1 or 17.
-
-    >>> label("quarter", 4 * 56), label("day", 0), label("week", 0)
-    ('2026-Q1', '1970-01-01', '1970-W01')
-    """
-    if kind == "number":
-        return str(number)
-    day = starting(kind, number)
-    if kind == "week":
-        year, week, _ = day.isocalendar()
-        return f"{year}-W{week:02d}"
-    if kind == "quarter":
-        return f"{day.year}-Q{(day.month + 2) // 3}"
-    return day.isoformat()[: 7 if kind == "month" else 10]
-
-
-def starting(kind: PeriodKind, number: int) -> date:
-    """Give the first day of a period; weeks begin on Monday. Raises DataError for numbers."""
-    if kind == "number":
-        msg = "periods that are numbers have no dates; name a day, week, month or quarter"
-        raise DataError(msg)
-    if kind == "day":
-        return EPOCH_DAY + timedelta(days=number)
-    if kind == "week":
-        return EPOCH_DAY + timedelta(weeks=number) - MONDAY
-    months = number * (3 if kind == "quarter" else 1)
-    return date(1970 + months // 12, months % 12 + 1, 1)
-
-
-def _number(kind: PeriodKind, day: date) -> int:
-    if kind == "day":
-        return (day - EPOCH_DAY).days
-    if kind == "week":
-        return (day - EPOCH_DAY + MONDAY) // timedelta(weeks=1)
-    months = 12 * (day.year - EPOCH_DAY.year) + day.month - 1
-    return months // 3 if kind == "quarter" else months
+def _kind(text: str) -> PeriodKind:
+    """Tell the kind of a period from its form."""
+    return next((kind for kind, form in FORMS.items() if re.fullmatch(form, text)), "day")
 
 
 def _day(kind: PeriodKind, written: object, text: str) -> date | None:
@@ -287,37 +348,3 @@ def _day(kind: PeriodKind, written: object, text: str) -> date | None:
         return datetime.fromisoformat(text).date()
     except ValueError:
         return None
-
-
-@dataclass(frozen=True)
-class Period:
-    """A day, week, month or quarter: its name, its first day, and the day after its last."""
-
-    name: str
-    kind: PeriodKind
-    start: date
-    end: date
-
-    @property
-    def middle(self) -> date:
-        """The day in the middle."""
-        return self.start + (self.end - self.start) / 2
-
-
-def read_period(written: object, where: str) -> Period:
-    """Read a period as it is written; `where` begins the DataError for what is none.
-
-    >>> read_period("2026-Q4", "a table")
-    Period(name='2026-Q4', kind='quarter', start=datetime.date(2026, 10, 1), end=datetime.date(2027, 1, 1))
-    """
-    text = written.isoformat()[:10] if isinstance(written, date) else str(written or "").strip()
-    forms: Iterator[PeriodKind] = (each for each in FORMS if re.fullmatch(FORMS[each], text))
-    kind: PeriodKind = next(forms, "day")
-    try:
-        place = number(kind, text)
-    except DataError:
-        raise DataError(
-            f"{where}: {text!r} is no period; write a month as 2026-01, a quarter as 2026-Q1, a "
-            "week as 2026-W05, a day as 2026-01-31"
-        ) from None
-    return Period(text, kind, starting(kind, place), starting(kind, place + 1))
