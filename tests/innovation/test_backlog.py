@@ -36,12 +36,12 @@ from workbench.innovation.backlog import (
     rank,
     rank_correlation,
 )
-from workbench.schema.hypothesis import Idea, Range
+from workbench.schema.hypothesis import Idea, Rating
 from workbench.stats.power import customers_needed
 from workbench.stats.proportions import Counts, compare
 
 PLANNED = Cost(customers=200, weeks=4, baseline=0.4, effect=0.1)
-FIVE = Range(low=5, high=5)
+FIVE = Rating(low=5, high=5)
 SHORT = Cost(260, 7.9, 0.3, 0.15)
 STUDY = """\
 name: small
@@ -114,7 +114,7 @@ STRATEGY = "metric,period,value\n" + "\n".join(
 
 
 def score(low, high=None):
-    return Range(low=low, high=low if high is None else high)
+    return Rating(low=low, high=low if high is None else high)
 
 
 def candidate(name="a", impact=5, ease=5, confidence=None, **changes):
@@ -129,17 +129,17 @@ def candidate(name="a", impact=5, ease=5, confidence=None, **changes):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (11, "is 11; a score is 1 to 10, or a range such as [4, 8]"),
-        (0, "is 0; a score is 1 to 10"),
-        ([4, 11], "is 11; a score is 1 to 10"),
+        (11, "is 11; a rating is 1 to 10, or a range such as [4, 8]"),
+        (0, "is 0; a rating is 1 to 10"),
+        ([4, 11], "is 11; a rating is 1 to 10"),
         ([8, 4], "is [8, 4]; write the lower end first"),
-        ([1, 2, 3], "is [1, 2, 3]; a score is 1 to 10"),
-        ("high", "is 'high'; a score is 1 to 10"),
-        (True, "is True; a score is 1 to 10"),
-        (math.nan, "is nan; a score is 1 to 10"),
+        ([1, 2, 3], "is [1, 2, 3]; a rating is 1 to 10"),
+        ("high", "is 'high'; a rating is 1 to 10"),
+        (True, "is True; a rating is 1 to 10"),
+        (math.nan, "is nan; a rating is 1 to 10"),
     ],
 )
-def test_a_bad_score_gets_one_sentence(value, said):
+def test_a_bad_rating_gets_one_sentence(value, said):
     with pytest.raises(ValidationError) as error:
         Idea.model_validate({"name": "a", "statement": "b", "impact": value})
     (found,) = error.value.errors()
@@ -539,7 +539,7 @@ def ask(study, old, new):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("impact: 8", "impact: 11", "line 22: hypotheses.impact is 11; a score is 1 to 10"),
+        ("impact: 8", "impact: 11", "line 22: hypotheses.impact is 11; a rating is 1 to 10"),
         ("ease: [6, 8]", "ease: [8, 6]", "ideas.ease is [8, 6]; write the lower end first"),
         ("ease: 4", "ease: 4\n    status: done", "hypotheses.status is 'done'; it must be 'idea'"),
         ("financial impact", "finances", "unknown area 'finances'; did you mean 'financial impact"),

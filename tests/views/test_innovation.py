@@ -12,7 +12,7 @@ from workbench.innovation.backlog import Backlog, Candidate, Cost, Tried, guessi
 from workbench.innovation.feedback import Entry, Remark
 from workbench.innovation.feedback import weigh as weigh_voices
 from workbench.innovation.strategy import Strategy, weigh
-from workbench.schema.hypothesis import Range
+from workbench.schema.hypothesis import Rating
 from workbench.schema.strategy import StrategySource
 from workbench.schema.study import FeedbackSource
 from workbench.schema.time import Iteration, Period
@@ -57,13 +57,13 @@ def feedback():
 
 @pytest.fixture(scope="module")
 def backlog():
-    scores = (Range(low=4, high=8), Range(low=5, high=5), None)
+    scores = (Rating(low=4, high=8), Rating(low=5, high=5), None)
     cost = Cost(120, 2.5, 0.3, 0.2)
     candidates = [
         Candidate(SCRIPT, 1, "It helps.", "idea", *scores, ("F-1",), cost),
         Candidate("vague", 1, "Who knows.", "idea", None, None, None),
     ]
-    tried = Tried("preview", 2, Range(low=7, high=7), 0.12, 0.02, 0.2, "supported")
+    tried = Tried("preview", 2, Rating(low=7, high=7), 0.12, 0.02, 0.2, "supported")
     return Backlog(rank(candidates), guessing([tried]))
 
 

@@ -18,7 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.experiments.verdict import Evaluation
 from workbench.innovation.feedback import feedback
 from workbench.innovation.strategy import strategy
-from workbench.schema.hypothesis import HIGHEST, LOWEST, Hypothesis, Idea, Range, Status, Verdict
+from workbench.schema.hypothesis import HIGHEST, LOWEST, Hypothesis, Idea, Rating, Status, Verdict
 from workbench.schema.time import from_instant
 from workbench.stats.power import customers_needed
 from workbench.stats.proportions import Alternative
@@ -29,7 +29,7 @@ LEVEL = 0.9
 FEWEST_TESTS = 5
 MOST_WEEKS = 8  # a test that takes longer is begun with a prototype
 UNSURE = 3.0  # scores up to here call for an interview, or for a prototype
-ANY = Range(low=LOWEST, high=HIGHEST)
+ANY = Rating(low=LOWEST, high=HIGHEST)
 RULE = (
     "Cheapest way to learn: an interview while no remark is cited or confidence is 3 or less; a "
     "prototype if an A/B test cannot be planned, would take more than 8 weeks, or ease is 3 or "
@@ -72,9 +72,9 @@ class Candidate:
     version: int
     statement: str
     status: Status
-    impact: Range | None
-    ease: Range | None
-    confidence: Range | None
+    impact: Rating | None
+    ease: Rating | None
+    confidence: Rating | None
     evidence: tuple[str, ...] = ()
     cost: Cost = Cost()
 
@@ -128,7 +128,7 @@ class Tried:
 
     name: str
     version: int
-    impact: Range
+    impact: Rating
     realised: float
     low: float
     high: float
@@ -177,8 +177,8 @@ def rank(candidates: Sequence[Candidate]) -> tuple[Ranked, ...]:
     its range, evenly (4,000 draws, seeded): their 5th and 95th percentile bound the rank. Once any
     confidence is given, whoever has none may have any from 1 to 10. Equal scores share a rank.
 
-    >>> one = Candidate("a", 1, "", "idea", Range(low=8, high=8), Range(low=5, high=5), None)
-    >>> two = Candidate("b", 1, "", "idea", Range(low=4, high=10), Range(low=5, high=5), None)
+    >>> one = Candidate("a", 1, "", "idea", Rating(low=8, high=8), Rating(low=5, high=5), None)
+    >>> two = Candidate("b", 1, "", "idea", Rating(low=4, high=10), Rating(low=5, high=5), None)
     >>> [(each.candidate.name, each.score, each.low, each.high) for each in rank([two, one])]
     [('a', 40.0, 1.0, 2.0), ('b', 35.0, 1.0, 2.0)]
     """

@@ -11,11 +11,14 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
@@ -25,12 +28,16 @@ from ruamel.yaml.nodes import ScalarNode
 from workbench.errors import StudyError, unknown_name
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DURATION = r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*"
 
 
 class Spec(BaseModel):
-    """A part of a study file: frozen, and closed to keys that it does not know."""
+    """A part of a study file: frozen, and closed to keys that it does not know.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    The docstring below a field is its description, for whoever writes a study file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -42,6 +49,14 @@ class Spec(BaseModel):
                     raise PydanticCustomError("unknown_key", "{said}", {"said": said, "key": key})
         return value
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the part by the first line of its docstring."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        return {**schema, "description": str(cls.__doc__).splitlines()[0]}
+
 
 def duration(value: object) -> object:
     """Read a duration with its unit, such as `7d`, `36h`, `90m` or `2w`.
@@ -51,7 +66,7 @@ def duration(value: object) -> object:
     """
     if value is None or isinstance(value, timedelta):
         read = value
-    elif match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*", str(value)):
+    elif match := re.fullmatch(DURATION, str(value)):
         read = timedelta(**{UNITS[match[2]]: float(match[1])})
     else:
         msg = f"{value!r} is no duration; write a number and a unit, such as 7d, 36h, 90m or 2w"
@@ -92,18 +107,24 @@ def text(value: object) -> object:
 
 
 def names(value: Any) -> Any:
-    """Let one name stand for a list of one."""
+    """Turn a single name into a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration)]
+WrittenDuration = WithJsonSchema({"type": "string", "pattern": f"^{DURATION}$"})
+Duration = Annotated[timedelta, BeforeValidator(duration), WrittenDuration]
 Name = Annotated[str, BeforeValidator(text), StringConstraints(strip_whitespace=True, min_length=1)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(names)]
+Names = Annotated[
+    tuple[Name, ...], BeforeValidator(names, json_schema_input_type=Name | tuple[Name, ...])
+]
 Kind = TypeVar("Kind", bound=Spec)
 
 
 def read_document(path: Path, kind: type[Kind]) -> tuple[Kind, Document]:
-    """Read a YAML file as a specification; raise StudyError, in one sentence, for what is wrong."""
+    """Read a YAML file as a model, and keep the document for the lines of later errors.
+
+    Raises StudyError, in one sentence with file and line, for what is wrong.
+    """
     document = Document(path, _parse(path))
     try:
         return kind.model_validate(_plain(document.content)), document
@@ -112,7 +133,7 @@ def read_document(path: Path, kind: type[Kind]) -> tuple[Kind, Document]:
 
 
 class Document:
-    """A parsed YAML file that knows on which line each of its parts stands."""
+    """A parsed YAML file that knows the line of each of its parts."""
 
     def __init__(self, path: Path, content: Any) -> None:
         """Keep the path and the parsed content."""
@@ -120,7 +141,7 @@ class Document:
         self.content = content
 
     def line(self, *place: str | int) -> int | None:
-        """Give the line, counted from 1, of the innermost part of `place` that is there."""
+        """Return the line, counted from 1, of the innermost part of `place` that is there."""
         part, line = self.content, None
         for key in place:
             if isinstance(part, CommentedMap) and key in part:
@@ -133,12 +154,12 @@ class Document:
         return None if line is None else line + 1
 
     def at(self, *place: str | int) -> str:
-        """Name the file, and the line where `place` stands."""
+        """Return the file's name, and the line of `place`."""
         line = self.line(*place)
         return f"{self.path}" if line is None else f"{self.path}, line {line}"
 
     def said(self, error: ValidationError) -> str:
-        """Put the first of pydantic's errors in a sentence."""
+        """Return the first of pydantic's errors as one sentence, with file and line."""
         first = error.errors()[0]
         place = tuple(first["loc"])
         name = ".".join(str(key) for key in place if isinstance(key, str))

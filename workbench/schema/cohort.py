@@ -1,10 +1,12 @@
-"""Cohorts: customers who share the value of a grouping column."""
+"""Cohorts: customers with the same values of grouping columns."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from workbench.schema.base import Spec, text
 
@@ -13,7 +15,17 @@ MISSING = "(missing)"
 
 
 class Cohort(Spec):
-    """The customers whose grouping columns hold these values, of one iteration if one is named.
+    """Customers with these values of grouping columns, of one iteration if one is named.
+
+    A study file writes a cohort as columns and their values, with `iteration` among them.
+
+    Attributes:
+        values: Pairs of a grouping column and its value; values are text, truth values `true` or
+            `false`.
+        iteration: The iteration in which the customers entered the flow; None for the hypothesis's.
+
+    Raises:
+        pydantic.ValidationError: The cohort names neither a value nor an iteration.
 
     >>> cohort = Cohort.model_validate({"variant": "preview", "iteration": "2026.2"})
     >>> cohort.values, cohort.iteration, str(cohort)
@@ -21,7 +33,9 @@ class Cohort(Spec):
     """
 
     values: tuple[tuple[str, str], ...] = ()
+    """Pairs of a grouping column and its value."""
     iteration: str | None = None
+    """The iteration in which the customers entered the flow, in quotes, such as "2026.1"."""
 
     @model_validator(mode="before")
     @classmethod
@@ -39,6 +53,20 @@ class Cohort(Spec):
             if column != "iteration"
         )
         return {"values": values, "iteration": iteration}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        return {
+            "type": "object",
+            "title": schema["title"],
+            "description": schema["description"],
+            "properties": {"iteration": schema["properties"]["iteration"]},
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "minProperties": 1,
+        }
 
     @field_validator("iteration", mode="before")
     @classmethod
@@ -59,7 +87,7 @@ class Cohort(Spec):
 
     @property
     def label(self) -> str:
-        """What a sentence calls the cohort: its values, where they speak for themselves.
+        """The cohort's name in a sentence: its values, with the column where one needs it.
 
         >>> Cohort.model_validate({"variant": "preview"}).label
         'preview'
@@ -73,7 +101,7 @@ class Cohort(Spec):
         return ", ".join([*parts, *([self.iteration] if self.iteration else [])])
 
     def __str__(self) -> str:
-        """Write the cohort as a reader would."""
+        """Return the columns with their values, as in `variant = preview`."""
         parts = [f"{column} = {value}" for column, value in self.values]
         if self.iteration is not None:
             parts.append(f"iteration = {self.iteration}")
@@ -81,5 +109,5 @@ class Cohort(Spec):
 
 
 def _written(value: object) -> str:
-    """Write a value as it reads in the data: truth values in lower case."""
+    """Return a value as text, truth values in lower case as in data."""
     return str(value).lower() if isinstance(value, bool) else str(value)

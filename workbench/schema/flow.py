@@ -5,10 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from workbench.errors import StudyError, unknown_name
-from workbench.schema.base import Duration, Name, Names, Spec, duration
+from workbench.schema.base import DURATION, Duration, Name, Names, Spec, duration
 
 ADOPTION = "adoption"
 UNLIMITED = "unlimited"
@@ -20,25 +29,47 @@ def _limit(value: object) -> object:
     return value if value == UNLIMITED else duration(value)
 
 
-ReturnWindow = Annotated[timedelta | Literal["unlimited"], BeforeValidator(_limit)]
+ReturnWindow = Annotated[
+    timedelta | Literal["unlimited"],
+    BeforeValidator(_limit),
+    WithJsonSchema({"type": "string", "pattern": f"^({DURATION}|{UNLIMITED})$"}),
+]
 
 
 class Step(Spec):
-    """A solution step: its name, and the events of which any one counts as taking it."""
+    """A step of the solution: its name, and the events of which any one counts as taking it.
+
+    A study file writes `imported`, `imported: import_completed` or `imported: [done, auto]`.
+    """
 
     name: Name
+    """The step's name, which tables and hypotheses use."""
     events: Names
+    """One event name, or several of which any one counts as taking the step."""
 
     @model_validator(mode="before")
     @classmethod
     def _from_yaml(cls, value: Any) -> Any:
-        """Accept `imported`, `{imported: import_completed}` and `{imported: [a, b]}`."""
         if isinstance(value, str):
             return {"name": value, "events": value}
         if isinstance(value, dict) and len(value) == 1:
             ((name, events),) = value.items()
             return {"name": name, "events": events}
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        named = {
+            "type": "object",
+            "additionalProperties": schema["properties"]["events"] | {"title": "Events"},
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        given = {key: schema.pop(key) for key in ("title", "description")}
+        return {**given, "anyOf": [{"type": "string", "minLength": 1}, named, schema]}
 
     @field_validator("events")
     @classmethod
@@ -55,12 +86,20 @@ def _last_step(flow: dict[str, Any]) -> str:
 
 
 class Flow(Spec):
-    """A customer flow: who enters it, which steps lead to the need met, and what comes of it.
+    """A customer flow: the trigger, the steps to the need met, and what is followed after it.
 
-    `window` is the elapsed time that a customer has from the trigger; None means until the end
-    of the log. `return_window` is the time to return to the solution from the next trigger after
-    the need was met, "unlimited" for until the end of the log; without it adoption is not
-    followed. `outcome_window` is the time for the outcome, from the trigger as `window` is.
+    Attributes:
+        trigger: The events of which any one makes a customer enter the flow.
+        steps: The steps in order, each with its events; text or a mapping makes a `Step`.
+        need_met: The name of the last step.
+        window: The time from the trigger to take the steps; None is until the end of the log.
+        return_window: The time from the next trigger after the need was met to the return to the
+            first step, or "unlimited"; None does not follow adoption.
+        outcome: The business outcome and its events, if it is followed.
+        outcome_window: The time from the trigger to the outcome; None is until the end of the log.
+
+    Raises:
+        pydantic.ValidationError: The parts contradict each other; the error says how.
 
     >>> flow = Flow(trigger="opened", steps=["previewed", {"imported": ["done", "auto"]}],
     ...             return_window="30d", outcome={"renewed": "subscription_renewed"})
@@ -71,14 +110,27 @@ class Flow(Spec):
     """
 
     trigger: Names
+    """The event by which a customer enters the flow; one name, or several of which any counts."""
     steps: tuple[Step, ...]
+    """The steps of the solution in their order, each with its events."""
     need_met: Name = Field(default_factory=_last_step)
+    """The step that meets the customer's need. It is the last step, so it need not be given."""
     window: Duration | None = None
+    """The time that a customer has from the trigger for all steps, such as 7d, 36h or 90m. Without
+    it, customers have until the end of the log."""
     return_window: ReturnWindow | None = None
+    """The time that a customer has, from the next trigger after the need was met, to take the first
+    step again, such as 30d, or `unlimited`. Without it, adoption is not counted."""
     outcome: Step | None = None
+    """The business outcome: a name and its event, such as `renewed: subscription_renewed`. Without
+    it, none is counted."""
     outcome_window: Duration | None = None
+    """The time that a customer has from the trigger to the outcome, such as 8w. Without it, until
+    the end of the log."""
 
-    @field_validator("steps", mode="before")
+    @field_validator(
+        "steps", mode="before", json_schema_input_type=tuple[Step, ...] | dict[str, Names]
+    )
     @classmethod
     def _in_order(cls, steps: Any) -> Any:
         if isinstance(steps, dict):
@@ -150,7 +202,7 @@ class Flow(Spec):
         return self
 
     def step(self, name: str) -> Step:
-        """Give the step of that name."""
+        """Return the step of that name; raise StudyError for an unknown one."""
         for step in self.steps:
             if step.name == name:
                 return step
@@ -163,7 +215,7 @@ class Flow(Spec):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of all that is counted: the steps, then adoption and the outcome, if followed."""
+        """The names of what is counted: the steps, then adoption and the outcome, if followed."""
         return (*self.names, *self.ends)
 
     @property
@@ -174,7 +226,7 @@ class Flow(Spec):
 
     @property
     def follows_return(self) -> bool:
-        """Whether customers are followed beyond the need met, for their adoption."""
+        """Whether adoption is followed: the return of customers whose need was met."""
         return self.return_window is not None
 
     @property
@@ -184,15 +236,15 @@ class Flow(Spec):
 
     @property
     def trigger_meets_need(self) -> bool:
-        """Whether the trigger is the need met too: the only step is the trigger, and a return follows.
+        """Whether the only step has the trigger's events, and a return is followed.
 
-        So it is with purchases: the first one is both, and the next one is the return.
+        Purchases are an example: the first one is trigger and need met, the next one the return.
         """
         alone = len(self.steps) == 1 and {*self.steps[0].events} == {*self.trigger}
         return alone and self.follows_return
 
     def window_of(self, metric: str) -> timedelta | None:
-        """Give the window that decides on a metric; None is until the end of the log."""
+        """Return the window of a metric; None is until the end of the log."""
         if metric == ADOPTION and self.follows_return:
             return self.return_limit
         if self.outcome is not None and metric == self.outcome.name:
@@ -200,7 +252,7 @@ class Flow(Spec):
         return self.window
 
     def within(self, window: timedelta, metric: str = "") -> Flow:
-        """Give the flow with another window for a metric, which for all steps is the same one."""
+        """Return the flow with another window for a metric; all steps share one window."""
         name = "window"
         if metric in self.ends:
             name = "return_window" if metric == ADOPTION else "outcome_window"

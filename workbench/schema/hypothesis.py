@@ -1,11 +1,20 @@
-"""Hypotheses: a claim about one metric, the cohorts it compares, and the rule that decides."""
+"""Hypotheses: a claim about one metric, the cohorts that it compares, and the decision rule."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 
 from workbench.schema.base import Duration, Name, Names, Spec
 from workbench.schema.cohort import Cohort
@@ -13,7 +22,7 @@ from workbench.stats.power import customers_needed
 from workbench.stats.proportions import Alternative, Comparison, Counts, compare
 
 LOWEST, HIGHEST = 1.0, 10.0
-RULE = "a score is 1 to 10, or a range such as [4, 8]"
+RULE = "a rating is 1 to 10, or a range such as [4, 8]"
 Status = Literal["idea", "planned", "running", "tested"]
 Analysis = Literal["fixed", "sequential", "anytime"]
 Spending = Literal["obrien-fleming", "pocock"]
@@ -34,15 +43,17 @@ FROZEN = (
 )
 
 
-class Range(Spec):
-    """A score from 1 to 10; a range where nobody is sure.
+class Rating(Spec):
+    """A rating from 1 to 10, or a range of ratings where the team is unsure.
 
-    >>> Range.model_validate([4, 8]).middle
+    >>> Rating.model_validate([4, 8]).middle
     6.0
     """
 
     low: float
+    """The lower end."""
     high: float
+    """The higher end; the same for a single rating."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,6 +66,15 @@ class Range(Spec):
             msg = f"is {value!r}; {RULE}"
             raise ValueError(msg)
         return {"low": ends[0], "high": ends[1]}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        one = {"type": "number", "minimum": LOWEST, "maximum": HIGHEST}
+        ends = {"type": "array", "items": one, "minItems": 2, "maxItems": 2}
+        return {key: schema[key] for key in ("title", "description")} | {"anyOf": [one, ends]}
 
     @model_validator(mode="after")
     def _within(self) -> Self:
@@ -73,47 +93,33 @@ class Range(Spec):
         return (self.low + self.high) / 2
 
     def __str__(self) -> str:
-        """Write the score as a study file does."""
+        """Return the rating in words, such as 6 or 4 to 8."""
         if self.low == self.high:
             return f"{self.low:g}"
         return f"{self.low:g} to {self.high:g}"
 
 
-def _range(value: Any) -> Any:
-    return value if value is None or isinstance(value, Range) else Range.model_validate(value)
+def _rating(value: Any) -> Any:
+    return value if value is None or isinstance(value, Rating) else Rating.model_validate(value)
 
 
-Score = Annotated[Range, BeforeValidator(_range)]
+Rated = Annotated[Rating, BeforeValidator(_rating)]
 
 
-class Guesses(Spec):
-    """What a hypothesis or an idea says of itself, and what it rests on.
+class IdeaFields(Spec):
+    """What the team thinks of a hypothesis or an idea; none of it changes what is tested."""
 
-    `impact` on the business, `ease` of trying and `confidence` are scores from 1 to 10, or ranges
-    of them; `evidence` names remarks of the feedback. None of them changes what is tested.
-    """
-
-    impact: Score | None = None
-    ease: Score | None = None
-    confidence: Score | None = None
+    impact: Rated | None = None
+    """What it would bring to the business, rated before the test from 1 to 10, or as a range such as
+    [4, 8]."""
+    ease: Rated | None = None
+    """How easily it can be tried, from 1 (hard) to 10 (easy), or as a range."""
+    confidence: Rated | None = None
+    """How sure the team is of it, from 1 to 10, or as a range."""
     status: Status | None = None
+    """How far it is: `idea`, `planned`, `running` or `tested`. If not given, the data tell."""
     evidence: Names = ()
-
-
-class Idea(Guesses):
-    """An idea that is not yet a hypothesis: no iteration and no cohorts, but a place in the backlog.
-
-    With a `metric` and a `minimum_effect` the backlog says what a test of it would cost.
-    """
-
-    name: Name
-    statement: Name
-    metric: Name | None = None
-    alternative: Literal["two-sided", "greater", "less"] = "greater"
-    minimum_effect: float = Field(default=0.0, ge=0, lt=1)
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    power: float = Field(default=0.8, gt=0, lt=1)
-    status: Literal["idea"] = "idea"
+    """The ids of the remarks in the feedback that speak for it."""
 
 
 def _inside(value: float) -> float:
@@ -130,12 +136,26 @@ def _below_half(value: float) -> float:
     return value
 
 
-Probability = Annotated[float, AfterValidator(_inside)]
-Alpha = Annotated[float, AfterValidator(_below_half)]
+def _between(high: float) -> WithJsonSchema:
+    return WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": high})
+
+
+Probability = Annotated[float, AfterValidator(_inside), _between(1)]
+Alpha = Annotated[float, AfterValidator(_below_half), _between(0.5)]
 
 
 class Verdict(StrEnum):
-    """What an iteration says about a hypothesis."""
+    """What an iteration says about a hypothesis.
+
+    Attributes:
+        SUPPORTED: The data show the claimed effect.
+        REFUTED: The data rule out an effect worth having.
+        INCONCLUSIVE: The data show neither.
+        INVALID: Something broke the comparison; the evaluation's checks say what.
+
+    >>> Verdict("supported") is Verdict.SUPPORTED, str(Verdict.REFUTED)
+    (True, 'refuted')
+    """
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -144,10 +164,7 @@ class Verdict(StrEnum):
 
 
 class DecisionRule(Spec):
-    """When a hypothesis counts as supported or refuted; stated before the data are seen.
-
-    `minimum_effect` is the size of the smallest effect worth having, a fraction, in the direction
-    of the alternative.
+    """When a hypothesis is supported or refuted; stated before the data are seen.
 
     >>> rule = DecisionRule(alternative="greater", minimum_effect=0.05)
     >>> rule.decide(rule.compare(control=Counts(30, 100), treatment=Counts(48, 100)))
@@ -157,17 +174,22 @@ class DecisionRule(Spec):
     """
 
     alternative: Alternative = "two-sided"
+    """The claimed effect: `greater` or `less` than zero, or `two-sided` for any."""
     minimum_effect: float = Field(default=0.0, ge=0, lt=1)
+    """The smallest effect worth having, a fraction: 0.05 is 5 percentage points. If not given, any
+    effect is."""
     alpha: Alpha = 0.05
+    """How often a test may find an effect where there is none: below 0.5."""
     power: Probability = 0.8
+    """How often a test should find the smallest effect worth having if it is there."""
 
     @property
     def confidence_level(self) -> float:
-        """The level at which the interval agrees with the test at alpha."""
+        """The level of the interval that agrees with the test at alpha: 1 - alpha if two-sided."""
         return 1 - self.alpha if self.alternative == "two-sided" else 1 - 2 * self.alpha
 
     def compare(self, *, control: Counts, treatment: Counts) -> Comparison:
-        """Compare two cohorts' counts in the way the rule decides on."""
+        """Compare two cohorts' counts with the rule's alternative and level."""
         return compare(
             control=control,
             treatment=treatment,
@@ -176,9 +198,11 @@ class DecisionRule(Spec):
         )
 
     def decide(self, comparison: Comparison, pvalue: float | None = None) -> Verdict:
-        """Give the verdict: refuted if an effect worth having is ruled out, else by the test.
+        """Return the verdict: refuted if the interval rules out an effect worth having, else the test's.
 
-        `pvalue` takes the place of the comparison's own, where several are tested together.
+        Args:
+            comparison: The two cohorts compared, at the rule's level.
+            pvalue: The p-value adjusted for other tests; the comparison's own unless given.
         """
         worth, low, high = self.minimum_effect, comparison.low, comparison.high
         refuted = {
@@ -194,10 +218,10 @@ class DecisionRule(Spec):
     def customers_needed(
         self, control_rate: float, effect: float, *, null_effect: float = 0.0
     ) -> int | None:
-        """Give the customers per cohort that show `effect` with the power wanted.
+        """Return the customers per cohort that show `effect` with the power wanted.
 
-        None for no effect, one that the rate leaves no room for, and one that is so small that no
-        study would find it.
+        None for no effect, for one beyond what the control's rate allows, and for one too small for
+        any study to find.
         """
         if effect == null_effect or not 0 <= control_rate + effect <= 1:
             return None
@@ -214,48 +238,127 @@ class DecisionRule(Spec):
             return None
 
     def towards(self, estimate: float = 0.0) -> float:
-        """Give the smallest effect worth having with its sign."""
+        """Return the smallest effect worth having with its sign: that of the alternative or estimate."""
         down = self.alternative == "less" or (self.alternative == "two-sided" and estimate < 0)
         return -self.minimum_effect if down else self.minimum_effect
 
 
-class Guardrail(Spec):
-    """Another metric that must not suffer: the treatment may lose at most `margin`, a fraction."""
+class Idea(DecisionRule, IdeaFields):
+    """An idea that is not yet a hypothesis: no iteration and no cohorts, but a place in the backlog.
 
-    metric: Name
-    margin: Probability
-
-
-class Hypothesis(DecisionRule, Guesses):
-    """A claim about one metric of one iteration, for a control and one or more treatment cohorts.
-
-    `analysis` says when it may be looked at: "fixed" once, when `planned_customers` of each cohort
-    are through (worked out from `baseline`, the control's rate, if not given); "sequential" at up
-    to `looks` times, which share alpha by `spending`; "anytime" whenever somebody likes to.
-    `window` replaces the flow's for this hypothesis alone. Any change but of the statement, and of
-    what the team guesses of it, is a new `version`.
+    With a `metric` and a `minimum_effect` the backlog says what a test of it would cost.
     """
 
     name: Name
-    version: int = Field(default=1, ge=1)
+    """The idea's name. No hypothesis has the same one."""
     statement: Name
+    """The idea in one sentence."""
+    metric: Name | None = None
+    """The metric that a test of it would be about: a step, adoption or the outcome. Without it, the
+    backlog does not say what a test would cost."""
+    alternative: Alternative = "greater"
+    """Where the effect is expected: `greater` or `less` than zero, or `two-sided` for either."""
+    status: Literal["idea"] = "idea"
+    """An idea stays `idea` until it becomes a hypothesis."""
+
+
+class Guardrail(Spec):
+    """Another metric that must not suffer."""
+
     metric: Name
+    """The metric: a step, adoption or the outcome."""
+    margin: Probability
+    """The most that the treatment may lose, a fraction: 0.1 is 10 percentage points."""
+
+
+class Hypothesis(DecisionRule, IdeaFields):
+    """A claim about one metric in one iteration, for a control and one or more treatments.
+
+    The fields of the decision rule are stated with it. Any change but of the statement, and of what
+    the team thinks of it (impact, ease, confidence, status, evidence), is a new version.
+
+    Attributes:
+        name: The hypothesis's name, the same for all its versions.
+        version: The version, counted from 1.
+        statement: The claim in one sentence.
+        metric: The step, adoption or outcome whose rate is compared.
+        iteration: The iteration that tests it.
+        control: The cohort to compare with.
+        treatment: The cohort that had the change.
+        other_treatments: Further treatments, each compared with control.
+        window: A window for this hypothesis alone, in place of the flow's.
+        analysis: "fixed" for one look, "sequential" for planned looks, "anytime" for any number.
+        looks: How many looks a sequential analysis takes at most.
+        spending: How a sequential analysis shares alpha out over its looks.
+        planned_customers: The customers per cohort that the test waits for.
+        baseline: The control's expected rate, from which `planned_customers` is worked out.
+        guardrails: Metrics that must not suffer.
+        alternative: "greater", "less" or "two-sided".
+        minimum_effect: The smallest effect worth having, a fraction.
+        alpha: How often a test may reject though there is no effect.
+        power: How often a test should find the smallest effect worth having.
+
+    Raises:
+        pydantic.ValidationError: A field is missing, or two contradict each other.
+
+    >>> claim = Hypothesis(
+    ...     name="preview-helps", statement="A preview helps.", metric="imported",
+    ...     iteration="2026.1", control={"variant": "blank"}, treatment={"variant": "preview"},
+    ...     alternative="greater", minimum_effect=0.05)
+    >>> str(claim.treatment), claim.confidence_level
+    ('variant = preview', 0.9)
+    """
+
+    name: Name
+    """The hypothesis's name, the same for all its versions."""
+    version: int = Field(default=1, ge=1)
+    """The version, counted from 1. A change of the claim or of the rule is a new version."""
+    statement: Name
+    """The claim in one sentence."""
+    metric: Name
+    """What the claim is about: a step, adoption or the outcome. Its rate is compared."""
     iteration: Name = ""
+    """The iteration that tests it. It need not be given if the treatment names one."""
     control: Cohort
+    """The cohort to compare with, such as `{variant: blank}`."""
     treatment: Cohort
-    other_treatments: tuple[Cohort, ...] = ()
+    """The cohort that had the change, such as `{variant: preview}`, or a list of several, each of
+    which is compared with the control."""
+    other_treatments: SkipJsonSchema[tuple[Cohort, ...]] = ()
+    """The treatments after the first, where `treatment` is a list."""
     window: Duration | None = None
+    """The time from the trigger for this hypothesis alone, such as 7d. If not given, the flow's."""
     analysis: Analysis = "fixed"
+    """When the data may be looked at: `fixed` once, when the planned customers are through;
+    `sequential` at a planned number of looks; `anytime` as often as wanted."""
     looks: int | None = Field(default=None, ge=2, le=50)
+    """How many looks a sequential analysis takes at most, 2 to 50."""
     spending: Spending | None = None
+    """How a sequential analysis shares alpha out over its looks: `obrien-fleming` little at first,
+    `pocock` about evenly. If not given, obrien-fleming."""
     planned_customers: int | None = Field(default=None, ge=1)
+    """The customers per cohort that the test waits for. If not given, they are worked out from
+    `baseline`, `minimum_effect`, `alpha` and `power`, where there is a smallest effect."""
     baseline: Probability | None = None
+    """The rate expected of the control, a fraction, from which the planned customers are worked out.
+    If not given, the rate so far."""
     guardrails: tuple[Guardrail, ...] = ()
+    """Other metrics that must not suffer, each with the most that it may lose."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        treatment = schema["properties"]["treatment"]
+        one = {"$ref": treatment.pop("$ref")}
+        treatment["anyOf"] = [one, {"type": "array", "items": one, "minItems": 1}]
+        return schema
 
     @model_validator(mode="before")
     @classmethod
     def _several_treatments(cls, value: Any) -> Any:
-        """Let `treatment` be a list: every one of them is held against the control."""
+        """Allow a list of treatments, each of which is compared with the control."""
         treatment = value.get("treatment") if isinstance(value, dict) else None
         if not isinstance(treatment, list | tuple):
             return value
@@ -267,7 +370,7 @@ class Hypothesis(DecisionRule, Guesses):
     @model_validator(mode="before")
     @classmethod
     def _iteration_of_treatment(cls, value: Any) -> Any:
-        """Let a before-after comparison name its iteration in the treatment only."""
+        """Take the iteration from the treatment if only that names one."""
         treatment = value.get("treatment") if isinstance(value, dict) else None
         if isinstance(treatment, dict) and "iteration" not in value and "iteration" in treatment:
             return {**value, "iteration": treatment["iteration"]}
@@ -322,7 +425,7 @@ class Hypothesis(DecisionRule, Guesses):
         )
 
     def iteration_of(self, cohort: Cohort) -> str:
-        """Give the iteration that a cohort's customers entered in."""
+        """Return the iteration that a cohort's customers entered in."""
         return cohort.iteration or self.iteration
 
     @property
@@ -336,7 +439,7 @@ class Hypothesis(DecisionRule, Guesses):
         return self.iteration_of(self.control) != self.iteration_of(self.treatment)
 
     def frozen(self) -> dict[str, Any]:
-        """Give the fields that may not change without a new version, as plain values."""
+        """Return the fields that may not change without a new version, as plain values."""
         written = self.model_dump(mode="json", include=set(FROZEN))
         treatments = sorted(map(str, (self.treatment, *self.other_treatments)))
         cohorts = {"control": str(self.control), "treatment": str(self.treatment)}

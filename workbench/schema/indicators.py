@@ -1,4 +1,4 @@
-"""What a study file says of its indicators."""
+"""The part of a study file that is about indicators."""
 
 from __future__ import annotations
 
@@ -17,22 +17,28 @@ YES_NO = "yes/no"
 
 
 class IndicatorDefinition(Spec):
-    """One indicator: its kind, its place on the customer journey, its unit and direction.
-
-    `from_flow` has it computed from the event log, for those who enter the flow in each period.
-    `freshness` is how old its newest value may grow; `combine` says what several values of one
-    customer (or of the study) in one period come to.
-    """
+    """One indicator: its kind, its place on the customer journey, its unit and direction."""
 
     kind: Kind
+    """`leading` if it shows the course towards a goal, `lagging` if it documents a result."""
     step: Name | None = None
+    """The step of the flow that it belongs to. Without one it belongs to the whole journey."""
     unit: Name | None = None
+    """The unit of its values, such as hours. Write `yes/no` for values that are 1 or 0."""
     better: Literal["higher", "lower"] | None = None
+    """Which direction is good. If not given, lower for `median_hours` and higher for the others."""
     from_flow: FromFlow | None = None
+    """Compute it from the event log, for the customers who enter in each period: the `median_hours`
+    from the trigger to the step, the `rate` who reach the step, or the `adoption`. Without it, the
+    values come from the file."""
     owner: Name | None = None
+    """Who is responsible for it."""
     source: Name | None = None
+    """Where its values come from, in words, such as survey."""
     freshness: Duration | None = None
+    """How old its newest value may be before a check warns, such as 14d. Without it, any age."""
     combine: Literal["mean", "sum"] = "mean"
+    """What becomes of several values of one customer in one period: their `mean` or their `sum`."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -49,7 +55,7 @@ class IndicatorDefinition(Spec):
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether more of it is good: as `better` says, else unless it is a time."""
+        """Whether more of it is good: as `better` says, or else whether it is no time."""
         return self.better == "higher" if self.better else self.from_flow != "median_hours"
 
     @property
@@ -59,24 +65,31 @@ class IndicatorDefinition(Spec):
 
 
 class IndicatorColumns(Spec):
-    """Which column of the file is what; `customer` may be missing, a wide file has no other two."""
+    """The names of the columns of the indicators' file."""
 
     customer: Name = "customer"
+    """The column with the customer's id. A file about the study as a whole has none."""
     period: Name = "period"
+    """The column with the period."""
     indicator: Name = "indicator"
+    """The column with the indicator's name, in a long file. A wide file has none."""
     value: Name = "value"
+    """The column with the value, in a long file. A wide file has none."""
 
 
 class IndicatorsSource(Spec):
-    """The indicators of a study: a long file (a row a value), a wide one (a column an indicator).
-
-    No `source` is needed where the event log gives all of them.
-    """
+    """The indicators of a study, from a file, from the event log or from both."""
 
     source: Name | None = None
+    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv. It is
+    long (one row a value) or wide (one column an indicator). Leave it out if every indicator has
+    `from_flow`."""
     period: PeriodKind
+    """What a value is of: a `day`, `week`, `month` or `quarter`, or a `number` such as a sprint's."""
     columns: IndicatorColumns = IndicatorColumns()
+    """The columns' names, where the file has others than customer, period, indicator and value."""
     definitions: Mapping[str, IndicatorDefinition] = Field(min_length=1)
+    """The indicators by name; in a wide file the name is the column's."""
 
     @property
     def of_file(self) -> tuple[str, ...]:
@@ -91,7 +104,7 @@ class IndicatorsSource(Spec):
     def contradictions(
         self, steps: Sequence[str], *, events: bool
     ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Name what does not fit the study's steps, or the rest of this part."""
+        """Yield what does not fit the study's steps or the rest of this part: place and sentence."""
         here = ("indicators", "definitions")
         for name, each in self.definitions.items():
             if each.step is not None and steps and each.step not in steps:

@@ -1,4 +1,4 @@
-"""What a study file says of strategic metrics, and of the scale that is true innovation."""
+"""The parts of a study file about strategic metrics and about the scale of true innovation."""
 
 from __future__ import annotations
 
@@ -23,33 +23,40 @@ AREAS = (
 
 
 class Scale(Spec):
-    """The scale at which a study calls it innovation: rates, over at least so many customers.
-
-    `need_rate` and `outcome_rate` are of those who entered the flow, `adoption_rate` of those who
-    met the trigger again. `customers` is the number of customers that each rate must be over.
-    """
+    """The scale at which the team calls it innovation: target rates, and customers to rest on."""
 
     need_rate: Probability | None = None
+    """The target share of customers who meet their need, of those who entered the flow: a fraction
+    such as 0.45. Without it, there is no target."""
     adoption_rate: Probability | None = None
+    """The target share of customers who return, of those who met the trigger again: a fraction."""
     outcome_rate: Probability | None = None
+    """The target share of customers with the business outcome, of those who entered the flow: a
+    fraction."""
     customers: int = Field(default=1, ge=1)
+    """How many customers each rate must rest on before a target can be reached."""
 
 
 class StrategicMetric(Spec):
-    """One strategic metric: its area, where it starts from, and where it should be by when.
-
-    `expect_from` names the iteration from which on it should move: until then it is too early.
-    `fed_by` names the flow's metrics that are supposed to move it.
-    """
+    """One strategic metric: its area, its baseline, and its target with a date."""
 
     area: Name
+    """The area it belongs to: business agility, customer engagement, customer reach, financial
+    impact or solution performance."""
     unit: str = ""
+    """The unit of its values, such as EUR. Without one, values are plain numbers."""
     better: Literal["higher", "lower"] = "higher"
+    """Which direction is good."""
     baseline: float = Field(allow_inf_nan=False)
+    """The value it starts from."""
     target: float = Field(allow_inf_nan=False)
+    """The value it should reach."""
     by: date
+    """The day by which it should reach the target, such as 2026-12-31."""
     expect_from: Name | None = None
+    """The iteration from which on it is expected to move. If not given, the first one."""
     fed_by: Names = ()
+    """The metrics of the flow that are expected to move it: steps, adoption or the outcome."""
 
     @field_validator("area")
     @classmethod
@@ -69,37 +76,39 @@ class StrategicMetric(Spec):
         return self
 
     def gain(self, value: float) -> float:
-        """Give how much better than the baseline a value is."""
+        """Return how much better than the baseline a value is, in the metric's unit."""
         return value - self.baseline if self.better == "higher" else self.baseline - value
 
     def expected(self, day: date, start: date) -> float:
-        """Give the course on a day: the baseline until `start`, a line to the target until `by`."""
+        """Return the course's value on a day: a line from the baseline on `start` to the target."""
         share = (day - start) / (self.by - start)
         return self.baseline + min(max(share, 0.0), 1.0) * (self.target - self.baseline)
 
 
 class StrategySource(Spec):
-    """A table of strategic metrics: one row a metric and period.
-
-    A period is a day (2026-01-31), an ISO week (2026-W05), a month (2026-01) or a quarter
-    (2026-Q1); one kind for each metric, without a gap.
-    """
+    """A table of strategic metrics, one row a metric and period, and what is expected of them."""
 
     source: Name
+    """The file, relative to the study file: Parquet or CSV."""
     metric: Name = "metric"
+    """The column with the metric's name."""
     period: Name = "period"
+    """The column with the period: a day (2026-01-31), an ISO week (2026-W05), a month (2026-01) or a
+    quarter (2026-Q1). Each metric has one kind of period, without a gap."""
     value: Name = "value"
+    """The column with the value."""
     metrics: Mapping[str, StrategicMetric] = Field(min_length=1)
+    """The strategic metrics by their names in the table."""
 
     @property
     def columns(self) -> tuple[str, str, str]:
-        """The columns that are read."""
+        """The columns that are read: metric, period and value."""
         return self.metric, self.period, self.value
 
     def contradictions(
         self, iterations: Sequence[Iteration], metrics: Sequence[str]
     ) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Name iterations and flow metrics that the study does not have, and courses without time."""
+        """Yield unknown iterations and flow metrics, and courses that start too late."""
         known = [each.name for each in iterations]
         for name, metric in self.metrics.items():
             here = ("strategy", "metrics", name)
@@ -117,7 +126,7 @@ class StrategySource(Spec):
 
 
 def course_start(metric: StrategicMetric, iterations: Sequence[Iteration]) -> date | None:
-    """Give the day from which on a metric should move: its iteration's start, or the first one's."""
+    """Return the day from which on a metric should move: its iteration's start, or the first one's."""
     starts = {each.name: first_day(each.start) for each in iterations if each.start is not None}
     if metric.expect_from is not None:
         return starts.get(metric.expect_from)
@@ -125,5 +134,5 @@ def course_start(metric: StrategicMetric, iterations: Sequence[Iteration]) -> da
 
 
 def first_day(value: date) -> date:
-    """Give the day on which a moment lies."""
+    """Return the day of a moment."""
     return value.date() if isinstance(value, datetime) else value

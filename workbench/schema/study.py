@@ -1,4 +1,4 @@
-"""The study file: what it may say, and what in it contradicts itself."""
+"""The study file as a whole, and the rules that more than one part of it makes."""
 
 from __future__ import annotations
 
@@ -25,50 +25,63 @@ Contradiction = tuple[tuple[str | int, ...], str]
 
 
 class CountsSource(Spec):
-    """A table of counts: one row a cohort (and day), one column a step; empty means pending.
-
-    `time` or `iteration` names the column that tells rows' iterations apart; a study of one
-    iteration needs neither. `file_column` makes a grouping column of the files' names.
-    """
+    """A table of counts: one row a cohort (and day), one column a step."""
 
     source: Name
+    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
     trigger: Name
+    """The column with the number of customers who entered."""
     steps: Mapping[str, Name]
+    """The steps in order: each one's name, and the column with the customers who reached it. An
+    empty cell says that they are not known yet."""
     time: Name | None = None
+    """The column with the day or time of a row, which tells its iteration. Several iterations need
+    it or `iteration`."""
     timezone: Name = "UTC"
+    """The time zone of times that carry none, such as Europe/Amsterdam."""
     iteration: Name | None = None
+    """The column with the iteration's name, where rows have no time."""
     file_column: Name | None = None
+    """A name for a grouping column made of the files' names, where each cohort has a file."""
 
 
 class CustomersSource(Spec):
     """A table with one row a customer."""
 
     source: Name
+    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
     customer: Name
+    """The column with the customer's id, as in the events."""
 
 
 class FeedbackSource(Spec):
-    """A table of feedback, one remark a row.
-
-    Its columns are id, date, source, theme and sentiment, and customer or cohort (such as
-    `industry = retail`), step and quote. A theme is strong from `strong` customers on. Customers'
-    ids and what they said word for word stay out of results unless `quotes` is true.
-    """
+    """A table of feedback, one remark a row."""
 
     source: Name
+    """The file, relative to the study file. Its columns are id, date, source, theme and sentiment,
+    and, where they are known, customer or cohort (such as `industry = retail`), step and quote."""
     strong: int = Field(default=3, ge=1)
+    """How many customers make a theme a strong one."""
     quotes: bool = False
+    """Whether results show customers' ids and what they said word for word."""
 
 
 class EventsSource(Spec):
-    """Where a study's events are, and which column is what."""
+    """An event log, one event a row, and which column is what."""
 
     source: Name
+    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
     customer: Name
+    """The column with the customer's id."""
     event: Name
+    """The column with the event's name."""
     time: Name
+    """The column with the event's time."""
     timezone: Name = "UTC"
+    """The time zone of times that carry none, and of dates in this file: Europe/Amsterdam, say."""
     where: Mapping[str, str | int | bool] = {}
+    """Columns and values that rows must have to be read, such as `{platform: web}`. All rows are
+    read if none are given."""
 
     @field_validator("timezone")
     @classmethod
@@ -82,31 +95,50 @@ class EventsSource(Spec):
 
 
 class StudySpec(Spec):
-    """What a study file holds.
+    """A study file: one innovation effort's data, flow, iterations and hypotheses.
 
-    The data are `events` (with a `flow`), `counts` (with steps of their own), or `outcomes`
-    (yes/no columns of the `customers` table); a study of `indicators` needs none of them, and no
-    iterations. `note` is what every reader of a report must know,
-    such as that the data are simulated; the cover says it under the title.
+    The data are `events`, `counts` or `outcomes`, one of them. A study of indicators alone needs
+    none, and no iterations.
     """
 
     name: Name
+    """The study's short name, which the ledger keeps its records under."""
     title: str = ""
+    """The title of reports. If not given, the name."""
     note: str = ""
+    """What every reader of a report must know, such as that the data are simulated. Reports show it
+    below the title."""
     events: EventsSource | None = None
+    """The event log. It needs a `flow`."""
     counts: CountsSource | None = None
+    """Customers who are already counted per cohort and step, in place of events."""
     customers: CustomersSource | None = None
+    """A table with one row a customer, for groupings and outcomes."""
     outcomes: Mapping[str, Name] = {}
+    """Yes/no columns of the customers table, in place of events: each outcome's name and its
+    column."""
     groupings: Mapping[str, GroupingKind] = {}
+    """The columns, of customers or of events, that tell cohorts apart, each with its kind:
+    `experiment`, `segment`, `vertical` or `demographic`."""
     flow: Flow | None = None
+    """The customer flow, from the trigger through the steps to the need met. It is for events."""
     indicators: IndicatorsSource | None = None
+    """Leading and lagging indicators."""
     iterations: tuple[Iteration, ...] = ()
+    """The iterations in their order, at least one unless the study has indicators alone."""
     hypotheses: tuple[Hypothesis, ...] = ()
+    """The hypotheses, each version of one apart."""
     ideas: tuple[Idea, ...] = ()
+    """Ideas for the backlog that are not hypotheses yet."""
     feedback: FeedbackSource | None = None
+    """What customers said."""
     innovation: Scale | None = None
+    """The scale at which the team calls it innovation. Without it, nothing has a target."""
     strategy: StrategySource | None = None
+    """Strategic metrics of the business."""
     ledger: Name = "ledger.db"
+    """Where looks and verdicts are recorded: a file, relative to the study file, or the URL of a
+    database that a team shares."""
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -117,11 +149,11 @@ class StudySpec(Spec):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of all that is counted: the steps, then adoption and the outcome, if followed."""
+        """The names of what is counted: the steps, then adoption and the outcome, if followed."""
         return self.steps if self.flow is None else self.flow.metrics
 
     def claims(self, iterations: Container[str]) -> tuple[Hypothesis, ...]:
-        """Give the hypotheses of these iterations, once for each treatment."""
+        """Return the hypotheses of these iterations, once for each treatment."""
         tested = [each for each in self.hypotheses if each.iteration in iterations]
         return tuple(arm for each in tested for arm in each.arms)
 
@@ -133,12 +165,12 @@ class StudySpec(Spec):
 
     @property
     def indicators_only(self) -> bool:
-        """Whether there are indicators, and nothing that hypotheses could be tested on."""
+        """Whether the study has indicators and no data to test hypotheses on."""
         others = self.events or self.counts or self.outcomes
         return self.indicators is not None and not others
 
     def require_counts(self) -> None:
-        """Raise StudyError where the study holds nothing that follows customers through a flow."""
+        """Raise StudyError for a study of indicators alone, which counts no steps."""
         if self.indicators_only:
             msg = (
                 f"study {self.name!r} has indicators only; add events with a flow, counts or "
@@ -147,13 +179,13 @@ class StudySpec(Spec):
             raise StudyError(msg)
 
     def known_step(self, name: str) -> str:
-        """Give back the name of a step; raise StudyError for any other."""
+        """Return the name if it is a step's; raise StudyError for any other."""
         if name not in self.steps:
             raise StudyError(unknown_name("step", name, self.steps))
         return name
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Name what breaks a rule that more than one part of the file makes, and where."""
+        """Yield each broken rule that more than one part of the file makes: place and sentence."""
         yield from self._of_data()
         yield from self._of_iterations()
         yield from self._of_outlook()
@@ -277,7 +309,10 @@ class StudySpec(Spec):
 
 
 def read_study(path: Path) -> StudySpec:
-    """Read a study file, not its data; raise StudyError, with file and line, for a broken rule."""
+    """Read a study file, without its data.
+
+    Raises StudyError, with file and line, for what breaks a rule.
+    """
     spec, document = read_document(path, StudySpec)
     for place, said in spec.contradictions():
         raise StudyError(f"{document.at(*place)}: {said}")
