@@ -1,4 +1,4 @@
-"""Studies: one innovation effort's file and data, and the questions that a notebook asks of it."""
+"""Studies: the file and data of one innovation effort, and the questions that a notebook asks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from workbench.data import study_data
 from workbench.data.metrics import learning_table, next_table
 from workbench.data.study_data import DataReport, Problem, StudyData
 from workbench.errors import StudyError, WorkbenchError, unknown_name
-from workbench.experiments import checks, planning, subgroups
-from workbench.experiments import evaluate as evaluate_module
+from workbench.experiments import checks, evaluate, planning, subgroups
 from workbench.experiments.evaluate import Evaluator
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
-from workbench.innovation import backlog as backlog_module
-from workbench.innovation import feedback as feedback_module
-from workbench.innovation import strategy as strategy_module
-from workbench.innovation import true_innovation
-from workbench.innovation.backlog import Backlog, gathered
+from workbench.innovation import backlog, feedback, strategy, true_innovation
+from workbench.innovation.backlog import Backlog
 from workbench.innovation.feedback import Feedback
 from workbench.innovation.strategy import Strategy
 from workbench.innovation.true_innovation import Innovation
@@ -42,11 +38,23 @@ AsOf = str | date | datetime | None
 
 @dataclass(frozen=True)
 class Study:
-    """A study: its file, its data, and the verbs that ask them.
+    """A study: its file, its data, and a method for each question about them.
 
-    `iteration` in a verb names an iteration; `as_of` is a date (its midnight, in the study's time
-    zone), a time or ISO text, and the newest event unless given. Rates and effects are fractions,
-    effect = treatment - control. Unknown names raise StudyError, unreadable data DataError.
+    Make one with `Study.load`. Rates and effects are fractions, effect = treatment - control.
+    Wherever a method takes `as_of`, it is the time as of which the data are read: a date (its
+    midnight in the study's time zone), a time or ISO text; the newest event unless given. Wherever a
+    method reads data, it raises DataError for data that cannot be read.
+
+    Attributes:
+        spec: What the study file says.
+        folder: The folder of the study file, which its paths are relative to.
+
+    >>> study = Study.load("studies/guided-import/study.yaml")
+    >>> study.spec.steps
+    ('previewed', 'mapped', 'imported')
+    >>> table = study.learning_metrics("2026.1")
+    >>> table[["step", "converted", "closed"]].values.tolist()[2]
+    ['imported', 132, 278]
     """
 
     spec: StudySpec
@@ -54,12 +62,27 @@ class Study:
 
     @classmethod
     def load(cls, path: str | Path) -> Study:
-        """Read a study file; raise StudyError, naming file and line, for what breaks a rule."""
+        """Read a study file; the data are read when they are first asked for.
+
+        Args:
+            path: The study file.
+
+        Returns:
+            The study.
+
+        Raises:
+            StudyError: The file breaks a rule; the sentence names file and line.
+        """
         path = Path(path)
         return cls(read_study(path), path.parent)
 
     def check(self) -> DataReport:
-        """Read the data and name what is wrong with them, each with its count and an example."""
+        """Read all data and list what is wrong with them.
+
+        Returns:
+            The problems, each an error, a warning or a note with its count and an example. A file that
+            cannot be read is an error in the list; nothing is raised.
+        """
         if self.spec.indicators_only:
             return DataReport(tuple(self._of_indicators()))
         try:
@@ -78,14 +101,23 @@ class Study:
                 self._evaluator.evaluate(name, None)
             except WorkbenchError as error:
                 problems.append(Problem("error", str(error), 1, {"iteration": name}))
-        problems += [Problem("error", said, 1, {}) for said in backlog_module.problems(self._data)]
+        problems += [Problem("error", said, 1, {}) for said in backlog.problems(self._data)]
         return DataReport((*problems, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
-        """Give the leading and lagging indicators: series per period, panels customers x periods.
+        """Return the leading and lagging indicators: a series each, or a panel customers x periods.
 
-        `cohort` keeps the customers with these values of grouping columns of the customers table,
-        such as {"company_size": "50+"}; with `as_of`, periods that begin later are left out.
+        Args:
+            cohort: Keep the customers with these values of grouping columns of the customers table,
+                such as {"company_size": "50+"}; all customers unless given.
+            as_of: Leave out periods that begin later.
+
+        Raises:
+            StudyError: The study has no indicators, or `cohort` names an unknown grouping.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.indicators().series("nps").periods[:2]
+        ('2026-W02', '2026-W03')
         """
         return self._indicators.read(cohort, self._moment(as_of))
 
@@ -97,11 +129,20 @@ class Study:
         permutations: int = 999,
         alpha: float = 0.05,
     ) -> Pairs:
-        """Return every pair of a leading and a lagging indicator, associated over lags.
+        """Associate each leading indicator with each lagging one, over lags.
 
-        Lags from 0 to `max_lag` periods are searched: unless given, 12, or a quarter of the periods
-        where these are few. `permutations` is the number of look-alikes each pair is held against;
-        `alpha` is the share of false pairs allowed among those found (Benjamini-Hochberg).
+        Args:
+            as_of: Leave out periods that begin later.
+            max_lag: The longest lag that is searched, in periods. Unless given, 12, or a quarter of the
+                periods where these are few.
+            permutations: The number of random series that each pair is compared with.
+            alpha: The share of false pairs allowed among those found (Benjamini-Hochberg).
+
+        Returns:
+            All pairs; each is worked out when it is first asked for.
+
+        Raises:
+            StudyError: The study has no indicators.
         """
         from workbench.indicators.pairs import Pairs
 
@@ -113,13 +154,28 @@ class Study:
         by: str | Sequence[str] = (),
         as_of: AsOf = None,
     ) -> pd.DataFrame:
-        """Count how customers followed the flow: one row an iteration, cohort and step.
+        """Count how customers followed the flow.
 
-        entered = aligned + deviated + pending customers; rate = converted / closed, over the
-        flow's entrants whose window is over, with its 95 % Wilson interval (low, high); step_rate
-        over those who reached the step before; median_hours from the trigger. After the steps come
-        `adoption`, over those who met the trigger again once their need was met, and the outcome,
-        over all entrants, where the flow follows them.
+        Args:
+            iteration: The names of one or more iterations; all unless given.
+            by: Grouping columns that divide customers into cohorts.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row an iteration, cohort and step: entered = aligned + deviated + pending customers;
+            rate = converted / closed, over the flow's entrants whose window is over, with its 95 %
+            Wilson interval (low, high); step_rate, over those who reached the step before;
+            median_hours from the trigger. After the steps come `adoption`, over those who met the
+            trigger again once their need was met, and the outcome, over all entrants, if the flow
+            follows them.
+
+        Raises:
+            StudyError: An iteration or grouping is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> table = study.learning_metrics("2026.1", by="variant").query("step == 'imported'")
+        >>> table[["variant", "converted", "closed"]].values.tolist()
+        [['blank', 54, 138], ['preview', 78, 140]]
         """
         names, columns = self._iterations(iteration), self._columns(by)
         counts = self._data.counts(columns, self._moment(as_of))
@@ -133,10 +189,25 @@ class Study:
         by: str | Sequence[str] = (),
         as_of: AsOf = None,
     ) -> pd.DataFrame:
-        """Count what customers who deviated did next, for one step or each: next_event, customers.
+        """Count what customers who deviated did next.
 
-        share is of those who deviated there; "(nothing)" stands for no later event. Empty for
-        studies without an event log, which cannot know.
+        Args:
+            iteration: The names of one or more iterations; all unless given.
+            step: The step at which they deviated; all steps unless given.
+            by: Grouping columns that divide customers into cohorts.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row an iteration, cohort, step and next event, the most frequent first: customers, and
+            their share of those who deviated there. "(nothing)" stands for no later event. Empty for
+            studies without an event log.
+
+        Raises:
+            StudyError: An iteration, step or grouping is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.deviations("2026.1", "mapped")[["next_event", "customers"]].values.tolist()[0]
+        ['contacted_support', 9]
         """
         names, columns = self._iterations(iteration), self._columns(by)
         steps = self.spec.steps if step is None else (self.spec.known_step(step),)
@@ -149,12 +220,25 @@ class Study:
     def evaluate(
         self, iteration: str | None = None, as_of: AsOf = None, *, record: bool = False
     ) -> list[Evaluation]:
-        """Give each hypothesis of an iteration, or of all of them, its verdict.
+        """Evaluate the hypotheses of an iteration, or of all iterations.
 
-        Those of an iteration are tested together (Holm), one evaluation for each treatment.
-        `record` puts the looks into the study's ledger, and the verdicts that are final; without it
-        nothing is recorded, and each evaluation's `look` is None. Raises StudyError for a registered
-        version that changed.
+        The hypotheses of one iteration are tested together (Holm).
+
+        Args:
+            iteration: The name of an iteration; all unless given.
+            as_of: The time as of which the data are read.
+            record: Whether to put the looks, and the verdicts that are final, into the study's ledger.
+                Without it nothing is recorded, and each evaluation's `look` is None.
+
+        Returns:
+            One evaluation a hypothesis and treatment.
+
+        Raises:
+            StudyError: The iteration is unknown, or a registered version changed.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> [(each.name, str(each.verdict)) for each in study.evaluate("2026.1")]
+        [('preview-helps', 'supported')]
         """
         names, at = self._iterations(iteration), self._moment(as_of)
         if not record:
@@ -167,10 +251,12 @@ class Study:
         return history.record(self.ledger, found, self.spec.iterations)
 
     def history(self) -> pd.DataFrame:
-        """Tell from the ledger what became of each version of each hypothesis.
+        """Return from the ledger what became of each version of each hypothesis.
 
-        One row a hypothesis, version, treatment and iteration: looks, estimate with its interval,
-        verdict, p-value, its level in the stream of all tests, and whether it still is a discovery.
+        Returns:
+            One row a hypothesis, version, treatment and iteration: looks, estimate with its interval,
+            verdict, p-value, its level in the stream of all tests, and whether it still is a discovery.
+            Empty if nothing was recorded.
         """
         from workbench.experiments import history
 
@@ -178,36 +264,72 @@ class Study:
 
     @property
     def ledger(self) -> Ledger:
-        """The study's ledger; nothing is made or opened before something is recorded."""
+        """The study's ledger; its file is made when something is first recorded."""
         from workbench.experiments.ledger import Ledger
 
         return Ledger.at(self.spec.ledger, self.folder, self.spec.name)
 
     def changes(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
-        """Compare each step's rate with the iteration before, where nothing was randomized.
+        """Compare each step's rate with that of the iteration before; nothing was randomized.
 
-        Empty for the first iteration.
+        Args:
+            iteration: The name of an iteration.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row a step: both rates with their counts, and the change with its interval. Empty for
+            the first iteration.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.changes("2026.2")[["step", "previous_rate", "rate"]].round(2).values.tolist()[2]
+        ['imported', 0.47, 0.43]
         """
         (name,) = self._iterations(iteration)
         every = self._iterations(None)
         before = [None, *every][every.index(name)]
         counts = self._data.counts((), self._moment(as_of))
-        return evaluate_module.changes(counts, before, name, self.spec.steps)
+        return evaluate.changes(counts, before, name, self.spec.steps)
 
     def effects(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
-        """Give the effect within each level of each other grouping; exploratory, not a verdict.
+        """Estimate the effect within each level of each other grouping; exploratory, no verdict.
 
-        A row a treatment, grouping and level; `adjusted` is the p-value after Benjamini-Hochberg.
+        Args:
+            iteration: The name of the iteration that tests the hypothesis.
+            hypothesis: The hypothesis's name.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row a treatment, grouping and level; `adjusted` is the p-value after Benjamini-Hochberg.
+
+        Raises:
+            StudyError: The iteration is unknown, or does not test the hypothesis.
         """
         (name,) = self._iterations(iteration)
         return subgroups.effects(self._data, name, hypothesis, self._moment(as_of))
 
     def pooled(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
-        """Pool the effect over the levels of each other grouping, and say whether it differs there.
+        """Pool the effect over the levels of each other grouping, and test whether it differs there.
 
-        A row a treatment and grouping: the Mantel-Haenszel effect with its interval beside the
-        crude one, the p-value of equal effects, whether both point in opposite directions, and a
-        sentence.
+        Args:
+            iteration: The name of the iteration that tests the hypothesis.
+            hypothesis: The hypothesis's name.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row a treatment and grouping: the Mantel-Haenszel effect with its interval, the crude
+            effect, the p-value of equal effects, whether the two effects point in opposite directions,
+            and a sentence.
+
+        Raises:
+            StudyError: The iteration is unknown, or does not test the hypothesis.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> found = study.pooled("2026.1", "preview-helps").round(2)
+        >>> found[["grouping", "estimate", "crude"]].values.tolist()[0]
+        ['company_size', 0.16, 0.16]
         """
         (name,) = self._iterations(iteration)
         return subgroups.pooled(self._data, name, hypothesis, self._moment(as_of))
@@ -215,22 +337,60 @@ class Study:
     def design(
         self, hypothesis: str, customers: int | None = None, as_of: AsOf = None
     ) -> planning.Plan:
-        """Plan a test of a hypothesis: looking once, at planned looks, and at any time.
+        """Plan a test of a hypothesis: with one look, at planned looks, and at any time.
 
-        `customers` are those that can be had per cohort; as many as entered the newest iteration
-        unless given.
+        Args:
+            hypothesis: The hypothesis's name; its newest version is planned.
+            customers: The customers that can be had per cohort; as many as entered the newest
+                iteration unless given.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            The plan: customers needed, weeks, detectable effect and power of each way to test.
+
+        Raises:
+            StudyError: The hypothesis is unknown, or nothing tells its rate, effect or customers.
         """
         return planning.plan(self._data, hypothesis, customers, self._moment(as_of))
 
     def plan(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
-        """Say what each hypothesis's sample could detect, and how many customers it needs."""
-        return evaluate_module.plan(self.evaluate(iteration, as_of))
+        """Return what each hypothesis's sample can detect, and how many customers it needs.
+
+        Args:
+            iteration: The name of an iteration.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row a hypothesis and treatment: the customers of both cohorts, the detectable effect, and
+            the customers per cohort that are needed for the smallest effect worth having.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.plan("2026.3")[["customers_control", "customers_needed"]].values.tolist()
+        [[152, 1229]]
+        """
+        return evaluate.plan(self.evaluate(iteration, as_of))
 
     def innovation(self, iteration: str, as_of: AsOf = None) -> Innovation:
-        """Say whether it is innovation yet: need met, adoption, outcome and both, each to its target.
+        """Compare need met, adoption, outcome and both with the targets of true innovation.
 
-        A goal's state is "reached" (the interval's low end is above the target, over enough
-        customers), "on course", "not yet" or "cannot tell"; `trend` holds those of earlier iterations.
+        Args:
+            iteration: The name of an iteration.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            The goals, each "reached" (the interval's low end is above the target, over enough
+            customers), "on course", "not yet" or "cannot tell"; `trend` holds those of earlier
+            iterations.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> {each.name: str(each.state) for each in study.innovation("2026.3").goals}
+        {'need met': 'reached', 'adoption': 'not yet', 'renewed': 'not yet', 'both': 'not yet'}
         """
         (name,) = self._iterations(iteration)
         return true_innovation.innovation(self._data, name, self._moment(as_of))
@@ -241,35 +401,110 @@ class Study:
         by: str | Sequence[str] = (),
         as_of: AsOf = None,
     ) -> pd.DataFrame:
-        """Give the share of customers who returned, by days since their need was met.
+        """Estimate the share of customers who returned, by days since their need was met.
 
-        Kaplan-Meier, customers who have not returned yet censored; one row an iteration, cohort and
-        day: at_risk, adopted, share with its 95 % interval (low, high). Raises StudyError for a
-        study that follows no return.
+        The estimate is Kaplan-Meier's; customers who have not returned yet are censored.
+
+        Args:
+            iteration: The names of one or more iterations; all unless given.
+            by: Grouping columns that divide customers into cohorts.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row an iteration, cohort and day: at_risk, adopted, and the share with its 95 % interval
+            (low, high).
+
+        Raises:
+            StudyError: The study follows no return, or an iteration or grouping is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.retention("2026.3")[["days", "at_risk", "adopted"]].values.tolist()[1]
+        [1, 172, 2]
         """
         names, columns = self._iterations(iteration), self._columns(by)
         return true_innovation.retention(self._data, names, columns, self._moment(as_of))
 
     def quality(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
-        """Say how far an iteration's data can be trusted: check, value, level, sentence."""
+        """Check how far an iteration's data can be trusted.
+
+        Args:
+            iteration: The name of an iteration.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One row a check: its value, its level ("ok", "warn" or "invalid") and a sentence.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.quality("2026.1")[["check", "value"]].values.tolist()[1]
+        ['duplicates', 91.0]
+        """
         (name,) = self._iterations(iteration)
         return checks.of_iteration(self._data, name, self._moment(as_of))
 
     def strategy(self, as_of: AsOf = None) -> Strategy:
-        """Hold strategic metrics against their courses; does any iteration mark a change?"""
-        return strategy_module.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
+        """Compare strategic metrics with their courses, before and after each iteration.
+
+        Args:
+            as_of: Leave out periods that are not over by then; none are left out unless given.
+
+        Returns:
+            Where each metric stands, and which iteration marks a change of which metric.
+
+        Raises:
+            StudyError: The study names no strategic metrics.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> {each.name: each.state for each in study.strategy().standings}["active_teams"]
+        'on course'
+        """
+        return strategy.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
 
     def feedback(self, iteration: str | None = None, as_of: AsOf = None) -> Feedback:
-        """Weigh what customers said, of an iteration or ever, with what they did."""
+        """Summarize what customers said, beside what they did.
+
+        Args:
+            iteration: The name of an iteration; all feedback unless given.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            The themes with their customers, and what those customers did.
+
+        Raises:
+            StudyError: The study names no feedback, or the iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> theme = study.feedback().themes[0]
+        >>> theme.theme, theme.customers
+        ('seeing columns first gives trust', 6)
+        """
         _ = self._iterations(iteration)
-        return feedback_module.feedback(self._data, iteration, self._moment(as_of))
+        return feedback.feedback(self._data, iteration, self._moment(as_of))
 
     def backlog(self, as_of: AsOf = None) -> Backlog:
-        """Rank what to try next: impact x ease, what a test costs, how earlier guesses did."""
-        return gathered(self._data, self._evaluator.evaluate, self._moment(as_of))
+        """Rank what to try next.
+
+        Args:
+            as_of: The time as of which the data are read.
+
+        Returns:
+            Hypotheses and ideas by impact x ease, what a test of each costs, and how earlier ratings
+            compare with measured effects.
+
+        Raises:
+            StudyError: A hypothesis or an idea names evidence that is no remark of the feedback.
+        """
+        return backlog.gathered(self._data, self._evaluator.evaluate, self._moment(as_of))
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
-        """Give the time up to which the data are read; None for data without times."""
+        """Return the time up to which the data are read; None for data without times.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.newest().isoformat()
+        '2026-05-28T23:29:...+00:00'
+        """
         return self._data.newest(self._moment(as_of))
 
     def _of_indicators(self) -> list[Problem]:
