@@ -6,8 +6,12 @@ Which package may import which is import-linter's to hold: its contract is in py
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -98,12 +102,38 @@ def test_tests_mirror_the_package():
 
 
 def test_public_names_are_sorted_and_lie_where_they_are_said_to():
-    assert workbench.__all__ == sorted(workbench.__all__) == list(workbench.HOMES) == dir(workbench)
+    assert workbench.__all__ == sorted(workbench.__all__) == list(workbench.HOMES)
+    assert dir(workbench) == sorted([*workbench.__all__, "__version__"])
     for name, home in workbench.HOMES.items():
         assert getattr(workbench, name).__module__ == f"workbench.{home}"
-        assert getattr(workbench, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'study_of'"):
         _ = workbench.study_of
+
+
+@pytest.mark.parametrize("name", workbench.__all__)
+def test_public_name_has_the_sections_of_its_docstring_and_an_example(name):
+    public = getattr(workbench, name)
+    said = inspect.getdoc(public)
+    assert "\n>>> " in said
+    if inspect.isfunction(public):
+        assert {"Args:", "Returns:", "Raises:"} <= set(said.splitlines())
+        named = set(re.findall(r"^    (\w+): ", said, re.MULTILINE))
+        assert set(inspect.signature(public).parameters) <= named
+    elif not issubclass(public, Exception):
+        assert {"Args:", "Attributes:"} & set(said.splitlines())
+
+
+@pytest.mark.parametrize("package", ["datasets", "reports", "stats", "views"])
+def test_public_package_says_what_it_holds_and_where_to_begin(package):
+    said = import_module(f"workbench.{package}").__doc__
+    module, name = re.search(r"^Begin with `(\w+)\.(\w+)`", said, re.MULTILINE).groups()
+    assert hasattr(import_module(f"workbench.{package}.{module}"), name)
+    for path in (PACKAGE / package).glob("[a-z]*.py"):
+        assert f"`{path.stem}" in said, path.name
+
+
+def test_version_is_that_of_the_installed_package():
+    assert workbench.__version__ == version("workbench")
 
 
 def test_public_names_are_those_that_type_checkers_see():

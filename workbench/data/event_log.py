@@ -111,12 +111,19 @@ class Facts:
 class EventLog:
     """An event log as a lazy frame: one row an event, with customer, event name and time.
 
-    `table` is a DuckDB relation, a pandas, Polars or PyArrow table, a Polars LazyFrame or a Spark
-    DataFrame; the work stays with its engine (pandas and PyArrow tables are read by DuckDB).
-    `time` holds moments, or times without a zone, which are `timezone`'s; whole numbers are
-    microseconds since 1970 in UTC. Rows that differ from `where` are left out.
+    Attributes:
+        table: A DuckDB relation, a pandas, Polars or PyArrow table, a Polars LazyFrame or a Spark
+            DataFrame. The work stays with its engine; pandas and PyArrow tables are read by DuckDB.
+        customer: The column with the customer's id.
+        event: The column with the event's name.
+        time: The column with the event's time; whole numbers are microseconds since 1970 in UTC.
+        timezone: The zone of times that carry none.
+        where: Columns and values that rows must have to be read.
+        name: What errors call the log.
 
-    Raises DataError for a missing column, a time that cannot be read, a null customer or time.
+    Raises:
+        DataError: A column is missing, a time cannot be read, or a customer or time is null; raised
+            when the log is first read.
 
     >>> import pandas as pd
     >>> log = EventLog(

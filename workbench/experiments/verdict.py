@@ -51,11 +51,26 @@ class Decided:
 class Evaluation:
     """One look at a hypothesis: its verdict, the sentence that says it, and what it rests on.
 
-    `needed` counts the customers per cohort still missing for the planned power, `detectable` is
-    the smallest effect (a fraction, signed) that this sample could have found with that power.
-    `family` is there when several hypotheses or treatments were tested together, `decided` when an
-    earlier look had the last word. `look` is the number under which the ledger holds this look;
-    None means that nobody recorded it.
+    Attributes:
+        hypothesis: The hypothesis, with one treatment.
+        as_of: The time as of which the data were read; None for data without times.
+        verdict: The verdict.
+        sentence: The verdict and its reasons in plain words.
+        comparison: The two cohorts compared.
+        checks: What could break the comparison, and how each stands.
+        needed: The customers per cohort that are still missing for the planned power.
+        detectable: The smallest effect (a fraction, signed) that this sample could have found with
+            that power.
+        progress: How far the planned analysis is.
+        guardrails: The metrics that must not suffer, each compared.
+        family: The adjustment, where several hypotheses or treatments were tested together.
+        decided: The verdict on record, where an earlier look had the last word.
+        look: The look's number in the ledger; None if it was not recorded.
+
+    >>> from workbench import Study
+    >>> (found,) = Study.load("studies/guided-import/study.yaml").evaluate("2026.1")
+    >>> str(found.verdict), found.name, f"{found.comparison.estimate:.2f}"
+    ('supported', 'preview-helps', '0.17')
     """
 
     hypothesis: Hypothesis

@@ -112,11 +112,25 @@ def associate(
 ) -> Association:
     """Say whether one series moves before another: at which lag, how strongly, how sure.
 
-    Series of one value per period, NaN where one is missing; lags `min_lag` to `max_lag` are
-    searched, and a lag above 0 means that the leading one comes first. Of pairs that wander on
-    their own, at least 95 in 100 are reported as nothing (with `alpha` 0.05).
+    Of pairs that wander on their own, at least 95 in 100 are reported as nothing (with `alpha` 0.05).
 
-    Raises ValueError for arguments out of range.
+    Args:
+        leading: The leading series: one value per period, NaN where one is missing.
+        lagging: The lagging series, over the same periods.
+        max_lag: The longest lag that is searched, in periods.
+        min_lag: The shortest lag that is searched; above 0 the leading series comes first.
+        names: What sentences call the two series.
+        period: What sentences call a period, such as "month".
+        permutations: The number of random series that the pair is compared with.
+        confidence_level: The level of the intervals.
+        alpha: The p-value up to which a pair counts as found.
+        seed: The seed of the random series.
+
+    Returns:
+        The association: the best lag, its strength with an interval, p-value and sentence.
+
+    Raises:
+        ValueError: An argument is out of range.
 
     >>> from workbench.datasets.indicators import simulate_series
     >>> made = simulate_series(periods=120, lag=3, strength=0.7, seed=4)

@@ -1,1 +1,14 @@
-"""From a template to published files."""
+"""Reports: from a notebook template and a study to published files.
+
+Begin with `publish.publish`, which runs a template on a study and puts page, notebook and result in
+place; `workbench report` on the command line does the same.
+
+- Publishing: `publish`, `html` (pages and the index), `kernel` (running notebooks), `template`
+  (a template's parameters).
+- In a template, `begin` and `finish` of one kind of report: `hypothesis_report`, `release_review`,
+  `indicator_review`.
+
+>>> from workbench.reports.template import find_template
+>>> find_template("hypothesis_report").takes("iteration")
+True
+"""

@@ -1,1 +1,15 @@
-"""Statistics of two rates, of many tests, and of series: numbers in, numbers out."""
+"""Statistics of two rates, of many tests and of short series: numbers in, numbers out.
+
+Begin with `proportions.compare`, which needs no more than four counts.
+
+- Two rates: `proportions` (one look), `sequential` (planned looks), `anytime` (any number of looks),
+  `bayesian` (a second opinion), `stratified` (over the levels of a grouping).
+- Before a test: `power`, and `anytime_power` for a test at any time.
+- Around a test: `sample_ratio` (are the cohorts as large as planned?), `multiplicity` (many tests).
+- Series and scores: `trend`, `discrimination`.
+- What these are made of: `exact`, `score`, `boundaries`.
+
+>>> from workbench.stats.proportions import Counts, compare
+>>> round(compare(control=Counts(48, 80), treatment=Counts(56, 70)).pvalue, 4)
+0.0089
+"""

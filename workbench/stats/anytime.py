@@ -253,7 +253,7 @@ def compare_anytime(
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
 ) -> AnytimeComparison:
-    """Test and estimate the effect treatment - control, however often the data were looked at.
+    """Compare two rates, however often the data were looked at.
 
     The interval has level 1 - alpha for a two-sided test and holds every effect that is not rejected.
     For a one-sided test it has level 1 - 2 alpha and holds the effects that neither one-sided test at

@@ -109,6 +109,11 @@ class Comparison:
         confidence_level: Level of the interval.
         ratio: The relative rate treatment / control.
         reason: Why something is NaN; empty otherwise.
+
+    Example:
+        >>> found = compare(control=Counts(48, 80), treatment=Counts(56, 70))
+        >>> print(f"{found.estimate:.2f} [{found.low:.3f}, {found.high:.3f}]")
+        0.20 [0.045, 0.340]
     """
 
     control: Counts

@@ -235,10 +235,23 @@ def styles() -> str:
 def open_workshop(
     study: str | Path, *, as_of: str | None = None, findings: str | Path | None = ""
 ) -> Workshop:
-    """Open a study for a workshop, and work out all that its sliders will ask for.
+    """Open a study's indicators with sliders, all answers worked out beforehand.
 
-    `findings` is the CSV file that keeps them: `findings.csv` beside the study file unless given,
-    None for none. Raises StudyError for a study without indicators, or where ipywidgets is missing.
+    Args:
+        study: The study file.
+        as_of: Leave out periods that begin later; ISO text such as "2026-04-27".
+        findings: The CSV file that keeps findings: `findings.csv` beside the study file unless
+            given, None for none.
+
+    Returns:
+        The workshop; show its `explorer`, `journey` or `health` in a notebook.
+
+    Raises:
+        StudyError: The study has no indicators, or ipywidgets is not installed.
+
+    >>> workshop = open_workshop("studies/guided-import/study.yaml", findings=None)
+    >>> workshop.pairs.indicators().periods.kind
+    'week'
     """
     ipywidgets_or_error()
     path = Path(study)
