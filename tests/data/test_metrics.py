@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given
@@ -17,9 +18,13 @@ from workbench import Study
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import (
     DAY,
+    LEARNING_COLUMNS,
+    NEXT_COLUMNS,
+    RETENTION_COLUMNS,
     count_followed,
     count_next,
     curve,
+    groupings_of,
     next_table,
     retention_table,
 )
@@ -163,3 +168,25 @@ def test_a_flow_without_a_return_has_no_curve(bundled, tmp_path):
 
 def test_nobody_gives_an_empty_table():
     assert retention_table([], [], ["2026.1"]).empty
+
+
+def test_tables_carry_their_groupings_through_what_pandas_does(bundled):
+    study, by = Study.load(bundled), ["variant", "country"]
+    table = study.learning_metrics("2026.1", by=by)
+    for changed in (
+        table.query("step == 'imported'"),
+        table[["step", "rate", "country", "variant", "iteration"]],
+        table.assign(kept=table["rate"] > 0.5),
+        pd.concat([table.head(3), table.tail(3)]),
+        pd.DataFrame(table.to_dict("records")),
+    ):
+        assert set(groupings_of(changed, LEARNING_COLUMNS)) == set(by)
+    assert groupings_of(table.drop(columns="country"), LEARNING_COLUMNS) == ["variant"]
+    assert groupings_of(study.deviations("2026.1", by=by), NEXT_COLUMNS) == by
+    assert groupings_of(study.retention("2026.1", by=by), RETENTION_COLUMNS) == by
+    assert groupings_of(pd.DataFrame(), LEARNING_COLUMNS) == []
+
+
+def test_a_grouping_may_not_be_called_as_a_column_of_the_result():
+    with pytest.raises(StudyError, match="grouping 'share' has the name of a column of the result"):
+        next_table({}, ["share"], ["1"])

@@ -20,6 +20,7 @@ from workbench.data.counts import StepCounts
 from workbench.data.event_log import EventLog
 from workbench.data.paths import Cohorts, Metric, Paths, trace
 from workbench.data.walk import MICROSECOND, NEVER, Array, Coding, Ints, at_once, shares
+from workbench.errors import StudyError
 from workbench.schema.cohort import GroupingKind
 from workbench.schema.flow import ADOPTION, Flow
 from workbench.schema.time import Iteration, to_instant
@@ -30,7 +31,31 @@ HOUR = 3_600_000_000
 FACTS = ("entered", "aligned", "deviated", "pending")
 RATES = ("converted", "closed", "rate", "low", "high", "step_rate", "median_hours")
 DAY = 86_400_000_000
-COLUMNS = ("days", "at_risk", "adopted", "share", "low", "high")
+# The columns of each table of results beside its grouping columns.
+LEARNING_COLUMNS = ("iteration", "step", *FACTS, *RATES)
+NEXT_COLUMNS = ("iteration", "step", "next_event", "customers", "share")
+RETENTION_COLUMNS = ("iteration", "days", "at_risk", "adopted", "share", "low", "high")
+
+
+def groupings_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return the grouping columns of a table of results.
+
+    The table carries their names; where pandas lost them, they are all but the table's own
+    `columns`.
+    """
+    carried = frame.attrs.get("groupings", [each for each in frame if each not in columns])
+    return [str(each) for each in carried if each in frame]
+
+
+def _table(rows: Sequence[Any], by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Lay rows out with grouping columns behind the first column; the table carries their names."""
+    if taken := [each for each in by if each in columns]:
+        msg = f"grouping {taken[0]!r} has the name of a column of the result; rename it in the data"
+        raise StudyError(msg)
+    first, *others = columns
+    table = pd.DataFrame(rows, columns=[first, *by, *others])
+    table.attrs["groupings"] = list(by)
+    return table
 
 
 def count_next(
@@ -138,20 +163,18 @@ def next_table(
             row["event"],
         )
     )
-    return pd.DataFrame(
-        [
-            {
-                "iteration": row["iteration"],
-                **dict(zip(by, row["cohort"], strict=True)),
-                "step": row["step"],
-                "next_event": row["event"],
-                "customers": row["customers"],
-                "share": row["customers"] / totals[row["iteration"], row["cohort"], row["step"]],
-            }
-            for row in rows
-        ],
-        columns=["iteration", *by, "step", "next_event", "customers", "share"],
-    )
+    shown = [
+        (
+            row["iteration"],
+            *row["cohort"],
+            row["step"],
+            row["event"],
+            row["customers"],
+            row["customers"] / totals[row["iteration"], row["cohort"], row["step"]],
+        )
+        for row in rows
+    ]
+    return _table(shown, by, NEXT_COLUMNS)
 
 
 def learning_metrics(
@@ -282,33 +305,26 @@ def learning_table(
     counts: Iterable[StepCounts], by: Sequence[str], iterations: Sequence[str], steps: Sequence[str]
 ) -> pd.DataFrame:
     """Lay counts out as the table of learning metrics, one row an iteration, cohort and step."""
-    import pandas as pd
-
     order = {name: place for place, name in enumerate(iterations)}
     places = {name: place for place, name in enumerate(steps)}
     rows = sorted(
         (each for each in counts if each.iteration in order),
         key=lambda row: (order[row.iteration], row.cohort, places[row.step]),
     )
-    return pd.DataFrame(
-        [_row(each, by) for each in rows], columns=["iteration", *by, "step", *FACTS, *RATES]
+    return _table([_row(each) for each in rows], by, LEARNING_COLUMNS)
+
+
+def _row(counts: StepCounts) -> tuple[Any, ...]:
+    return (
+        counts.iteration,
+        *counts.cohort,
+        counts.step,
+        *(getattr(counts, name) for name in (*FACTS, "converted", "closed")),
+        counts.of_entrants.rate,
+        *wilson(counts.of_entrants),
+        counts.converted / counts.before if counts.before else math.nan,
+        counts.median_hours,
     )
-
-
-def _row(counts: StepCounts, by: Sequence[str]) -> dict[str, Any]:
-    nan = float("nan")
-    low, high = wilson(counts.of_entrants)
-    return {
-        "iteration": counts.iteration,
-        **dict(zip(by, counts.cohort, strict=True)),
-        "step": counts.step,
-        **{name: getattr(counts, name) for name in (*FACTS, "converted", "closed")},
-        "rate": counts.of_entrants.rate,
-        "low": low,
-        "high": high,
-        "step_rate": counts.converted / counts.before if counts.before else nan,
-        "median_hours": counts.median_hours,
-    }
 
 
 class RetentionPoint(NamedTuple):
@@ -410,4 +426,4 @@ def retention_table(
         for each in here
         for point in curve(each.adopted, each.censored)
     ]
-    return pd.DataFrame(rows, columns=["iteration", *by, *COLUMNS])
+    return _table(rows, by, RETENTION_COLUMNS)

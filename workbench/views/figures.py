@@ -21,6 +21,7 @@ from workbench.charts import (
     whisker,
     write,
 )
+from workbench.data.metrics import LEARNING_COLUMNS, groupings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -261,8 +262,7 @@ def _steps(frame: pd.DataFrame) -> list[str]:
 
 def _cohorts(frame: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Give each cohort's name and its rows, one for each step."""
-    names = [str(name) for name in frame.columns]
-    by = names[names.index("iteration") + 1 : names.index("step")]
+    by = groupings_of(frame, LEARNING_COLUMNS)
     cohorts: dict[str, list[dict[str, Any]]] = {}
     for record in _records(frame):
         name = ", ".join(f"{column} = {record[column]}" for column in by) or "All customers"

@@ -21,6 +21,7 @@ from workbench.charts import (
     looks,
     write,
 )
+from workbench.data.metrics import LEARNING_COLUMNS, groupings_of
 from workbench.display import Sentences
 from workbench.innovation.true_innovation import BOTH, Innovation
 from workbench.schema.flow import ADOPTION
@@ -76,8 +77,7 @@ def learning_figures(frame: pd.DataFrame) -> Charts:
     """
     rows = rows_of(frame)
     iterations = list(dict.fromkeys(str(each["iteration"]) for each in rows))
-    names = [str(name) for name in frame.columns]
-    by = names[names.index("iteration") + 1 : names.index("step")]
+    by = groupings_of(frame, LEARNING_COLUMNS)
     end = axis_end(max((each["high"] for each in rows if is_known(each["high"])), default=1.0))
     charts = []
     for step in dict.fromkeys(str(each["step"]) for each in rows):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench import display
+from workbench.data.metrics import LEARNING_COLUMNS, NEXT_COLUMNS, groupings_of
 from workbench.display import Badge, Column, Table
 from workbench.schema.flow import ADOPTION
 
@@ -124,7 +125,7 @@ def quality(frame: pd.DataFrame) -> Table:
 
 def flow(frame: pd.DataFrame) -> Table:
     """The learning metrics: entered, aligned, deviated and pending at each step."""
-    by = _by(frame)
+    by = groupings_of(frame, LEARNING_COLUMNS)
     names = ("entered", "aligned", "deviated", "pending")
     timed = "median_hours" in frame and frame["median_hours"].notna().any()
     rows = [
@@ -149,7 +150,7 @@ def flow(frame: pd.DataFrame) -> Table:
 
 def rates(frame: pd.DataFrame) -> Table:
     """Each step's rate over the customers who entered the flow, with its interval."""
-    by = _by(frame)
+    by = groupings_of(frame, LEARNING_COLUMNS)
     records = _records(frame)
     steps = list(dict.fromkeys(each["step"] for each in records))
     rows = [
@@ -238,7 +239,7 @@ def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
 
     For each cohort and step the `most` frequent next events, the rest together in one row.
     """
-    by = _by(frame)
+    by = groupings_of(frame, NEXT_COLUMNS)
     rows: list[tuple[str, ...]] = []
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for each in _records(frame):
@@ -349,14 +350,6 @@ def _of_ends(frame: pd.DataFrame) -> str:
         " Adoption is counted among those who met the trigger again after their need was met, an "
         "outcome among all who entered the flow."
     )
-
-
-def _by(frame: pd.DataFrame) -> list[str]:
-    """Name the grouping columns: those between the iteration and the step."""
-    names = [str(name) for name in frame.columns]
-    if "iteration" not in names or "step" not in names:
-        return []
-    return names[names.index("iteration") + 1 : names.index("step")]
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
