@@ -41,9 +41,8 @@ def lines_of_code(path: Path, node: ast.AST | None = None) -> int:
     first, last = (1, len(lines)) if node is None else (node.lineno, node.end_lineno)
     left_out: set[int] = set()
     for each in ast.walk(whole):
-        documented = isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef))
-        if documented and ast.get_docstring(each) is not None:
-            left_out |= set(range(each.body[0].lineno, each.body[0].end_lineno + 1))
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
+            left_out |= set(range(each.lineno, each.end_lineno + 1))
     return sum(
         number not in left_out and bool(line.strip()) and not line.strip().startswith("#")
         for number, line in enumerate(lines, start=1)

@@ -13,7 +13,7 @@ import pytest
 from workbench.data import metrics
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_steps
-from workbench.data.paths import again, in_order, trace
+from workbench.data.paths import entered_before, outcomes_in_order, trace
 from workbench.errors import DataError
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import Flow
@@ -167,7 +167,7 @@ def entry_paths():
 
 
 def test_customers_come_in_their_order_of_entry_once_their_window_is_over(entry_paths):
-    found = in_order(
+    found = outcomes_in_order(
         entry_paths(
             [
                 ("late", "open", "2026-01-07", "blank"),
@@ -204,6 +204,6 @@ def test_who_entered_before_is_counted_by_iteration(entry_paths):
         )
     ]
     traced = entry_paths(rows)
-    assert again(traced, "3") == {"1": 2, "2": 2}
-    assert again(traced, "2") == {"1": 1}
-    assert again(traced, "1") == {}
+    assert entered_before(traced, "3") == {"1": 2, "2": 2}
+    assert entered_before(traced, "2") == {"1": 1}
+    assert entered_before(traced, "1") == {}

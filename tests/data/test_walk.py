@@ -22,7 +22,7 @@ from workbench.data.engines import collect, lazy
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_both, count_followed, learning_metrics, retention_table
 from workbench.data.paths import trace
-from workbench.data.walk import NEVER, Coding, KeyScale, Share, Taken, coded, shares
+from workbench.data.walk import NEVER, Chunk, Coding, KeyScale, Taken, chunks, coded
 from workbench.schema.flow import Flow
 from workbench.schema.time import Iteration
 
@@ -65,13 +65,13 @@ hypotheses:
 
 
 @pytest.fixture
-def share():
+def chunk():
     """Rows of customers 10 and 11: of event 0 at 1000, 1005 twice and 1007, of event 1 at 1005."""
     customer = np.array([11, 10, 10, 10, 10])
     at = np.array([1007, 1005, 1000, 1005, 1005])
     code = np.array([0, 0, 0, 0, 1])
     ends = np.array([0, 4, 5])
-    return Share(SCALE, SCALE.keys(customer, at), np.argsort(code, kind="stable"), ends)
+    return Chunk(SCALE, SCALE.keys(customer, at), np.argsort(code, kind="stable"), ends)
 
 
 def test_keys_are_in_order_of_the_customer_and_then_of_the_time():
@@ -83,37 +83,37 @@ def test_keys_are_in_order_of_the_customer_and_then_of_the_time():
     assert SCALE.holds(np.array([9, 10, 12, 13])).tolist() == [False, True, True, False]
 
 
-def test_rows_of_an_event_are_sorted_once(share):
-    assert share.of(0).tolist() == [0, 5, 5, 57, NEVER]
-    assert share.of(0) is share.of(0)
-    assert share.of(1).tolist() == [5, NEVER]
-    assert sorted(share.rows(1)[0].tolist()) == [0, 5, 5, 57]
+def test_rows_of_an_event_are_sorted_once(chunk):
+    assert chunk.of(0).tolist() == [0, 5, 5, 57, NEVER]
+    assert chunk.of(0) is chunk.of(0)
+    assert chunk.of(1).tolist() == [5, NEVER]
+    assert sorted(chunk.rows(1)[0].tolist()) == [0, 5, 5, 57]
 
 
-def test_the_first_row_in_time_serves(share):
+def test_the_first_row_in_time_serves(chunk):
     entered, until = np.array([0, 1, 57, 58]), np.array([49, 4, 99, 99])
-    found = share.first([0], entered, until)
+    found = chunk.first([0], entered, until)
     assert found.key.tolist() == [0, NEVER, 57, NEVER]
     assert found.serves(0).tolist() == [True, False, True, False]
 
 
-def test_of_two_at_one_time_the_event_named_first_serves(share):
+def test_of_two_at_one_time_the_event_named_first_serves(chunk):
     since, until = np.array([1]), np.array([49])
-    assert share.first([0, 1], since, until).code.tolist() == [0]
-    assert share.first([1, 0], since, until).code.tolist() == [1]
-    assert share.first([0, 1], since, until).key.tolist() == [5]
+    assert chunk.first([0, 1], since, until).code.tolist() == [0]
+    assert chunk.first([1, 0], since, until).code.tolist() == [1]
+    assert chunk.first([0, 1], since, until).key.tolist() == [5]
 
 
-def test_used_rows_do_not_serve_again(share):
+def test_used_rows_do_not_serve_again(chunk):
     since, until = np.array([5]), np.array([49])
-    found = share.first([0], since, until, {0: np.array([2])})
+    found = chunk.first([0], since, until, {0: np.array([2])})
     assert (found.key.tolist(), found.row.tolist()) == ([5], [2])
-    assert share.first([0], since, until, {0: np.array([3])}).key.tolist() == [NEVER]
+    assert chunk.first([0], since, until, {0: np.array([3])}).key.tolist() == [NEVER]
 
 
-def test_who_never_came_stays_away(share):
+def test_who_never_came_stays_away(chunk):
     never = np.array([NEVER])
-    assert share.first([0], never, np.array([49])).key.tolist() == [NEVER]
+    assert chunk.first([0], never, np.array([49])).key.tolist() == [NEVER]
     assert not Taken.at(never).serves(0).any()
 
 
@@ -347,20 +347,20 @@ def divided(numbers, *, customers, rows=10, start=0, until=9, at=None):
         code=[place % 2 for place, _ in enumerate(numbers)],
         by_size=[0] * len(numbers),
     )
-    return list(shares(table, customers=customers, rows=rows, codes=2, start=start, until=until))
+    return list(chunks(table, customers=customers, rows=rows, codes=2, start=start, until=until))
 
 
 @pytest.mark.parametrize(("size", "at_once", "batches"), [(1, 2, 4), (2, 2, 2), (100, 25, 1)])
 def test_every_row_is_in_the_share_of_its_customer(size, at_once, batches):
-    with patch.object(walk, "SHARE", size), patch.object(walk, "BATCH", size * at_once):
+    with patch.object(walk, "CHUNK", size), patch.object(walk, "BATCH", size * at_once):
         found = divided([0, 6, 3, 3, 5], customers=7, rows=7)
     assert len(found) == batches
     customers = []
-    for share in (each for batch in found for each in batch):
-        keys, values = share.rows(2)
+    for chunk in (each for batch in found for each in batch):
+        keys, values = chunk.rows(2)
         assert values.keys() == {"size"}
-        assert share.scale.holds(share.scale.places(keys) + share.scale.lowest).all()
-        customers += (share.scale.places(keys) + share.scale.lowest).tolist()
+        assert chunk.scale.holds(chunk.scale.places(keys) + chunk.scale.lowest).all()
+        customers += (chunk.scale.places(keys) + chunk.scale.lowest).tolist()
     assert sorted(customers) == [0, 3, 3, 5, 6]
 
 
@@ -368,10 +368,10 @@ def test_keys_fit_however_long_the_log_and_far_the_customers():
     day, last = 86_400_000_000, 9_999
     until = 3_000_000 * day  # more than eight thousand years
     (found,) = divided([0, last], customers=last + 1, until=until, at=[0, until])
-    ends = [share.scale.ends(np.array([share.scale.lowest])) for share in found]
+    ends = [chunk.scale.ends(np.array([chunk.scale.lowest])) for chunk in found]
     assert len(found) > 1
-    assert all(0 < share.scale.customers * share.scale.width <= NEVER for share in found)
+    assert all(0 < chunk.scale.customers * chunk.scale.width <= NEVER for chunk in found)
     assert all((end > 0).all() for end in ends)
-    keys = [share.rows(2)[0].tolist() for share in found]
+    keys = [chunk.rows(2)[0].tolist() for chunk in found]
     assert keys[0] == [0]
     assert keys[-1] == [(last - found[-1].scale.lowest) * found[0].scale.width + until]

@@ -134,7 +134,8 @@ def test_results_have_the_columns_that_the_glossary_is_held_to(bundled):
 @pytest.mark.parametrize("name", workbench.__all__)
 def test_public_names_are_words_of_the_glossary(name):
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
-    assert re.search(rf"\b{words.rstrip('s')}", glossary().lower()), words
+    said = glossary().lower()
+    assert re.search(rf"\b{words.rstrip('s')}", said) or f"`{name}`".lower() in said, words
 
 
 @pytest.mark.parametrize("key", [*StudySpec.model_fields])

@@ -195,7 +195,7 @@ def test_dividing_customers_never_matters(case, size, at_once, data):
     step = data.draw(st.sampled_from(case.plan.steps)).name
     paths, log = traced(case, in_polars)
     with (
-        patch.object(walk, "SHARE", size),
+        patch.object(walk, "CHUNK", size),
         patch.object(walk, "BATCH", size * at_once),
         patch.object(event_log, "FEW", 0),
         patch.object(event_log, "CLOSE", 0),

@@ -1,4 +1,4 @@
-"""Learning metrics: who followed each step, where the others went, and who came back."""
+"""Learning metrics, the next events of those who deviated, and retention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pandas as pd
 from workbench.data.counts import StepCounts
 from workbench.data.event_log import EventLog
 from workbench.data.paths import Cohorts, Metric, Paths, trace
-from workbench.data.walk import MICROSECOND, NEVER, Array, Coding, Ints, at_once, shares
+from workbench.data.walk import MICROSECOND, NEVER, Array, Coding, Ints, at_once, chunks
 from workbench.errors import StudyError
 from workbench.schema.cohort import GroupingKind
 from workbench.schema.flow import ADOPTION, Flow
@@ -61,10 +61,14 @@ def _table(rows: Sequence[Any], by: Sequence[str], columns: Sequence[str]) -> pd
 def count_next(
     paths: Paths, log: EventLog, steps: Sequence[str], by: Sequence[str] = ()
 ) -> dict[str, list[dict[str, Any]]]:
-    """Count by step what customers who deviated there did next: iteration, cohort, event, customers.
+    """Count by step what customers who deviated there did next.
 
-    The next event is the first one, of any name, strictly later than the last step they reached;
-    None if they did nothing more by `as_of`. The step itself, taken after the window, is named so.
+    The next event is the first one, of any name, strictly later than the last step they reached. A
+    step taken after the window is named with "(too late)".
+
+    Returns:
+        By step, rows of iteration, cohort, event and customers; the event is None for customers who
+        did nothing more by `as_of`.
     """
     left = {step: _left(paths, step) for step in steps}
     coding = Coding.of(log.rows(log.event), [log.event], absent=())
@@ -89,7 +93,7 @@ def count_next(
 
 
 def _left(paths: Paths, step: str) -> tuple[Ints, Ints]:
-    """Give the places of the entries that deviated at a step, and when they reached the one before."""
+    """Return the places of the entries that deviated at a step, and when each reached the one before."""
     place = paths.flow.names.index(step)
     entries, missed = paths.entries, paths.metric(step)
     before = entries.after[paths.flow.names[place - 1]] if place else np.zeros_like(missed.took)
@@ -100,7 +104,7 @@ def _left(paths: Paths, step: str) -> tuple[Ints, Ints]:
 def _next(
     paths: Paths, log: EventLog, coding: Coding, left: Mapping[str, tuple[Ints, Ints]]
 ) -> dict[str, Ints]:
-    """Give by step the place of each one's next event, or the one after the last for nothing."""
+    """Return by step the place of each one's next event; for none, the place after the last."""
     everybody, numbering = paths.entries.customer, paths.numbering
     nothing = len(coding.levels[log.event]) - 1
     found = {step: np.full(len(deviated), nothing) for step, (deviated, _) in left.items()}
@@ -114,8 +118,8 @@ def _next(
     rows = rows.filter(
         nw.col("at") > min(begin), nw.col("at") <= paths.as_of, nw.col("code") < nothing
     )
-    for share in chain.from_iterable(
-        shares(
+    for chunk in chain.from_iterable(
+        chunks(
             numbering.number(rows),
             customers=numbering.count,
             rows=log.facts.rows,
@@ -124,9 +128,9 @@ def _next(
             until=paths.as_of,
         )
     ):
-        scale = share.scale
-        keys, _ = share.rows(nothing)
-        code = np.repeat(np.arange(nothing), np.diff(share.ends))
+        scale = chunk.scale
+        keys, _ = chunk.rows(nothing)
+        code = np.repeat(np.arange(nothing), np.diff(chunk.ends))
         those = np.flatnonzero(followed[scale.places(keys) + scale.lowest])
         those = those[np.lexsort((code[those], keys[those]))]
         keys, code = keys[those], code[those]
@@ -143,7 +147,7 @@ def _next(
 def next_table(
     counted: Mapping[str, Iterable[Mapping[str, Any]]], by: Sequence[str], iterations: Sequence[str]
 ) -> pd.DataFrame:
-    """Lay out what deviated customers did next, by step; the most frequent first."""
+    """Return the table of what deviated customers did next, the most frequent event first."""
     rows = [
         {**row, "step": step, "event": row["event"] or NOTHING}
         for step, found in counted.items()
@@ -186,10 +190,20 @@ def learning_metrics(
 ) -> pd.DataFrame:
     """Count how the customers of every iteration and cohort followed the flow.
 
-    `by` maps grouping columns of the log to their kinds; `as_of` is the newest event unless
-    given. One row an iteration, cohort and step: entered = aligned + deviated + pending
-    customers; rate = converted / closed with its Wilson interval at 95 %; step_rate a fraction;
-    median_hours from the trigger to the step. Raises DataError as `EventLog` does.
+    Args:
+        log: The event log.
+        flow: The customer flow.
+        iterations: The iterations to count.
+        by: Grouping columns of the log that divide customers into cohorts, with their kinds.
+        as_of: The time as of which the log is read; the newest event unless given.
+
+    Returns:
+        One row an iteration, cohort and step: entered = aligned + deviated + pending customers;
+        rate = converted / closed with its Wilson interval at 95 %; step_rate, a fraction;
+        median_hours from the trigger to the step.
+
+    Raises:
+        DataError: The log cannot be read, or `by` names no column of it.
 
     >>> import pandas as pd
     >>> log = EventLog(pd.DataFrame({
@@ -243,9 +257,10 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
 
 @dataclass(frozen=True)
 class _Base:
-    """Whom a rate is about: `kind` is twice the cohort's number, and one more for the closed.
+    """The customers in a rate's denominator.
 
-    `counts` has for each cohort those still open and those closed.
+    `kind` is for each entry twice its cohort's number, and one more if it is closed; `counts` is for
+    each cohort the open and the closed entries.
     """
 
     kind: Ints
@@ -257,7 +272,7 @@ class _Base:
         return cls(kind, _pairs(kind[metric.about], len(cohorts.labels)))
 
     def reach(self, metric: Metric) -> tuple[Ints, Array]:
-        """Count who reached a metric in each cohort, open and closed, and give their median time."""
+        """Count the open and closed entries of each cohort that reached a metric; add their median time."""
         those = np.flatnonzero(metric.reached)
         kind, took = self.kind.take(those), metric.took.take(those)
         counts = _pairs(kind, len(self.counts))
@@ -280,9 +295,10 @@ def _pairs(kind: Ints, cohorts: int) -> Ints:
 
 
 def count_both(paths: Paths) -> dict[str, Counts]:
-    """Count for each iteration who returned and had the outcome within the outcome's window.
+    """Count by iteration the customers who returned and had the outcome, both in the outcome's window.
 
-    Of the entrants whose outcome window is over; empty where the flow does not follow both.
+    The total is of the entrants whose outcome window is over. Empty for a flow that does not follow
+    both.
     """
     flow = paths.flow
     if not flow.follows_return or flow.outcome is None:
@@ -304,7 +320,7 @@ def count_both(paths: Paths) -> dict[str, Counts]:
 def learning_table(
     counts: Iterable[StepCounts], by: Sequence[str], iterations: Sequence[str], steps: Sequence[str]
 ) -> pd.DataFrame:
-    """Lay counts out as the table of learning metrics, one row an iteration, cohort and step."""
+    """Return the table of learning metrics: one row an iteration, cohort and step."""
     order = {name: place for place, name in enumerate(iterations)}
     places = {name: place for place, name in enumerate(steps)}
     rows = sorted(
@@ -328,7 +344,7 @@ def _row(counts: StepCounts) -> tuple[Any, ...]:
 
 
 class RetentionPoint(NamedTuple):
-    """One day of a curve: who could still adopt, who did on it, and the share who had by its end."""
+    """One day of a retention curve: customers at risk, customers who adopted, and the share by its end."""
 
     days: int
     at_risk: int
@@ -340,7 +356,7 @@ class RetentionPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Followed:
-    """How many customers of an iteration and cohort adopted after, or were followed for, so many days."""
+    """Customers of an iteration and cohort by days: those who adopted, and those censored."""
 
     iteration: str
     cohort: tuple[str, ...]
@@ -353,10 +369,18 @@ def curve(
 ) -> list[RetentionPoint]:
     """Estimate the share who adopted by each day: 1 - Kaplan-Meier (1958).
 
-    `adopted` and `censored` count customers by the day of it; who is censored on a day could still
-    adopt on it. The interval takes Greenwood's variance (1926) to the scale of log(-log), which keeps
-    it between 0 and 1 (Kalbfleisch & Prentice 1980); at a share of 0 or 1 it is NaN. One point for
-    day 0, each day on which somebody adopted, and the last one on which anybody was followed.
+    The interval takes Greenwood's variance (1926) to the scale of log(-log), which keeps it between
+    0 and 1 (Kalbfleisch & Prentice 1980).
+
+    Args:
+        adopted: Customers by the day on which they adopted.
+        censored: Customers by the last day on which they were followed without adopting; they are
+            at risk on that day.
+        confidence_level: The interval's level.
+
+    Returns:
+        A point for day 0, for each day on which somebody adopted, and for the last day on which
+        anybody was followed. The interval is NaN at a share of 0 or 1.
 
     >>> [(each.days, each.at_risk, round(each.share, 3)) for each in curve({1: 2, 3: 1}, {2: 1, 5: 4})]
     [(0, 8, 0.0), (1, 8, 0.25), (3, 5, 0.4), (5, 4, 0.4)]
@@ -389,9 +413,9 @@ def _interval(staying: float, variance: float, z: float) -> tuple[float, float]:
 
 
 def count_followed(paths: Paths, by: Sequence[str] = ()) -> list[Followed]:
-    """Count on which day customers adopted, or how long they were followed.
+    """Count on which day customers adopted, or until which day they were followed.
 
-    Both in whole days: who returned within d days and was followed for d days adopted on day d.
+    Days are whole: a return within d days, of a customer followed for d days, is on day d.
     """
     flow, entries = paths.flow, paths.entries
     if not flow.follows_return:
@@ -416,7 +440,7 @@ def count_followed(paths: Paths, by: Sequence[str] = ()) -> list[Followed]:
 def retention_table(
     counted: Sequence[Followed], by: Sequence[str], iterations: Sequence[str]
 ) -> pd.DataFrame:
-    """Lay curves out as one table: iteration, grouping values, and a row for each point."""
+    """Return the table of retention curves: one row an iteration, cohort and day."""
     here = sorted(
         (each for each in counted if each.iteration in iterations),
         key=lambda each: (iterations.index(each.iteration), each.cohort),

@@ -1,6 +1,6 @@
-"""Paths: when each customer who entered the flow reached each of its places.
+"""Paths: when each customer who entered the flow reached each of its metrics.
 
-The only work that touches events. Everything after it counts.
+Only this reads events; everything after it counts paths.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from workbench.data.walk import (
     MICROSECOND,
     OPPORTUNITY,
     Array,
+    Chunk,
     Coding,
     Flags,
     FlowEntries,
     Ints,
-    Share,
     at_once,
+    chunks,
     coded,
-    shares,
     walk,
 )
 from workbench.errors import DataError, unknown_name
@@ -36,10 +36,11 @@ from workbench.stats.anytime import Outcomes
 
 
 class Metric(NamedTuple):
-    """One metric of each entry: whether its rate is about it, and how it went.
+    """One metric of all entries, one element an entry.
 
-    `since` is the time from which its window runs; `took` the microseconds from then until it was
-    reached, negative where it was not.
+    `about` says whether the entry is in the rate's denominator, `since` when its window begins,
+    `closed` whether the window is over, and `took` after how many microseconds the metric was
+    reached; `took` is negative if it was not.
     """
 
     about: Flags
@@ -49,27 +50,27 @@ class Metric(NamedTuple):
 
     @property
     def reached(self) -> Flags:
-        """Whether it was reached."""
+        """Whether each entry reached the metric."""
         return self.took >= 0
 
 
 @dataclass(frozen=True)
 class Cohorts:
-    """Entries by iteration and grouping values: each one's number, and what the numbers stand for."""
+    """The cohort of each entry: its number, and each number's iteration and grouping values."""
 
     number: Ints
     labels: list[tuple[int, tuple[str, ...]]]
 
     def count(self, those: Flags) -> Ints:
-        """Count some of the entries in each cohort."""
+        """Count those of the entries in each cohort."""
         return np.bincount(self.number[those], minlength=len(self.labels))
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Who entered and how far they got; `crossovers` are not among `entries`.
+    """The customers who entered the flow, and how far each got.
 
-    `levels` gives for each grouping the values of which entries hold the places.
+    `crossovers` are not among `entries`. Entries hold the places of grouping values in `levels`.
     """
 
     entries: FlowEntries
@@ -81,7 +82,10 @@ class Paths:
     numbering: Numbering
 
     def metric(self, name: str) -> Metric:
-        """Give a metric: a rate is about the entrants, adoption about who met the trigger again."""
+        """Return a metric of all entries.
+
+        The denominator is all entrants; for adoption, those who met the trigger again.
+        """
         flow, entries = self.flow, self.entries
         since, took = entries.entered, entries.after[name]
         about, limit = np.ones(len(since), dtype=bool), flow.window_of(name)
@@ -94,7 +98,7 @@ class Paths:
         return Metric(about, since, since <= self.as_of - limit // MICROSECOND, took)
 
     def by(self, columns: Sequence[str]) -> Cohorts:
-        """Divide the entries by iteration and the values of grouping columns."""
+        """Divide the entries into cohorts by iteration and the values of grouping columns."""
         number = self.entries.span
         labels: list[tuple[int, tuple[str, ...]]] = [(span, ()) for span in range(len(self.spans))]
         for column in columns:
@@ -109,7 +113,7 @@ class Paths:
         return Cohorts(number, labels)
 
     def among(self, values: Sequence[tuple[str, str]], iteration: str) -> Flags:
-        """Whether entries are of an iteration and have these values of groupings."""
+        """Return whether each entry is of an iteration and has these grouping values."""
         found: Flags = self.entries.span == [each.name for each in self.spans].index(iteration)
         for column, value in values:
             levels = self.levels[column]
@@ -129,9 +133,17 @@ def trace(
 ) -> Paths:
     """Follow every customer from the entering trigger through the flow.
 
-    `groupings` maps columns, of `customers` (with a column `customer`) or else of the log, to
-    their kinds; values of kind "experiment" tell crossovers. `as_of` is in microseconds.
-    Raises DataError for a grouping that is a column of neither table.
+    Args:
+        log: The event log.
+        flow: The customer flow.
+        spans: The iterations, in microseconds since 1970.
+        as_of: The time as of which the log is read, in microseconds; the newest event unless given.
+        groupings: Columns of `customers`, or else of the log, with their kinds; crossovers are
+            customers with two values of a grouping of kind "experiment".
+        customers: A table with a column `customer`.
+
+    Raises:
+        DataError: A grouping is a column of neither table.
     """
     groupings = groupings or {}
     known = set() if customers is None else set(customers.collect_schema().names())
@@ -152,11 +164,11 @@ def trace(
         if groupings[column] == "experiment"
     }
 
-    def follow(share: Share) -> tuple[FlowEntries, FlowEntries]:
-        return walk(share, flow, spans, missing, table.twice if table else None)
+    def follow(chunk: Chunk) -> tuple[FlowEntries, FlowEntries]:
+        return walk(chunk, flow, spans, missing, table.twice if table else None)
 
     walked: list[tuple[FlowEntries, FlowEntries]] = []
-    for some in shares(
+    for some in chunks(
         rows.filter(nw.col("at") >= start, nw.col("at") <= until),
         customers=numbering.count,
         rows=log.facts.rows,
@@ -176,7 +188,7 @@ def trace(
 
 
 class _Known(NamedTuple):
-    """What a customers table holds, by the customers' numbers."""
+    """The grouping values of a customers table, by the customers' numbers."""
 
     values: dict[str, Array]
     levels: Mapping[str, tuple[str, ...]]
@@ -184,7 +196,7 @@ class _Known(NamedTuple):
 
 
 def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str]) -> _Known:
-    """Read the grouping values of a customers table, and whom it lists with two groups."""
+    """Read the grouping values of a customers table, and the customers listed with two groups."""
     known = customers.collect_schema().names()
     columns = [column for column in groupings if column in known]
     table = customers.group_by("customer").agg(
@@ -209,7 +221,7 @@ def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str])
     return _Known(values, coding.levels, twice_by_number)
 
 
-def again(paths: Paths, iteration: str) -> dict[str, int]:
+def entered_before(paths: Paths, iteration: str) -> dict[str, int]:
     """Count the entrants of an iteration who entered each of those before it too."""
     names, entries = [span.name for span in paths.spans], paths.entries
     here = names.index(iteration)
@@ -220,8 +232,10 @@ def again(paths: Paths, iteration: str) -> dict[str, int]:
     }
 
 
-def in_order(paths: Paths, step: str, cohorts: Mapping[str, tuple[Cohort, str]]) -> Outcomes:
-    """Give who reached a metric, of those whose window is over, in their order of entry.
+def outcomes_in_order(
+    paths: Paths, step: str, cohorts: Mapping[str, tuple[Cohort, str]]
+) -> Outcomes:
+    """Return whether customers whose window is over reached a metric, in their order of entry.
 
     `cohorts` gives control and treatment, each with its iteration. Entries at one time are ordered
     by customer.

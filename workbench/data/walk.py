@@ -1,4 +1,4 @@
-"""The walk: customers followed through the flow by sorting and searching whole numbers."""
+"""Follow customers through the flow by sorting and searching whole numbers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Result = TypeVar("Result")
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 NEVER = int(np.iinfo(np.int64).max)  # a key after all others
 MICROSECOND = timedelta(microseconds=1)
-SHARE = 1_000_000  # rows that are followed at once, about
-BATCH = 25_000_000  # rows that are in memory at once, about
+CHUNK = 1_000_000  # about so many rows are followed together
+BATCH = 25_000_000  # about so many rows are in memory together
 OPPORTUNITY = "(opportunity)"
 
 
 def at_once(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
-    """Do the same with each item, on all processors: NumPy lets go of Python's lock as it works."""
+    """Apply a function to each item on all processors; NumPy releases Python's lock as it works."""
     work = list(items)
     if len(work) < 2:
         return [function(item) for item in work]
@@ -43,9 +43,9 @@ def at_once(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Res
 
 @dataclass(frozen=True)
 class KeyScale:
-    """How keys are made: for so many customers from number `lowest` on, times from `start` on.
+    """The scale of keys: whole numbers in order of customer, then time.
 
-    Each customer has `width` keys, one a microsecond, so keys are in order of customer, then time.
+    Each of `customers`, from number `lowest` on, has `width` keys, one a microsecond from `start` on.
     """
 
     customers: int
@@ -54,27 +54,27 @@ class KeyScale:
     width: int
 
     def keys(self, customer: Ints, at: Array | int) -> Ints:
-        """Give the keys of customers' times."""
+        """Return the keys of customers' times."""
         return (customer - self.lowest) * self.width + (at - self.start)
 
     def places(self, keys: Ints) -> Ints:
-        """Give the customers of keys, counted from `lowest`."""
+        """Return the customers of keys, counted from `lowest`."""
         return keys // self.width
 
     def ends(self, customer: Ints) -> Ints:
-        """Give each customer's last key."""
+        """Return each customer's last key."""
         return self.keys(customer, self.start + self.width - 1)
 
     def holds(self, customer: Ints) -> Flags:
-        """Whether customers are among those that have keys."""
+        """Return whether each customer has keys on this scale."""
         return (customer >= self.lowest) & (customer < self.lowest + self.customers)
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The rows that serve a place of the flow, one an entry.
+    """The row by which each entry took a place of the flow.
 
-    `key` is NEVER where there is none; `code` tells the row's event, `row` its place among the
+    `key` is NEVER for an entry without one; `code` is the row's event, `row` its place among the
     rows of that event.
     """
 
@@ -84,26 +84,25 @@ class Taken:
 
     @classmethod
     def at(cls, key: Ints) -> Taken:
-        """Say when a place was served, where it does not matter by which row."""
+        """Make one of keys alone, for when it does not matter which row it was."""
         return cls(key, np.zeros(len(key), dtype=np.int16), np.zeros_like(key))
 
     def of(self, those: Array) -> Taken:
-        """Give some of them, by place."""
+        """Return some of them, by place."""
         return Taken(self.key.take(those), self.code.take(those), self.row.take(those))
 
     def serves(self, code: int) -> Flags:
-        """Whether it is a row of this event that serves."""
+        """Return whether each row is of this event."""
         served: Flags = (self.code == code) & (self.key != NEVER)
         return served
 
 
 @dataclass(frozen=True)
-class Share:
+class Chunk:
     """The rows of some customers, as keys on a scale, by event.
 
-    `order` and `ends` tell by event which of all rows are the share's: those of the event with
-    code c are `order[ends[c] : ends[c + 1]]`. `all_values` gives for each grouping column the
-    place of a row's value among its levels.
+    The chunk's rows of the event with code c are `order[ends[c] : ends[c + 1]]` of `all_keys`.
+    `all_values` has for each grouping column the place of a row's value among its levels.
     """
 
     scale: KeyScale
@@ -123,12 +122,12 @@ class Share:
         return {name: each.take(those) for name, each in self.all_values.items()}
 
     def rows(self, codes: int) -> tuple[Ints, dict[str, Array]]:
-        """Give keys and values of the rows of the first so many events, one event after the other."""
+        """Return keys and values of the rows of the first `codes` events, one event after the other."""
         some = slice(0, self.ends[codes] - self.ends[0])
         return self._keys[some], {name: each[some] for name, each in self._values.items()}
 
     def of(self, code: int) -> Ints:
-        """Give the keys of an event's rows in order, with NEVER behind the last."""
+        """Return the keys of an event's rows in order, with NEVER after the last."""
         if code not in self._sorted:
             begin, end = self.ends[code : code + 2] - self.ends[0]
             keys = np.append(self._keys[begin:end], NEVER)
@@ -143,10 +142,10 @@ class Share:
         until: Ints,
         used: Mapping[int, Ints] | None = None,
     ) -> Taken:
-        """Take each entry's earliest row of these events, from `since` to `until`, both inclusive.
+        """Return each entry's earliest row of these events, from `since` to `until` inclusive.
 
-        Of several at one time, the one of the event that is named first. `used` tells for some
-        events how many rows, from the first on, may no longer serve.
+        Of several at one time, the row of the event that comes first in `codes`. `used` has for some
+        events the number of rows, from the first on, that are taken already.
         """
         key, row = since, since
         code = np.full(len(since), codes[0], dtype=np.int16)
@@ -164,11 +163,11 @@ class Share:
         return Taken(np.where(key > until, NEVER, key), code, row)
 
 
-def divide(rows: Mapping[str, Array], scales: Sequence[KeyScale], codes: int) -> list[Share]:
-    """Divide rows by their bin: that of the event with code c, on scale s, is s * codes + c.
+def divide(rows: Mapping[str, Array], scales: Sequence[KeyScale], codes: int) -> list[Chunk]:
+    """Divide rows into chunks, one a scale; `bin` is s * codes + c for event c on scale s.
 
-    Shares without rows are left out, but for one if there are no others.
-    `rows` has the columns key and bin, and for each grouping column `by NAME`.
+    `rows` has the columns key and bin, and for each grouping column `by NAME`. Chunks without rows
+    are left out, except for one if there are no others.
     """
     bins, count = rows["bin"], len(scales) * codes
     order = np.argsort(bins, kind="stable")
@@ -181,19 +180,19 @@ def divide(rows: Mapping[str, Array], scales: Sequence[KeyScale], codes: int) ->
         name.removeprefix("by "): each for name, each in rows.items() if name.startswith("by ")
     }
     divided = [
-        Share(scale, rows["key"], order, ends[place * codes : (place + 1) * codes + 1], values)
+        Chunk(scale, rows["key"], order, ends[place * codes : (place + 1) * codes + 1], values)
         for place, scale in enumerate(scales)
     ]
-    return [share for share in divided if share.ends[0] < share.ends[-1]] or divided[:1]
+    return [chunk for chunk in divided if chunk.ends[0] < chunk.ends[-1]] or divided[:1]
 
 
 def codes_of(flow: Flow, names: Sequence[str]) -> list[int]:
-    """Give the codes of events: their places among the flow's events."""
+    """Return the codes of events: their places among the flow's events."""
     return [flow.every_event.index(name) for name in names]
 
 
 def within(since: Ints, limit: timedelta | None, last: Ints) -> Ints:
-    """Give the last key within a limit, inclusive, and never after a customer's last one."""
+    """Return the last key within a limit, inclusive, and not after a customer's last key."""
     if limit is None:
         return last
     since = np.minimum(since, last)
@@ -201,38 +200,38 @@ def within(since: Ints, limit: timedelta | None, last: Ints) -> Ints:
     return until
 
 
-def follow_return(met: Ints, share: Share, flow: Flow, last: Ints) -> tuple[Ints, Ints]:
-    """Give when those whose need was met met the trigger again, and when they then took the first step.
+def follow_return(met: Ints, chunk: Chunk, flow: Flow, last: Ints) -> tuple[Ints, Ints]:
+    """Return the key of each customer's next trigger after their need was met, and of the return.
 
-    Where the trigger itself meets the need, an opportunity cannot be told from its being taken:
-    everybody has one from then on, and the next trigger takes it.
+    If the trigger itself meets the need, everybody has an opportunity from then on, and the next
+    trigger is the return.
     """
     triggers, later = codes_of(flow, flow.trigger), np.minimum(met, last) + 1
     if flow.trigger_meets_need:
-        return met, share.first(triggers, later, within(met, flow.return_limit, last)).key
-    again = share.first(triggers, later, last)
+        return met, chunk.first(triggers, later, within(met, flow.return_limit, last)).key
+    again = chunk.first(triggers, later, last)
     used = {code: np.where(again.serves(code), again.row + 1, 0) for code in triggers}
     steps = codes_of(flow, flow.steps[0].events)
     until = within(again.key, flow.return_limit, last)
-    return again.key, share.first(steps, again.key, until, used).key
+    return again.key, chunk.first(steps, again.key, until, used).key
 
 
 def follow_outcome(
-    entered: Ints, share: Share, served: Sequence[tuple[Ints, Taken]], flow: Flow, last: Ints
+    entered: Ints, chunk: Chunk, served: Sequence[tuple[Ints, Taken]], flow: Flow, last: Ints
 ) -> Ints:
-    """Give the key of each entry's outcome, the first in time that is not among `served`.
+    """Return the key of each entry's outcome: the first row in time that is not among `served`.
 
-    `served` are the rows of the trigger and the steps, in the flow's order, each with the places of
-    the entries that they served.
+    `served` are the rows by which the trigger and the steps were taken, in the flow's order, each
+    with the places of their entries.
     """
     codes = codes_of(flow, flow.outcome.events if flow.outcome else ())
     used = {}
     for code in codes:
-        row = np.searchsorted(share.of(code), entered)
+        row = np.searchsorted(chunk.of(code), entered)
         for those, taken in served:
             row[those] += taken.serves(code) & (taken.row == row[those])
         used[code] = row
-    return share.first(codes, entered, within(entered, flow.outcome_window, last), used).key
+    return chunk.first(codes, entered, within(entered, flow.outcome_window, last), used).key
 
 
 def coded(frame: Frame, names: Sequence[str]) -> Frame:
@@ -257,7 +256,7 @@ class Coding:
 
     @classmethod
     def of(cls, frame: Frame, columns: Sequence[str], absent: Sequence[str] = (MISSING,)) -> Coding:
-        """Find the levels of a frame's columns; values that are `absent` are as good as missing."""
+        """Find the levels of a frame's columns; values among `absent` count as missing."""
         levels, tables = {}, {}
         for column in columns:
             value = nw.col(f"by {column}")
@@ -280,24 +279,29 @@ class Coding:
         return frame
 
 
-def shares(
+def chunks(
     frame: Frame, *, customers: int, rows: int, codes: int, start: int, until: int
-) -> Iterator[list[Share]]:
-    """Bring rows into memory, divided by customer, a number of shares after the other.
+) -> Iterator[list[Chunk]]:
+    """Bring rows into memory in chunks of customers, some chunks at a time.
 
-    `frame` has `number` and `code`, from 0 to below `customers` and `codes`, `at` from `start` to
-    `until`, and for grouping columns `by NAME`; `rows` is how many there are, at the most. Shares
-    are so small that keys fit, and that one is a good morsel.
+    Args:
+        frame: Rows with `number` and `code`, from 0 to below `customers` and `codes`, `at` from
+            `start` to `until`, and a column `by NAME` for each grouping.
+        customers: The number of customers.
+        rows: The number of rows at most.
+        codes: The number of events.
+        start: The first time, in microseconds since 1970.
+        until: The last time.
     """
     width = max(until - start, 0) + 1
-    size = max(min(customers // max(rows // SHARE, 1), NEVER // width), 1)
+    size = max(min(customers // max(rows // CHUNK, 1), NEVER // width), 1)
     scales = [KeyScale(size, lowest, start, width) for lowest in range(0, customers, size)]
     at_once = max(len(scales) * BATCH // max(rows, BATCH), 1)
     by = [name for name in frame.collect_schema().names() if name.startswith("by ")]
-    share = nw.col("share")
-    keyed = quotient(frame, "number", size, "share").select(
-        ((nw.col("number") - share * size) * width + (nw.col("at") - start)).alias("key"),
-        (share * codes + nw.col("code")).cast(smallest(len(scales) * codes)).alias("bin"),
+    chunk = nw.col("chunk")
+    keyed = quotient(frame, "number", size, "chunk").select(
+        ((nw.col("number") - chunk * size) * width + (nw.col("at") - start)).alias("key"),
+        (chunk * codes + nw.col("code")).cast(smallest(len(scales) * codes)).alias("bin"),
         *by,
     )
     if at_once == len(scales):
@@ -312,18 +316,18 @@ def shares(
 
 
 def smallest(number: int) -> type[nw.Int8 | nw.Int16 | nw.Int32]:
-    """Give the smallest type of whole numbers, of those that all engines have, that holds this one."""
+    """Return the smallest integer type that holds a number and that all engines have."""
     return nw.Int8 if number < 2**7 else nw.Int16 if number < 2**15 else nw.Int32
 
 
 @dataclass(frozen=True)
 class FlowEntries:
-    """Who entered the flow and how far they got: one element a customer and iteration.
+    """The entries into the flow, one element a customer and iteration, by customer and time.
 
     `customer` is a number, `span` an iteration's place, `entered` the time of the entering trigger
-    in microseconds since 1970. `values` has for each grouping the places of levels. `after` says
-    for each metric so many microseconds after the trigger it was reached, -1 for never; for
-    OPPORTUNITY when the trigger was met again. Entries are in order of customer and time.
+    in microseconds since 1970. `values` has for each grouping the places of levels. `after` has for
+    each metric the microseconds from the trigger until it was reached, -1 for never; for OPPORTUNITY
+    until the trigger was met again.
     """
 
     customer: Ints
@@ -333,11 +337,11 @@ class FlowEntries:
     after: Mapping[str, Ints] = field(default_factory=dict)
 
     def of(self, those: Array) -> FlowEntries:
-        """Give some of the entries, by place."""
+        """Return some of the entries, by place."""
         return self._like([each.take(those) for each in self.arrays])
 
     def joined(self, others: Sequence[FlowEntries]) -> FlowEntries:
-        """Put the entries of other shares behind these."""
+        """Append the entries of other chunks."""
         arrays = zip(*(each.arrays for each in (self, *others)), strict=True)
         return self._like(at_once(np.concatenate, arrays)) if others else self
 
@@ -360,37 +364,37 @@ class FlowEntries:
 
 
 def walk(
-    share: Share,
+    chunk: Chunk,
     flow: Flow,
     spans: Sequence[Span],
     missing: Mapping[str, int],
     twice: Flags | None = None,
 ) -> tuple[FlowEntries, FlowEntries]:
-    """Follow a share's customers; give also the entries of crossovers, who are not followed.
+    """Follow a chunk's customers; return their entries, and those of crossovers, not followed.
 
-    `missing` gives for each experiment among the rows' groupings the value that stands for none;
-    `twice` tells by number which customers are crossovers already.
+    `missing` has for each experiment among the rows' groupings the value that stands for none;
+    `twice` says by number which customers are crossovers already.
     """
-    entries = _enter(share, flow, spans)
+    entries = _enter(chunk, flow, spans)
     crossed = np.zeros(len(entries.customer), dtype=bool)
-    end = np.array([min(span.end, share.scale.start + share.scale.width) for span in spans])
+    end = np.array([min(span.end, chunk.scale.start + chunk.scale.width) for span in spans])
     for column, none in missing.items():
-        crossed |= _crossed(entries, end[entries.span], share, len(flow.events), column, none)
+        crossed |= _crossed(entries, end[entries.span], chunk, len(flow.events), column, none)
     if twice is not None:
         crossed |= twice[entries.customer]
     if not crossed.any():
-        return _follow(entries, share, flow), entries.of(np.flatnonzero(crossed))
+        return _follow(entries, chunk, flow), entries.of(np.flatnonzero(crossed))
     followed = entries.of(np.flatnonzero(~crossed))
-    return _follow(followed, share, flow), entries.of(np.flatnonzero(crossed))
+    return _follow(followed, chunk, flow), entries.of(np.flatnonzero(crossed))
 
 
-def _enter(share: Share, flow: Flow, spans: Sequence[Span]) -> FlowEntries:
-    """Give each customer's first trigger in each iteration, with the values there.
+def _enter(chunk: Chunk, flow: Flow, spans: Sequence[Span]) -> FlowEntries:
+    """Return each customer's first trigger in each iteration, with the grouping values there.
 
-    Of several rows at that time, each grouping takes the smallest value that is none missing.
+    Of several rows at that time, each grouping takes the smallest value that is not missing.
     """
-    keys, values = share.rows(len(flow.trigger))
-    by_time, scale = np.argsort(keys), share.scale
+    keys, values = chunk.rows(len(flow.trigger))
+    by_time, scale = np.argsort(keys), chunk.scale
     keys = keys.take(by_time)
     place = scale.places(keys)
     at = keys - place * scale.width + scale.start
@@ -412,11 +416,11 @@ def _enter(share: Share, flow: Flow, spans: Sequence[Span]) -> FlowEntries:
 
 
 def _crossed(
-    entries: FlowEntries, ends: Ints, share: Share, codes: int, column: str, missing: int
+    entries: FlowEntries, ends: Ints, chunk: Chunk, codes: int, column: str, missing: int
 ) -> Flags:
-    """Find whose rows show two values from the trigger to the iteration's end."""
-    found, scale = np.zeros(len(entries.customer), dtype=bool), share.scale
-    keys, columns = share.rows(codes)
+    """Return whether each entry shows two values from the trigger to the iteration's end."""
+    found, scale = np.zeros(len(entries.customer), dtype=bool), chunk.scale
+    keys, columns = chunk.rows(codes)
     values, customer = columns[column], scale.places(keys)
     one = np.full(scale.customers, missing, dtype=values.dtype)
     one[customer] = values
@@ -437,19 +441,19 @@ def _crossed(
     return found
 
 
-def _follow(entries: FlowEntries, share: Share, flow: Flow) -> FlowEntries:
-    """Take step after step, then adoption and the outcome: the specification as it reads."""
-    entered = share.scale.keys(entries.customer, entries.entered)
-    last = ends = share.scale.ends(entries.customer)
+def _follow(entries: FlowEntries, chunk: Chunk, flow: Flow) -> FlowEntries:
+    """Follow entries step by step, then to adoption and the outcome."""
+    entered = chunk.scale.keys(entries.customer, entries.entered)
+    last = ends = chunk.scale.ends(entries.customer)
     until = within(entered, flow.window, last)
     going, shared = np.arange(len(entered)), codes_of(flow, flow.shared_events)
     taken = Taken.at(entered)
     if shared:
-        taken = share.first(codes_of(flow, flow.trigger), entered, entered)
+        taken = chunk.first(codes_of(flow, flow.trigger), entered, entered)
     used = {code: np.where(taken.serves(code), taken.row + 1, 0) for code in shared}
     served, after = [(going, taken)], {flow.need_met: np.zeros_like(entered)}
     for step in () if flow.trigger_meets_need else flow.steps:
-        taken = share.first(codes_of(flow, step.events), taken.key, until, used)
+        taken = chunk.first(codes_of(flow, step.events), taken.key, until, used)
         went = np.flatnonzero(taken.key != NEVER)
         taken, going = taken.of(went), going.take(went)
         until, ends = until.take(went), ends.take(went)
@@ -460,17 +464,17 @@ def _follow(entries: FlowEntries, share: Share, flow: Flow) -> FlowEntries:
         served.append((going, taken))
         after[step.name] = _since(entered, going, taken.key)
     if flow.follows_return:
-        again, returned = follow_return(taken.key, share, flow, ends)
+        again, returned = follow_return(taken.key, chunk, flow, ends)
         after |= {OPPORTUNITY: _since(entered, going, again)}
         after |= {ADOPTION: _since(entered, going, returned)}
     if flow.outcome is not None:
-        outcome = follow_outcome(entered, share, served, flow, last)
+        outcome = follow_outcome(entered, chunk, served, flow, last)
         after[flow.outcome.name] = _since(entered, np.arange(len(entered)), outcome)
     return replace(entries, after=after)
 
 
 def _since(entered: Ints, those: Ints, key: Ints) -> Ints:
-    """Give for all entries how long after the trigger some of them got to a key."""
+    """Return for all entries how long after the trigger some of them got to a key; -1 for others."""
     after = np.full(len(entered), -1)
     after[those] = np.where(key == NEVER, -1, key - entered.take(those))
     return after

@@ -9,7 +9,7 @@ from datetime import datetime
 import pandas as pd
 
 from workbench import display
-from workbench.data.paths import again
+from workbench.data.paths import entered_before
 from workbench.data.study_data import Journeys, StudyData
 from workbench.experiments.verdict import Check, Level
 from workbench.schema.hypothesis import Hypothesis
@@ -78,7 +78,7 @@ def carry_over(data: StudyData, iteration: str, entered: int, at: datetime | Non
     names = [each.name for each in data.spec.iterations]
     if data.journeys is None or not names.index(iteration):
         return []
-    return [carry_over_check(again(data.journeys.paths(at), iteration), entered)]
+    return [carry_over_check(entered_before(data.journeys.paths(at), iteration), entered)]
 
 
 def crossovers(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:

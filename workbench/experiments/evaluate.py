@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from workbench.data.counts import StepCounts
-from workbench.data.paths import in_order
+from workbench.data.paths import outcomes_in_order
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, unknown_name
 from workbench.experiments import checks as checks_module
@@ -325,7 +325,7 @@ class Evaluator:
             for role, cohort in (("control", claim.control), ("treatment", claim.treatment))
         }
         paths = self.data.journeys.paths(at, claim.window, metric)
-        return in_order(paths, metric, cohorts)
+        return outcomes_in_order(paths, metric, cohorts)
 
     def _usual_rate(self, claim: Hypothesis, at: datetime | None) -> float:
         """Give the metric's rate over the iteration before; NaN for the first one."""

@@ -15,7 +15,7 @@ from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea
 from workbench.schema.indicators import IndicatorsSource
 from workbench.schema.strategy import Scale, StrategySource
-from workbench.schema.time import Iteration, in_order
+from workbench.schema.time import Iteration, check_order
 
 ANYTIME = (
     "an analysis at any time takes customers in their order of entry, and only events tell it; "
@@ -186,9 +186,15 @@ class StudySpec(Spec):
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield each broken rule that more than one part of the file makes: place and sentence."""
-        yield from self._of_data()
-        yield from self._of_iterations()
-        yield from self._of_outlook()
+        yield from self._check_data()
+        yield from self._check_iterations()
+        yield from self._check_targets()
+        if self.strategy is not None:
+            yield from self.strategy.contradictions(self.iterations, self.metrics)
+        yield from self._check_ideas()
+        yield from self._check_hypotheses()
+
+    def _check_hypotheses(self) -> Iterator[Contradiction]:
         known = {each.name for each in self.iterations}
         seen = set()
         for place, claim in enumerate(self.hypotheses):
@@ -207,14 +213,11 @@ class StudySpec(Spec):
                     yield (*here, "guardrails", guard, "metric"), said
             if claim.analysis == "anytime" and self.events is None:
                 yield (*here, "analysis"), ANYTIME
-            treatments = (claim.treatment, *claim.other_treatments)
-            for role, cohort in (
-                ("control", claim.control),
-                *(("treatment", each) for each in treatments),
-            ):
-                yield from self._of_cohort((*here, role), cohort, known)
+            yield from self._check_cohort((*here, "control"), claim.control, known)
+            for treatment in (claim.treatment, *claim.other_treatments):
+                yield from self._check_cohort((*here, "treatment"), treatment, known)
 
-    def _of_data(self) -> Iterator[Contradiction]:
+    def _check_data(self) -> Iterator[Contradiction]:
         given = [name for name in ("events", "counts", "outcomes") if getattr(self, name)]
         if "iteration" in self.groupings:
             yield ("groupings", "iteration"), "iteration is no grouping column; rename the column"
@@ -225,28 +228,19 @@ class StudySpec(Spec):
             return  # a flow there is the journey that indicators have their places on
         if len(given) != 1:
             has = " and ".join(given) if given else "none"
-            yield (
-                (given or ["name"])[-1:],
-                (  # type: ignore[misc]
-                    f"the data are events, counts or outcomes, one of them; this study has {has}"
-                ),
-            )
+            said = f"the data are events, counts or outcomes, one of them; this study has {has}"
+            yield (given[-1] if given else "name",), said
         elif given == ["events"] and self.flow is None:
             yield ("events",), "events need a flow; add its trigger and steps"
         elif given != ["events"] and self.flow is not None:
-            yield (
-                ("flow",),
-                f"a flow is for events; {given[0]} name their own steps, so leave it out",
-            )
+            said = f"a flow is for events; {given[0]} name their own steps, so leave it out"
+            yield ("flow",), said
         elif given == ["outcomes"] and self.customers is None:
             yield ("outcomes",), "outcomes are columns of the customers table; add customers"
         elif given == ["counts"] and self.customers is not None:
             yield ("customers",), "counts know no single customer; leave customers out"
 
-    def _of_outlook(self) -> Iterator[Contradiction]:
-        yield from self._of_innovation()
-        if self.strategy is not None:
-            yield from self.strategy.contradictions(self.iterations, self.metrics)
+    def _check_ideas(self) -> Iterator[Contradiction]:
         names = [each.name for each in self.ideas] + [each.name for each in self.hypotheses]
         for place, idea in enumerate(self.ideas):
             here = ("ideas", place)
@@ -261,7 +255,7 @@ class StudySpec(Spec):
                     said = "evidence names remarks, but the study names no feedback; add feedback"
                     yield (part, place, "evidence"), said
 
-    def _of_innovation(self) -> Iterator[Contradiction]:
+    def _check_targets(self) -> Iterator[Contradiction]:
         if self.innovation is None:
             return
         for target, there, missing in (
@@ -272,7 +266,7 @@ class StudySpec(Spec):
                 said = f"{target} is set, but the flow has no {missing}; add it, or leave it out"
                 yield ("innovation", target), said
 
-    def _of_iterations(self) -> Iterator[Contradiction]:
+    def _check_iterations(self) -> Iterator[Contradiction]:
         if not self.iterations and not self.indicators_only:
             yield ("iterations",), "there are no iterations; add at least one"
         dated = self.events is not None or (self.counts is not None and self.counts.time)
@@ -292,11 +286,11 @@ class StudySpec(Spec):
                 )
                 yield ("iterations", place, "allocation"), said
         try:
-            in_order(self.iterations, ZoneInfo(self.timezone))
+            check_order(self.iterations, ZoneInfo(self.timezone))
         except StudyError as error:
             yield ("iterations",), str(error)
 
-    def _of_cohort(
+    def _check_cohort(
         self, place: tuple[str | int, ...], cohort: Cohort, iterations: set[str]
     ) -> Iterator[Contradiction]:
         for column in cohort.columns:

@@ -138,7 +138,7 @@ def in_zone(value: date, zone: tzinfo) -> datetime:
     return value.replace(tzinfo=zone) if value.tzinfo is None else value
 
 
-def in_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
+def check_order(iterations: Sequence[Iteration], zone: tzinfo) -> None:
     """Check the iterations' order.
 
     Raises StudyError where one ends before it starts, or where two overlap, share a name or are
