@@ -168,10 +168,10 @@ def single_targets(runs: int) -> list[bool]:
 
 FRAMES = """
 import sys
-from workbench import readings
-reading = readings.begin(study=sys.argv[1], iteration=sys.argv[2], as_of="")
-reading.study.learning_metrics(by=reading.by, **reading.at).to_pickle(sys.argv[3] + "/metrics.pkl")
-reading.effects().to_pickle(sys.argv[3] + "/effects.pkl")
+from workbench.reports import hypothesis_report
+report = hypothesis_report.begin(study=sys.argv[1], iteration=sys.argv[2], as_of="")
+report.study.learning_metrics(by=report.by, **report.at).to_pickle(sys.argv[3] + "/metrics.pkl")
+report.effects().to_pickle(sys.argv[3] + "/effects.pkl")
 print("{}")
 """
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from support.results import SCRIPT
@@ -99,3 +103,23 @@ def test_sentences_are_paragraphs():
     sentences = Sentences(("One.", "Two & three."))
     assert repr(sentences) == "One.\nTwo & three."
     assert sentences._repr_html_() == "<p>One.</p><p>Two &amp; three.</p>"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (float("inf"), None),
+        (pd.NaT, None),
+        (pd.NA, None),
+        (pd.Timestamp("2026-01-05", tz="UTC"), "2026-01-05T00:00:00+00:00"),
+        (datetime(2026, 1, 5, tzinfo=UTC), "2026-01-05T00:00:00+00:00"),
+        (pd.Timedelta(days=1), 86400.0),
+        (("a", None), ["a", None]),
+        ({1: {"b": NAN}}, {"1": {"b": None}}),
+    ],
+)
+def test_every_value_becomes_plain(value, expected):
+    assert display.plain(value) == expected

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MINUS = "\N{MINUS SIGN}"
 UNDEFINED = "n/a"
+MISSING = {"NAType", "NaTType"}  # of pandas, which this module does not import
 SMALLEST_PVALUE = 0.001
 NARROW = 0.02
 DAY_HOURS = 48.0
@@ -119,6 +127,93 @@ def hours(duration: float) -> str:
     if duration < DAY_HOURS:
         return f"{duration:.1f} h"
     return f"{duration / 24:.1f} d"
+
+
+def weeks(number: float) -> str:
+    """Write a number of weeks.
+
+    >>> weeks(5.25), weeks(float("nan"))
+    ('5.2', 'n/a')
+    """
+    return f"{number:.1f}" if _defined(number) else UNDEFINED
+
+
+def signed(number: float) -> str:
+    """Write a number to two decimals with its sign, such as a correlation.
+
+    >>> signed(0.7204), signed(-0.03), signed(0.001)
+    ('+0.72', '−0.03', '0.00')
+    """
+    if not _defined(number):
+        return UNDEFINED
+    written = f"{abs(number):.2f}"
+    if not float(written):
+        return written
+    return f"{'+' if number > 0 else MINUS}{written}"
+
+
+def day(when: date) -> str:
+    """Write a day.
+
+    >>> day(date(2026, 1, 5))
+    '5 January 2026'
+    """
+    return f"{when.day} {when:%B %Y}"
+
+
+def moment(when: date) -> str:
+    """Write a day, and the time where it is not midnight.
+
+    >>> moment(date(2026, 1, 5)), moment(datetime(2026, 1, 5, 8, 30))
+    ('5 January 2026', '5 January 2026, 08:30')
+    """
+    if not isinstance(when, datetime) or when.time() == time():
+        return day(when)
+    return f"{day(when)}, {when:%H:%M %Z}".rstrip()
+
+
+def capital(text: str) -> str:
+    """Write a text with a capital first letter; the others stay as they are.
+
+    >>> capital("periods of NPS")
+    'Periods of NPS'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def plain(value: object) -> Any:
+    """Turn a value into what JSON can hold; what is undefined becomes None.
+
+    Args:
+        value: A value of Python, numpy or pandas, or mappings and sequences of them. A duration
+            becomes seconds, a date or time its ISO text.
+
+    >>> plain({"rate": float("nan"), "window": timedelta(days=7), "at": (date(2026, 1, 5),)})
+    {'rate': None, 'window': 604800.0, 'at': ['2026-01-05']}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, Enum):
+        value = value.value
+    item = getattr(value, "item", None)
+    if callable(item):
+        value = item()
+    if value is None or type(value).__name__ in MISSING:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | bool | int):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return each row of a frame as a dictionary by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def shortened(text: object, width: int) -> str:

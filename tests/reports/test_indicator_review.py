@@ -12,21 +12,26 @@ from support.indicator_studies import study_of
 from workbench.datasets.indicators import simulate_series
 from workbench.errors import StudyError
 from workbench.reports import indicator_review
-from workbench.reports.hypothesis_report import RESULT
+from workbench.reports.indicator_review import IndicatorReview
 from workbench.reports.publish import publish
+from workbench.reports.report import RESULT
 from workbench.study import Study
 from workbench.views import indicator_tables
 
 
 @pytest.fixture(scope="module")
 def review(bundled):
-    return indicator_review.Review(Study.load(bundled).pairs(permutations=199))
+    return review_of(Study.load(bundled), permutations=199)
+
+
+def review_of(study, permutations):
+    return IndicatorReview(study=study, pairs=study.pairs(permutations=permutations))
 
 
 def random_walks(tmp_path, seed=7):
     made = simulate_series(periods=60, strength=0.0, seed=seed)
     series = {"visits": made.leading, "sales": made.lagging}
-    return indicator_review.Review(study_of(tmp_path, series, ["sales"]).pairs(permutations=199))
+    return review_of(study_of(tmp_path, series, ["sales"]), permutations=199)
 
 
 def test_the_cover_says_what_is_reviewed(review):
@@ -98,7 +103,7 @@ def test_gaps_and_constants_are_listed(tmp_path):
     visits = made.leading.copy()
     visits[20:23] = np.nan
     series = {"visits": visits, "logins": np.ones(60), "sales": made.lagging}
-    review = indicator_review.Review(study_of(tmp_path, series, ["sales"]).pairs(permutations=99))
+    review = review_of(study_of(tmp_path, series, ["sales"]), permutations=99)
     missing = " ".join(row[1] for row in review.to_collect.rows)
     assert "visits has no value in 3 of 60 periods" in missing
     assert "logins is 1 in every period" in missing

@@ -19,7 +19,6 @@ from workbench.errors import DataError, ReportError, StudyError
 from workbench.reports import kernel
 from workbench.reports import publish as publish_module
 from workbench.reports import template as template_module
-from workbench.reports.hypothesis_report import RESULT
 from workbench.reports.publish import (
     Published,
     PublishedVerdict,
@@ -28,8 +27,8 @@ from workbench.reports.publish import (
     publish_all,
     safe_name,
 )
+from workbench.reports.report import RESULT
 from workbench.reports.template import templates_folder
-from workbench.schema import study as study_module
 
 COUNTS = """\
 name: trial
@@ -62,7 +61,7 @@ def read_study(path):
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    monkeypatch.setattr(study_module, "read_study", read_study)
+    monkeypatch.setattr(publish_module, "read_study", read_study)
     path = tmp_path / "study.yaml"
     path.touch()
     return path

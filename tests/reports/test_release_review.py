@@ -10,9 +10,9 @@ import pytest
 
 from workbench.display import Sentences
 from workbench.errors import DataError, StudyError
-from workbench.reports import hypothesis_report, release_review
-from workbench.reports.hypothesis_report import RESULT
-from workbench.reports.release_review import Release
+from workbench.reports import release_review
+from workbench.reports.release_review import ReleaseReview
+from workbench.reports.report import RESULT
 from workbench.views import innovation, release_figures, release_tables
 
 COUNTS = """\
@@ -37,7 +37,7 @@ ROWS = "page,clicks,enrolled,paid\nplain,120,31,14\nquestion,118,25,13\n"
 
 
 @pytest.fixture(scope="module")
-def review(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Release:
+def review(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> ReleaseReview:
     """Review a copy of the bundled study, so that no ledger of another run is met."""
     folder = tmp_path_factory.mktemp("release") / "study"
     shutil.copytree(bundled.parent, folder, ignore=shutil.ignore_patterns("ledger*", "reports"))
@@ -45,7 +45,7 @@ def review(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Release:
+def counted(tmp_path_factory: pytest.TempPathFactory) -> ReleaseReview:
     """Review a study of counts: no events, no strategy, no feedback, no ideas."""
     folder = tmp_path_factory.mktemp("counts")
     (folder / "daily.csv").write_text(ROWS, encoding="utf-8")
@@ -74,7 +74,7 @@ def test_metrics_are_those_of_this_iteration_and_of_all_before(review):
     assert list(dict.fromkeys(review.metrics["iteration"])) == review.iterations
     assert review.iterations[-1] == "2026.5"
     assert {"blank", "preview"} == set(review.cohorts["variant"])
-    earlier = Release(hypothesis_report.begin(iteration="2026.2"))
+    earlier = release_review.begin(iteration="2026.2")
     assert list(dict.fromkeys(earlier.metrics["iteration"])) == ["2026.1", "2026.2"]
 
 
@@ -89,7 +89,7 @@ def test_versions_that_are_not_on_record_have_the_verdict_of_the_data(review):
 
 
 def test_what_is_on_record_is_told_from_the_ledger(review):
-    study = review.reading.study.folder / "study.yaml"
+    study = review.study.folder / "study.yaml"
     release_review.begin(study=study, iteration="2026.1", record=True).evaluations  # noqa: B018 - records
     frame = release_review.begin(study=study, iteration="2026.5").story.set_index(
         ["hypothesis", "version"]
@@ -124,7 +124,7 @@ def test_an_early_day_has_no_strategic_metric_yet(bundled):
 
 def test_broken_strategic_data_are_not_taken_for_early_ones(review, tmp_path):
     folder = tmp_path / "broken"
-    shutil.copytree(review.reading.study.folder, folder)
+    shutil.copytree(review.study.folder, folder)
     (folder / "data" / "strategy.csv").write_text("metric,period,value\n", encoding="utf-8")
     broken = release_review.begin(
         study=folder / "study.yaml", iteration="2026.1", as_of="2026-03-01"

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
+from workbench import display
 from workbench.charts import Chart, Charts
 from workbench.display import Sentences, Table
 from workbench.indicators.health import Scores
 from workbench.indicators.pairs import Pairs, PairView, Setting
-from workbench.reports.hypothesis_report import Result, bundled_study, plain, versions
+from workbench.reports.report import Report, Result, open_study
 from workbench.schema.time import moment
 from workbench.views import indicator_figures, indicator_tables
 from workbench.views.indicator_tables import (
@@ -22,21 +23,36 @@ from workbench.views.indicator_tables import (
     validation_table,
     weights_table,
 )
-from workbench.views.verdicts import Cover
 
 if TYPE_CHECKING:
     from workbench.indicators.health import Health
 
 STRONGEST = 3
-KIND = "Indicator review"
 
 
-@dataclass(frozen=True)
-class Review:
-    """The indicators of a study as of some time, and what a review shows of them."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class IndicatorReview(Report):
+    """A study's leading and lagging indicators, part by part.
+
+    `pairs` are those of the study as of the same time.
+    """
 
     pairs: Pairs
-    as_of: str | None = None
+    kind: str = "Indicator review"
+
+    @classmethod
+    def begin(cls, *, study: str | Path = "", as_of: object = "") -> Self:
+        """Open a study for the review.
+
+        Args:
+            study: The study file; the bundled study if empty.
+            as_of: A date; periods that begin after it are left out. Empty for all periods.
+
+        Raises:
+            StudyError: The study file breaks a rule, or lacks leading or lagging indicators.
+        """
+        opened = open_study(study)
+        return cls(study=opened, as_of=str(as_of) or None, pairs=opened.pairs(str(as_of)))
 
     @property
     def findings(self) -> Headline:
@@ -138,40 +154,27 @@ class Review:
         return indicator_tables.to_collect(self.pairs, self._day, self._health)
 
     def finish(self) -> Result:
-        """End a review: how it was made for a reader, all of its numbers for a machine.
+        """Return the end of the review; a template's last cell shows it."""
+        return self.result(
+            {
+                "as_of": self.as_of,
+                "findings": self.findings.sentences,
+                "pairs": [indicator_tables.row(each) for each in self.pairs.associations()],
+                "health": None if self._health is None else summary(self._health),
+                "to_collect": [str(each[1]) for each in self.to_collect.rows],
+            }
+        )
 
-        This is the mark by which `reports.publish` knows that a review is whole, so it belongs into
-        the last cell of a template.
-        """
-        spec = self.pairs.source.spec
-        content: dict[str, Any] = {
-            "study": {"name": spec.name, "title": spec.title or spec.name},
-            "as_of": self.as_of,
-            "findings": self.findings.sentences,
-            "pairs": [indicator_tables.row(each) for each in self.pairs.associations()],
-            "health": None if self._health is None else summary(self._health),
-            "to_collect": [str(each[1]) for each in self.to_collect.rows],
-            "versions": versions(),
-        }
-        made = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
-        return Result(plain(content), Table("Versions", (), (), "", f"Made with {made}."))
-
-    def cover(self) -> Cover:
-        """The title of the review, what it looks at, and the note of the study."""
-        spec, found = self.pairs.source.spec, self.pairs.indicators()
+    def facts(self) -> tuple[str, ...]:
+        """Return how many indicators and customers there are, and over which periods."""
+        found = self.pairs.indicators()
         labels = found.periods.names
-        span = (f"{self.pairs.period}s {labels[0]} to {labels[-1]}",) if labels else ()
         count = f"Indicators: {len(found.leading)} leading, {len(found.lagging)} lagging"
         people = (f"{len(found.customers):,} customers",) if found.customers else ()
-        facts = (count, *people, *(f"{each[:1].upper()}{each[1:]}" for each in span))
-        return Cover(spec.title or spec.name, facts, spec.note, KIND)
-
-    def __repr__(self) -> str:
-        """Write the cover of the review."""
-        return repr(self.cover())
-
-    def _repr_html_(self) -> str:
-        return self.cover()._repr_html_()
+        span = (
+            f"{display.capital(self.pairs.period)}s {labels[0]} to {labels[-1]}" if labels else ""
+        )
+        return (count, *people, *filter(None, [span]))
 
     @cached_property
     def _scores(self) -> Scores:
@@ -193,15 +196,8 @@ class Review:
         return day.date() if isinstance(day, datetime) else day
 
 
-def begin(*, study: str | Path = "", as_of: object = "") -> Review:
-    """Open the study of a review template; an empty `study` is the one of the workbench.
-
-    Raises StudyError for a study without leading and lagging indicators.
-    """
-    from workbench.study import Study
-
-    return Review(Study.load(study or bundled_study()).pairs(str(as_of)), str(as_of) or None)
-
-
 def _nothing(caption: str) -> Table:
     return Table(caption, (), (), empty="There is no health score.")
+
+
+begin = IndicatorReview.begin

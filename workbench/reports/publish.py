@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import DataError, ReportError, StudyError, WorkbenchError
 from workbench.reports import html
 from workbench.reports.html import alone_in, cleaned_up, write_beside
-from workbench.reports.hypothesis_report import chosen_iteration
 from workbench.reports.kernel import Progress, Run, Spare, run, spare_kernel
+from workbench.reports.report import RESULT, chosen_iteration
 from workbench.reports.template import find_template, templates_folder
 from workbench.schema.study import StudySpec, read_study
 from workbench.schema.time import moment
@@ -83,7 +83,7 @@ def publish(
         progress: Called with the number of code cells done, and of all.
 
     Everything that can be known to be wrong is said before a kernel starts. The files appear
-    together once every cell ran and the last one ended the report (`readings.Reading.finish`);
+    together once every cell ran and the last one ended the report (`HypothesisReport.finish`);
     what was published before stays until then, whatever happens. The index of the study's reports
     follows, unless `output` lies elsewhere.
 
@@ -121,7 +121,7 @@ def publish(
         raise ReportError(_said(chosen.name, str(failure), aside))
     content = result_of(ran.notebook)
     if content is None:
-        said = "its last cell: it left no result; end the template with `reading.finish(...)`"
+        said = "its last cell: it left no result; end the template with `report.finish(...)`"
         raise ReportError(_said(chosen.name, said, _set_aside(ran.notebook, folder, chosen.name)))
     published = _place(folder, chosen.name, ran.notebook, content)
     return replace(published, index=_indexed(study_path, folder, known))
@@ -129,8 +129,6 @@ def publish(
 
 def result_of(notebook: NotebookNode) -> dict[str, Any] | None:
     """Give the result that the last code cell of an executed notebook holds, if it does."""
-    from workbench.reports.hypothesis_report import RESULT
-
     last = next((each for each in reversed(notebook.cells) if each.cell_type == "code"), None)
     if last is None:
         return None
@@ -159,8 +157,6 @@ def reports_folder(study_path: str | Path) -> Path:
 
 def _iterations(study_path: str | Path) -> list[str]:
     """Look the study over, and name its iterations."""
-    from workbench.schema.study import read_study
-
     return [each.name for each in read_study(Path(study_path)).iterations]
 
 
@@ -168,8 +164,6 @@ def _folder(
     study_path: str | Path, iteration: object, known: Sequence[str], output: str | Path | None
 ) -> Path:
     """Look the iteration over, and give the folder of the report."""
-    from workbench.reports.hypothesis_report import chosen_iteration
-
     part = "" if iteration is None else safe_name(chosen_iteration(iteration, known))
     return Path(output) if output else reports_folder(study_path) / part
 

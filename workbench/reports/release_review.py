@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.display import Sentences
 from workbench.errors import DataError
@@ -15,8 +14,7 @@ from workbench.innovation.backlog import Advice, Backlog, advise
 from workbench.innovation.feedback import Feedback
 from workbench.innovation.strategy import Strategy
 from workbench.innovation.true_innovation import Innovation
-from workbench.reports import hypothesis_report
-from workbench.reports.hypothesis_report import Reading, Result
+from workbench.reports.report import IterationReport, Result
 from workbench.schema.flow import ADOPTION
 from workbench.schema.hypothesis import Verdict
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from workbench.experiments.verdict import Evaluation
 
-KIND = "Release review"
 NO_STRATEGY = (
     "The study names no strategic metrics, so this review cannot say what the business got."
 )
@@ -35,72 +32,64 @@ NO_OPPORTUNITY = "No opportunity: nobody met the trigger again after the need wa
 NO_EVENTS = "Only an event log tells who came back after the need was met."
 
 
-@dataclass(frozen=True)
-class Release:
-    """One iteration of a study and all before it, part by part.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReleaseReview(IterationReport):
+    """One iteration and all before it, part by part.
 
     A part that the study lacks is the sentence that says so.
     """
 
-    reading: Reading
-
-    @property
-    def iterations(self) -> list[str]:
-        """The names of the iterations up to this one, the oldest first."""
-        names = [each.name for each in self.reading.study.spec.iterations]
-        return names[: names.index(self.reading.iteration) + 1]
+    kind: str = "Release review"
 
     @property
     def trigger(self) -> str:
         """What customers do to enter the flow, in the words of the data."""
-        spec = self.reading.study.spec
+        spec = self.study.spec
         if spec.flow is not None:
             return " or ".join(spec.flow.trigger)
         return "customers" if spec.counts is None else spec.counts.trigger
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """The hypotheses of this iteration; put on record if the reading wants that."""
+        """The hypotheses of this iteration; recorded if the review is to do so."""
         _ = self.feedback, self.strategy  # bad ones raise before anything is recorded
-        return self.reading.evaluate()
+        return self.evaluate()
 
     @cached_property
     def innovation(self) -> Innovation:
         """Whether it is innovation yet, and how that came along over the iterations."""
-        return self.reading.study.innovation(**self.reading.at)
+        return self.study.innovation(**self.at)
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """The learning metrics of all customers, in each iteration."""
-        return self.reading.study.learning_metrics(self.iterations, as_of=self.reading.as_of)
+        return self.study.learning_metrics(self.iterations, as_of=self.as_of)
 
     @cached_property
     def cohorts(self) -> pd.DataFrame:
         """The learning metrics of each cohort, in each iteration."""
-        by, at = self.reading.by, self.reading.as_of
-        return self.reading.study.learning_metrics(self.iterations, by=by, as_of=at)
+        by, at = self.by, self.as_of
+        return self.study.learning_metrics(self.iterations, by=by, as_of=at)
 
     @cached_property
     def retention(self) -> pd.DataFrame | Sentences:
         """The share who adopted by days since their need was met, in each iteration."""
-        study = self.reading.study
+        study = self.study
         if ADOPTION not in study.spec.metrics:
             return Sentences((NO_EVENTS if study.spec.flow is None else NO_RETURN,))
         again = self.metrics[self.metrics["step"] == ADOPTION]
         if not again["entered"].sum():
             return Sentences((NO_OPPORTUNITY,))
-        return study.retention(self.iterations, as_of=self.reading.as_of)
+        return study.retention(self.iterations, as_of=self.as_of)
 
     @cached_property
     def looks(self) -> list[Evaluation]:
         """What the data say now of every hypothesis up to this iteration, the newest first."""
-        study, here = self.reading.study, self.reading.iteration
+        study, here = self.study, self.iteration
         return [
             each
             for name in reversed(self.iterations)
-            for each in (
-                self.evaluations if name == here else study.evaluate(name, self.reading.as_of)
-            )
+            for each in (self.evaluations if name == here else study.evaluate(name, self.as_of))
         ]
 
     @cached_property
@@ -113,7 +102,7 @@ class Release:
             (each.hypothesis.name, each.hypothesis.version, str(each.hypothesis.treatment)): each
             for each in self.looks  # which may just have been put on record
         }
-        study = self.reading.study
+        study = self.study
         frame = chronicle(study.spec.claims(self.iterations), study.history())
         for place in frame.index[frame["looks"] == 0]:
             found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
@@ -124,7 +113,7 @@ class Release:
     @cached_property
     def strategy(self) -> Strategy | Sentences:
         """The strategic metrics against their courses."""
-        study, at = self.reading.study, self.reading.as_of
+        study, at = self.study, self.as_of
         if study.spec.strategy is None:
             return Sentences((NO_STRATEGY,))
         try:
@@ -138,20 +127,20 @@ class Release:
     @cached_property
     def feedback(self) -> Feedback | Sentences:
         """What the customers of this iteration said, beside what they did."""
-        study = self.reading.study
+        study = self.study
         if study.spec.feedback is None:
             return Sentences((NO_FEEDBACK,))
-        return study.feedback(**self.reading.at)
+        return study.feedback(**self.at)
 
     @cached_property
     def backlog(self) -> Backlog:
         """What to try next, ranked."""
-        return self.reading.study.backlog(self.reading.as_of)
+        return self.study.backlog(self.as_of)
 
     @cached_property
     def quality(self) -> pd.DataFrame:
         """How far the data of this iteration can be trusted."""
-        return self.reading.study.quality(**self.reading.at)
+        return self.study.quality(**self.at)
 
     @cached_property
     def next(self) -> Advice:
@@ -174,7 +163,7 @@ class Release:
             "quality": self.quality.to_dict("records"),
             "next": self.next.row(),
         }
-        return self.reading.close(self.evaluations, content)
+        return self.result_with_verdicts(self.evaluations, content)
 
     def _newest_versions(self) -> list[Evaluation]:
         """Give what the data say of the newest version of each hypothesis."""
@@ -186,13 +175,6 @@ class Release:
             each for each in self.looks if each.hypothesis.version == newest[each.hypothesis.name]
         ]
 
-    def __repr__(self) -> str:
-        """Write the cover."""
-        return repr(self.reading)
-
-    def _repr_html_(self) -> str:
-        return self.reading._repr_html_()
-
 
 def _numbers(found: Evaluation) -> list[float]:
     """Give effect, interval and p-value; none of a comparison that is broken."""
@@ -202,13 +184,4 @@ def _numbers(found: Evaluation) -> list[float]:
     return [effect.estimate, effect.low, effect.high, found.pvalue]
 
 
-def begin(
-    *, study: str | Path = "", iteration: object, as_of: object = "", record: bool = False
-) -> Release:
-    """Open the study of a release review, as `readings.begin` does for any template.
-
-    >>> begin(iteration="2026.2").iterations
-    ['2026.1', '2026.2']
-    """
-    opened: dict[str, Any] = {"study": study, "iteration": iteration, "as_of": as_of}
-    return Release(hypothesis_report.begin(**opened, record=record, kind=KIND))
+begin = ReleaseReview.begin
