@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ from support.results import SCRIPT
 
 from workbench import display
 from workbench.display import Badge, Column, Sentences, Table
+from workbench.terminal import Format
 
 NAN = float("nan")
 COLUMNS = (Column("step"), Column("entered", numeric=True))
@@ -114,6 +116,7 @@ def test_sentences_are_paragraphs():
         (float("inf"), None),
         (pd.NaT, None),
         (pd.NA, None),
+        (Format.JSON, "json"),
         (pd.Timestamp("2026-01-05", tz="UTC"), "2026-01-05T00:00:00+00:00"),
         (datetime(2026, 1, 5, tzinfo=UTC), "2026-01-05T00:00:00+00:00"),
         (pd.Timedelta(days=1), 86400.0),
@@ -122,4 +125,6 @@ def test_sentences_are_paragraphs():
     ],
 )
 def test_every_value_becomes_plain(value, expected):
-    assert display.plain(value) == expected
+    found = display.plain(value)
+    assert found == expected
+    json.dumps(found, allow_nan=False)

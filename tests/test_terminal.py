@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from datetime import UTC, datetime
 
-import numpy as np
-import pandas as pd
-import pytest
-
-from workbench.terminal import Format, as_csv, as_json, as_text, plain, show, working
+from workbench.terminal import Format, as_csv, as_text, show, working
 
 ROWS = [
     {"step": "previewed", "closed": 1200, "rate": 0.123456789, "note": "a, b"},
@@ -37,26 +31,6 @@ def test_csv_keeps_all_digits_and_quotes():
     read = list(csv.DictReader(io.StringIO(as_csv(ROWS, COLUMNS))))
     assert read[0] == {"step": "previewed", "closed": "1200", "rate": "0.123456789", "note": "a, b"}
     assert read[1]["rate"] == ""
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (float("nan"), None),
-        (float("inf"), None),
-        (np.float64(0.5), 0.5),
-        (np.int64(3), 3),
-        (np.bool_(True), True),
-        (pd.NaT, None),
-        (pd.NA, None),
-        (Format.JSON, "json"),
-        (datetime(2026, 1, 5, tzinfo=UTC), "2026-01-05T00:00:00+00:00"),
-        ({"a": (1, np.nan)}, {"a": [1, None]}),
-    ],
-)
-def test_plain_is_what_json_knows(value, expected):
-    assert plain(value) == expected
-    json.loads(as_json(value))
 
 
 def test_pipe_gets_no_colours_and_no_boxes(capsys):

@@ -61,6 +61,41 @@ def interval(low: float, high: float) -> str:
     return f"[{percent(low)}, {percent(high)}]"
 
 
+def number(value: float, digits: int = 2) -> str:
+    """Write a number with so many decimals.
+
+    >>> number(0.7204), number(-0.03), number(-0.001), number(float("nan"))
+    ('0.72', '−0.03', '0.00', 'n/a')
+    """
+    return signed(value, digits).removeprefix("+")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a number with its sign.
+
+    >>> signed(0.7204), signed(-0.03), signed(0.001), signed(float("nan"))
+    ('+0.72', '−0.03', '0.00', 'n/a')
+    """
+    if not _defined(value):
+        return UNDEFINED
+    written = f"{abs(value):.{digits}f}"
+    if not float(written):
+        return written
+    return f"{'+' if value > 0 else MINUS}{written}"
+
+
+def with_interval(value: float, low: float, high: float, *, sign: bool = True) -> str:
+    """Write a number with its interval, if it has one.
+
+    >>> with_interval(-0.2, -0.31, 0.02), with_interval(0.75, 0.66, 0.81, sign=False)
+    ('−0.20 [−0.31, +0.02]', '0.75 [0.66, 0.81]')
+    """
+    write = signed if sign else number
+    if not (_defined(low) and _defined(high)):
+        return write(value)
+    return f"{write(value)} [{write(low)}, {write(high)}]"
+
+
 def points(effect: float, digits: int = 1) -> str:
     """Write a difference of two rates in percentage points, with its sign.
 
@@ -129,6 +164,25 @@ def hours(duration: float) -> str:
     return f"{duration / 24:.1f} d"
 
 
+def capital(text: str) -> str:
+    """Write a sentence's first letter as a capital.
+
+    >>> capital("too few cases of NPS")
+    'Too few cases of NPS'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def shortened(text: object, width: int) -> str:
+    """Cut a long name to `width` characters, and show that it was cut.
+
+    >>> shortened("a name that goes on and on", 12)
+    'a name that…'
+    """
+    written = " ".join(str(text).split())
+    return written if len(written) <= width else f"{written[: width - 1].rstrip()}…"
+
+
 def weeks(number: float) -> str:
     """Write a number of weeks.
 
@@ -136,20 +190,6 @@ def weeks(number: float) -> str:
     ('5.2', 'n/a')
     """
     return f"{number:.1f}" if _defined(number) else UNDEFINED
-
-
-def signed(number: float) -> str:
-    """Write a number to two decimals with its sign, such as a correlation.
-
-    >>> signed(0.7204), signed(-0.03), signed(0.001)
-    ('+0.72', '−0.03', '0.00')
-    """
-    if not _defined(number):
-        return UNDEFINED
-    written = f"{abs(number):.2f}"
-    if not float(written):
-        return written
-    return f"{'+' if number > 0 else MINUS}{written}"
 
 
 def day(when: date) -> str:
@@ -170,15 +210,6 @@ def moment(when: date) -> str:
     if not isinstance(when, datetime) or when.time() == time():
         return day(when)
     return f"{day(when)}, {when:%H:%M %Z}".rstrip()
-
-
-def capital(text: str) -> str:
-    """Write a text with a capital first letter; the others stay as they are.
-
-    >>> capital("periods of NPS")
-    'Periods of NPS'
-    """
-    return text[:1].upper() + text[1:]
 
 
 def plain(value: object) -> Any:
@@ -214,16 +245,6 @@ def plain(value: object) -> Any:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return each row of a frame as a dictionary by column name."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def shortened(text: object, width: int) -> str:
-    """Cut a long name to `width` characters, and show that it was cut.
-
-    >>> shortened("a name that goes on and on", 12)
-    'a name that…'
-    """
-    written = " ".join(str(text).split())
-    return written if len(written) <= width else f"{written[: width - 1].rstrip()}…"
 
 
 def _defined(number: float) -> bool:

@@ -7,20 +7,18 @@ longest cell in a pipe, and folds on a terminal.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from workbench.display import UNDEFINED, plain
 
 if TYPE_CHECKING:
     from workbench.reports.publish import Edition, Published, PublishedVerdict
 
-UNDEFINED = "n/a"
-MISSING = {"NAType", "NaTType"}
 VERDICT = ["hypothesis", "verdict", "sentence"]
 FILES = ("html", "notebook", "result", "index")
 if TYPE_CHECKING:
@@ -109,27 +107,6 @@ def as_json(value: object) -> str:
     }
     """
     return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def plain(value: object) -> Any:
-    """Turn a value into what JSON knows: NaN and missing times become None.
-
-    >>> plain({"rate": float("nan"), "counts": (1, 2)})
-    {'rate': None, 'counts': [1, 2]}
-    """
-    if hasattr(value, "items"):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if value is None or type(value).__name__ in MISSING:
-        return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bool | int):
-        return value
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 @contextmanager

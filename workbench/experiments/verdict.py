@@ -284,7 +284,7 @@ def _sentence(evaluation: Evaluation) -> str:
         said = [each.sentence for each in evaluation.checks if each.level == "invalid"]
         if (before := evaluation.decided) is not None:
             said.append(
-                f"On record since {_day(before.at)} is another verdict: {before.label}; if this "
+                f"On record since {display.day(before.at)} is another verdict: {before.label}; if this "
                 "fault was there then, correct it."
             )
         return " ".join([f"No verdict on {claim.metric}.", *said])
@@ -323,7 +323,7 @@ def _middle(evaluation: Evaluation) -> str:
     claim, found, decided = evaluation.hypothesis, evaluation.comparison, evaluation.decided
     if decided is not None:
         return (
-            f". This was decided on {_day(decided.at)}, on {decided.customers:,} customers, and "
+            f". This was decided on {display.day(decided.at)}, on {decided.customers:,} customers, and "
             f"{claim.name} version {claim.version} is decided once: {evaluation.label}."
         )
     if evaluation.progress.early:
@@ -350,12 +350,10 @@ def _early(progress: Progress) -> str:
     if expected is None:
         wait = "wait until no more of them are pending"
     elif progress.planned is not None and expected.customers >= progress.planned:
-        wait = (
-            f"at the present rate of entry all of them are about {_day(expected.at)}; decide then"
-        )
+        wait = f"at the present rate of entry all of them are about {display.day(expected.at)}; decide then"
     else:
         wait = (
-            f"the iteration will be over about {_day(expected.at)}, with {expected.customers:,} at "
+            f"the iteration will be over about {display.day(expected.at)}, with {expected.customers:,} at "
             "the present rate of entry; decide then"
         )
     return f"This is an early look, whatever it shows: {through}; {wait}."
@@ -489,7 +487,3 @@ def _pvalue(pvalue: float) -> str:
 
 def _evalue(evalue: float) -> str:
     return f"{evalue:,.0f}" if evalue >= 100 else f"{evalue:.3g}"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"

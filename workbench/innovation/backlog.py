@@ -375,7 +375,9 @@ def _wait(found: Evaluation) -> Advice | None:
     through = f"{progress.through:,}"
     if progress.planned is not None:
         through += f" of {progress.planned:,} planned"
-    until = "" if progress.expected is None else f", until about {_day(progress.expected.at)}"
+    until = (
+        "" if progress.expected is None else f", until about {display.day(progress.expected.at)}"
+    )
     said = (
         f"First let {_test(found)} run on{until}, and decide nothing on it before: {through} "
         "customers per cohort are through."
@@ -433,10 +435,6 @@ def _points(found: Evaluation, place: int) -> str:
 
 def _inside(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
-
-
-def _day(moment: Any) -> str:
-    return f"{moment.day} {moment:%B %Y}"
 
 
 def gathered(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Backlog:

@@ -186,7 +186,7 @@ def _goal(
     wanted = math.nan if target is None else target
     state, why = _state(tally, (low, high), target, customers, name)
     change = _change(before, tally)
-    sentence = f"{_said(name, counts, low, high)}: {why}" if counts.total else _capital(why)
+    sentence = f"{_said(name, counts, low, high)}: {why}" if counts.total else display.capital(why)
     return Goal(
         name, iteration, counts, low, high, wanted, state, sentence + _moved(change), change
     )
@@ -255,7 +255,7 @@ def _both(
         why = f"adoption and {outcome.name} are both reached: it is innovation."
         state = State.REACHED
     change = _change(before, tally)
-    sentence = f"{_said(BOTH, counts, low, high)}: {why}" if counts.total else _capital(why)
+    sentence = f"{_said(BOTH, counts, low, high)}: {why}" if counts.total else display.capital(why)
     return Goal(
         BOTH, iteration, counts, low, high, math.nan, state, sentence + _moved(change), change
     )
@@ -288,10 +288,6 @@ def _moved(change: Comparison | None) -> str:
         way = "more" if change.low > 0 else "less"
         return f" That is {way} than in the iteration before ({points} points; {NOT_RANDOMIZED})."
     return f" No clear change since the iteration before ({points} points)."
-
-
-def _capital(said: str) -> str:
-    return said[:1].upper() + said[1:]
 
 
 def _frame(goals: Sequence[Goal]) -> pd.DataFrame:

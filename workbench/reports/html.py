@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from workbench import display
 from workbench.display import Badge
 
 if TYPE_CHECKING:
@@ -300,12 +301,11 @@ def _day(seen: str) -> str:
         day = date.fromisoformat(seen[:10])
     except ValueError:
         return "open"
-    return f"data to {day.day} {day:%B %Y}"
+    return f"data to {display.day(day)}"
 
 
 def _named(template: str) -> str:
-    words = " ".join(template.replace("_", " ").split())
-    return words[:1].upper() + words[1:]
+    return display.capital(" ".join(template.replace("_", " ").split()))
 
 
 def _many(number: int, what: str) -> str:

@@ -99,7 +99,7 @@ def effects_figures(frame: pd.DataFrame) -> Charts:
     `frame` holds the effects of one or several hypotheses; the columns `hypothesis`,
     `minimum_effect` and `alternative` say of which, and what effect would be worth having.
     """
-    records = _records(frame)
+    records = display.records(frame)
     names = dict.fromkeys(str(each.get("hypothesis", "")) for each in records)
     charts = tuple(
         _effects(name, [each for each in records if str(each.get("hypothesis", "")) == name])
@@ -264,11 +264,7 @@ def _cohorts(frame: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Give each cohort's name and its rows, one for each step."""
     by = groupings_of(frame, LEARNING_COLUMNS)
     cohorts: dict[str, list[dict[str, Any]]] = {}
-    for record in _records(frame):
+    for record in display.records(frame):
         name = ", ".join(f"{column} = {record[column]}" for column in by) or "All customers"
         cohorts.setdefault(name, []).append(record)
     yield from cohorts.items()
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

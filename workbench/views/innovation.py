@@ -169,7 +169,7 @@ def backlog(found: Backlog) -> Table:
             or display.UNDEFINED,
             f"{each.learn_by} ({each.why})",
             display.count(each.candidate.cost.customers),
-            _weeks(each.candidate.cost.weeks),
+            display.weeks(each.candidate.cost.weeks),
         )
         for each in found.ranked
     )
@@ -285,7 +285,3 @@ def _with_interval(found: Coefficient) -> str:
     if found.low != found.low:
         return display.UNDEFINED
     return f"{signed(found.estimate)} [{signed(found.low)}, {signed(found.high)}]"
-
-
-def _weeks(weeks: float) -> str:
-    return f"{weeks:.1f}" if weeks == weeks else display.UNDEFINED  # noqa: PLR0124 - so is NaN

@@ -25,7 +25,7 @@ from workbench.data.metrics import LEARNING_COLUMNS, groupings_of
 from workbench.display import Sentences
 from workbench.innovation.true_innovation import BOTH, Innovation
 from workbench.schema.flow import ADOPTION
-from workbench.views.release_tables import is_known, nobody_words, rate_words, row_of_goal, rows_of
+from workbench.views.release_tables import is_known, nobody_words, rate_words, row_of_goal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +75,7 @@ def learning_figures(frame: pd.DataFrame) -> Charts:
     `frame` is the learning metrics of several iterations. All figures have one scale; a step that
     nobody's window is over for has none.
     """
-    rows = rows_of(frame)
+    rows = display.records(frame)
     iterations = list(dict.fromkeys(str(each["iteration"]) for each in rows))
     by = groupings_of(frame, LEARNING_COLUMNS)
     end = axis_end(max((each["high"] for each in rows if is_known(each["high"])), default=1.0))
@@ -99,7 +99,7 @@ def retention_figure(found: pd.DataFrame | Sentences) -> Charts:
     """
     if isinstance(found, Sentences):
         return Charts((), " ".join(found.sentences))
-    rows = rows_of(found)
+    rows = display.records(found)
     if not rows:
         return Charts((), "Nobody's need was met, so nobody can return yet.")
     names = list(dict.fromkeys(str(each["iteration"]) for each in rows))[-len(CURVES) :]
@@ -239,7 +239,7 @@ def flow_figure(frame: pd.DataFrame, innovation: Innovation, trigger: str) -> Ch
     `frame` is the learning metrics of all customers. A row is a stage of the flow, a column an
     iteration, the newest at the right; the line in a column is its 95 % interval.
     """
-    rows = rows_of(frame)
+    rows = display.records(frame)
     if not rows:
         return Charts((), NOBODY)
     stages = list(dict.fromkeys(str(each["step"]) for each in rows))

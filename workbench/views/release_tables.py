@@ -43,11 +43,6 @@ UNRECORDED = (
 )
 
 
-def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give each row of a table by the names of its columns."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
 def row_of_goal(goal: Goal) -> dict[str, Any]:
     """Give a goal as a row of the learning metrics is given."""
     return {
@@ -147,7 +142,7 @@ def rates(frame: pd.DataFrame) -> Table:
             display.count(each["pending"]),
         )
         for step in dict.fromkeys(frame["step"])
-        for each in rows_of(frame)
+        for each in display.records(frame)
         if each["step"] == step
     )
     columns = (
@@ -175,7 +170,7 @@ def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
     if isinstance(found, Sentences):
         return NOTHING
     curves: dict[str, list[dict[str, float]]] = {}
-    for each in rows_of(found):
+    for each in display.records(found):
         curves.setdefault(str(each["iteration"]), []).append(each)
     rows = tuple(
         (
@@ -258,7 +253,7 @@ def feeds(found: Strategy | Sentences) -> Charts | Sentences:
 
 def quality(frame: pd.DataFrame) -> Sentences:
     """Say what is odd about the data of the iteration, if anything is."""
-    odd = [str(each["sentence"]) for each in rows_of(frame) if each["level"] != "ok"]
+    odd = [str(each["sentence"]) for each in display.records(frame) if each["level"] != "ok"]
     return Sentences(tuple(odd) or ("Nothing odd was found in the data of this iteration.",))
 
 

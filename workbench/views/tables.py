@@ -79,7 +79,7 @@ def comparison(found: Comparison) -> Table:
 
 def changes(frame: pd.DataFrame) -> Table:
     """Each step's rate beside the rate of the iteration before."""
-    records = _records(frame)
+    records = display.records(frame)
     before = str(records[0]["previous_iteration"]) if records else "before"
     rows = [
         (
@@ -112,7 +112,7 @@ def quality(frame: pd.DataFrame) -> Table:
             _value(each["value"]),
             str(each["sentence"]),
         )
-        for each in _records(frame)
+        for each in display.records(frame)
     ]
     columns = (
         Column("check"),
@@ -135,7 +135,7 @@ def flow(frame: pd.DataFrame) -> Table:
             *(display.count(each[name]) for name in names),
             *((display.hours(each["median_hours"]),) if timed else ()),
         )
-        for each in _records(frame)
+        for each in display.records(frame)
     ]
     columns = (
         Column("step"),
@@ -151,7 +151,7 @@ def flow(frame: pd.DataFrame) -> Table:
 def rates(frame: pd.DataFrame) -> Table:
     """Each step's rate over the customers who entered the flow, with its interval."""
     by = groupings_of(frame, LEARNING_COLUMNS)
-    records = _records(frame)
+    records = display.records(frame)
     steps = list(dict.fromkeys(each["step"] for each in records))
     rows = [
         (
@@ -193,7 +193,7 @@ def effects(frame: pd.DataFrame) -> Table:
             display.effect(each["estimate"], each["low"], each["high"]),
             display.pvalue(each["adjusted"]),
         )
-        for each in _records(frame)
+        for each in display.records(frame)
     ]
     columns = (
         Column("level"),
@@ -220,7 +220,7 @@ def pooled(frame: pd.DataFrame) -> Table:
             display.pvalue(each["interaction_pvalue"]),
             str(each["sentence"]),
         )
-        for each in _records(frame)
+        for each in display.records(frame)
     ]
     columns = (
         Column("grouping"),
@@ -242,7 +242,7 @@ def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
     by = groupings_of(frame, NEXT_COLUMNS)
     rows: list[tuple[str, ...]] = []
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for each in _records(frame):
+    for each in display.records(frame):
         names = (str(each["step"]), *(str(each[column]) for column in by))
         groups.setdefault(names, []).append(each)
     for names, events in groups.items():
@@ -283,7 +283,7 @@ def plan(frame: pd.DataFrame) -> Table:
             display.worth(each["minimum_effect"]),
             display.count(each["customers_needed"]),
         )
-        for each in _records(frame)
+        for each in display.records(frame)
     ]
     columns = (
         Column("hypothesis"),
@@ -294,7 +294,7 @@ def plan(frame: pd.DataFrame) -> Table:
         Column("minimum effect (percentage points)", numeric=True),
         Column("customers needed per cohort", numeric=True),
     )
-    powers = sorted({f"{100 * each['power']:g}%" for each in _records(frame)})
+    powers = sorted({f"{100 * each['power']:g}%" for each in display.records(frame)})
     note = (
         f"Detectable: the smallest effect that a sample of this size finds with a power of "
         f"{', '.join(powers)}. Needed: for the next iteration to find the minimum effect."
@@ -312,7 +312,7 @@ def problems(frame: pd.DataFrame) -> Table:
             display.count(each["count"]),
             _example(each["example"]),
         )
-        for each in _records(frame)
+        for each in display.records(frame)
     ]
     columns = (
         Column("problem"),
@@ -352,8 +352,6 @@ def _of_ends(frame: pd.DataFrame) -> str:
     )
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _value(value: object) -> str:

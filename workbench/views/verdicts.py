@@ -272,8 +272,8 @@ def design(plan: Plan) -> Table:
             str(each["analysis"]),
             display.count(each["customers_needed"]),
             display.count(each["expected_customers"]),
-            _weeks(each["weeks"]),
-            _weeks(each["expected_weeks"]),
+            display.weeks(each["weeks"]),
+            display.weeks(each["expected_weeks"]),
             display.points(each["detectable_effect"]),
             display.percent(each["power"]),
         )
@@ -316,10 +316,6 @@ def _loss(evaluation: Evaluation, guard: GuardrailResult) -> tuple[str, str, str
         return display.UNDEFINED, margin, display.UNDEFINED
     effect = display.effect(found.estimate, found.low, found.high)
     return effect, margin, display.pvalue(found.pvalue)
-
-
-def _weeks(weeks: float) -> str:
-    return display.UNDEFINED if math.isnan(weeks) else f"{weeks:.1f}"
 
 
 def _sure(probability: float) -> str:
