@@ -92,13 +92,13 @@ def test_an_empty_table_is_a_sentence():
 
 
 def test_a_badge_says_its_word_beside_the_colour():
-    soup = BeautifulSoup(Badge("refuted").to_html(), "html.parser")
+    soup = BeautifulSoup(Badge("refuted").__html__(), "html.parser")
     assert "refuted" in soup.get_text()
     assert soup.select_one("[aria-hidden=true]").get_text() == "✕"
 
 
 def test_a_badge_of_any_word_is_escaped():
-    assert "<script" not in Badge(SCRIPT).to_html()
+    assert "<script" not in Badge(SCRIPT).__html__()
 
 
 def test_sentences_are_paragraphs():

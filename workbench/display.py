@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
 
 MINUS = "\N{MINUS SIGN}"
 UNDEFINED = "n/a"
@@ -20,7 +21,29 @@ SMALLEST_PVALUE = 0.001
 NARROW = 0.02
 DAY_HOURS = 48.0
 LONGEST_CELL = 60
-SYMBOLS = {"supported": "✓", "refuted": "✕", "inconclusive": "?", "invalid": "!", "but": "!"}
+SYMBOLS = {
+    # verdicts
+    "supported": "✓",
+    "refuted": "✕",
+    "inconclusive": "?",
+    "invalid": "!",
+    "but": "!",
+    # goals and strategic metrics
+    "reached": "✓",
+    "on-course": "→",
+    "not-yet": "…",
+    "cannot-tell": "?",
+    "too-early": "…",
+    "target-reached": "✓",
+    "ahead": "↑",
+    "behind": "!",
+    # checks of the data
+    "ok": "✓",
+    "note": "i",
+    "warn": "!",
+    "warning": "!",
+    "error": "✕",
+}
 
 
 def count(number: float) -> str:
@@ -251,11 +274,6 @@ def _defined(number: float) -> bool:
     return math.isfinite(number)
 
 
-SYMBOLS |= {"reached": "✓", "on-course": "→", "not-yet": "…", "cannot-tell": "?", "too-early": "…"}
-SYMBOLS |= {"target-reached": "✓", "ahead": "↑", "behind": "!"}
-SYMBOLS |= {"ok": "✓", "note": "i", "warn": "!", "warning": "!", "error": "✕"}
-
-
 @dataclass(frozen=True)
 class Badge:
     """One word out of a few, told by symbol, word and colour; `kind` if it is not the word."""
@@ -267,12 +285,10 @@ class Badge:
         """Write the word."""
         return self.word
 
-    def to_html(self) -> str:
-        """Write the word, its symbol hidden from screen readers."""
+    def __html__(self) -> str:
+        """Return the badge as HTML, which a template then does not escape."""
         name = (self.kind or self.word).replace(" ", "-")
-        kind, symbol = html.escape(name, quote=True), SYMBOLS.get(name, "")
-        shown = f'<span aria-hidden="true">{symbol}</span> ' if symbol else ""
-        return f'<span class="wb-badge wb-{kind}">{shown}{html.escape(self.word)}</span>'
+        return render("badge", name=name, symbol=SYMBOLS.get(name, ""), word=self.word)
 
 
 @dataclass(frozen=True)
@@ -322,26 +338,12 @@ class Table:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return f'<p class="wb-empty">{html.escape(self.empty)}</p>'
-        head = "".join(
-            f'<th scope="col"{_numeric(each)}>{html.escape(each.heading)}</th>'
-            for each in self.columns
-        )
-        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
-        note = f'<p class="wb-note">{html.escape(self.note)}</p>' if self.note else ""
-        return (
-            f'<div class="wb-table"><table><caption>{html.escape(self.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
-        )
+            return render("empty", sentence=self.empty)
+        return render("table", table=self)
 
-    def _row(self, row: tuple[Cell, ...]) -> str:
-        first = f'<th scope="row">{_cell(row[0])}</th>'
-        rest = (
-            f'<td data-label="{html.escape(column.heading, quote=True)}"{_numeric(column)}>'
-            f"{_cell(cell)}</td>"
-            for cell, column in zip(row[1:], self.columns[1:], strict=True)
-        )
-        return first + "".join(rest)
+    def __html__(self) -> str:
+        """Return the table as HTML, which a template then does not escape."""
+        return self._repr_html_()
 
 
 @dataclass(frozen=True)
@@ -355,12 +357,34 @@ class Sentences:
         return "\n".join(self.sentences)
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(each)}</p>" for each in self.sentences)
+        return render("sentences", sentences=self.sentences)
+
+    def __html__(self) -> str:
+        """Return the sentences as HTML, which a template then does not escape."""
+        return self._repr_html_()
 
 
-def _cell(cell: Cell) -> str:
-    return cell.to_html() if isinstance(cell, Badge) else html.escape(cell)
+def render(template: str, **values: object) -> str:
+    """Fill a template of `workbench/html`; text is escaped, what has `__html__` is not.
+
+    Args:
+        template: Its name, without `.html.j2`.
+        values: What the template names.
+
+    >>> render("sentences", sentences=["Fewer than <5>."])
+    '<p>Fewer than &lt;5&gt;.</p>'
+    """
+    return _templates().get_template(f"{template}.html.j2").render(values)
 
 
-def _numeric(column: Column) -> str:
-    return ' class="wb-number"' if column.numeric else ""
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("workbench", "html"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import os
 import re
@@ -15,7 +14,6 @@ from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from workbench import display
 from workbench.display import Badge
@@ -28,24 +26,7 @@ NOTEBOOK_ONLY = "notebook-only"
 NAME = "index"
 FIRST = ("release_review", "hypothesis_report", "iteration_plan", "indicator_review")
 NOTHING = "–"
-HEAD = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="workbench">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}
-</style>
-</head>
-<body>
-<main>
-"""
+STATE, VERDICTS = "Is it innovation yet?", "Verdicts"
 
 
 def page(notebook: NotebookNode, *, title: str) -> str:
@@ -165,6 +146,19 @@ class Entry:
         """Up to when the data were read, as ISO text; empty for data without times."""
         return str(self.content.get("as_of") or "")
 
+    @property
+    def name(self) -> str:
+        """The template's name as a reader sees it."""
+        return _title(self.template)
+
+    @property
+    def until(self) -> str:
+        """How far the data go, in words."""
+        try:
+            return f"data to {display.day(date.fromisoformat(self.seen[:10]))}"
+        except ValueError:
+            return "open"
+
 
 def rebuild(folder: Path, order: Sequence[str] = ()) -> Path:
     """Write `index.html` over all reports in a folder, and give where it lies.
@@ -196,22 +190,15 @@ def index_page(found: Iterable[Entry], order: Sequence[str] = ()) -> str:
     studies: dict[str, list[Entry]] = {}
     for each in found:
         studies.setdefault(each.study[0], []).append(each)
-    titles = [reports[-1].study[1] for reports in studies.values()]
-    title = f"Reports: {', '.join(titles)}" if titles else "Reports"
-    files = resources.files("workbench").joinpath("html")
-    style = "".join(
-        files.joinpath(name).read_text("utf-8") for name in ("displays.css", "report/page.css")
-    )
-    body = "".join(
-        _study(heading, reports, order, level=2 if place else 1)
-        for place, (heading, reports) in enumerate(zip(titles, studies.values(), strict=True))
-    )
-    head = HEAD.format(title=html.escape(title), style=style)
-    return f"{head}{body or '<h1>Reports</h1><p>Nothing is published yet.</p>'}\n</main>\n</body>\n</html>\n"
+    shown = [_study(reports, order) for reports in studies.values()]
+    titles = ", ".join(each["title"] for each in shown)
+    names = {"STATE": STATE, "VERDICTS": VERDICTS, "NOTHING": NOTHING}
+    title = f"Reports: {titles}" if titles else "Reports"
+    return display.render("reports_index", title=title, studies=shown, **names)
 
 
-def _study(title: str, reports: Sequence[Entry], order: Sequence[str], *, level: int) -> str:
-    """Write one study: a row an iteration, the newest first, and a column a template."""
+def _study(reports: Sequence[Entry], order: Sequence[str]) -> dict[str, Any]:
+    """Return what the index shows of a study: a row per iteration, a column per template."""
     rows: dict[str, list[Entry]] = {}
     for each in reports:
         rows.setdefault(each.iteration, []).append(each)
@@ -220,91 +207,57 @@ def _study(title: str, reports: Sequence[Entry], order: Sequence[str], *, level:
     templates.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     places = {name: place for place, name in enumerate(order)}
     names = sorted(rows, key=lambda name: (places.get(name, -1), name), reverse=True)
-    judged = any(_verdicts(each) for each in rows.values())
-    innovated = any(_state(each) for each in rows.values())
-    headings = [
-        "Iteration",
-        *(["Is it innovation yet?"] if innovated else []),
-        *(["Verdicts"] if judged else []),
-        *map(_named, templates),
+    listed = [
+        {
+            "iteration": name,
+            "state": _state(rows[name]),
+            "verdicts": _verdicts(rows[name]),
+            "reports": [
+                (_title(one), [each for each in rows[name] if each.template == one])
+                for one in templates
+            ],
+        }
+        for name in names
     ]
-    body = ""
-    for name in names:
-        here = rows[name]
-        cells = [
-            *([_state(here) or NOTHING] if innovated else []),
-            *([_verdicts(here) or NOTHING] if judged else []),
-            *(_links([each for each in here if each.template == one]) for one in templates),
-        ]
-        shown = "".join(
-            f'<td data-label="{html.escape(heading, quote=True)}">{cell}</td>'
-            for heading, cell in zip(headings[1:], cells, strict=True)
-        )
-        body += f'<tr><th scope="row">{html.escape(name)}</th>{shown}</tr>'
-    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in headings)
-    facts = [_many(len(names), "iteration"), _many(len(reports), "report")]
-    table = (
-        '<div class="wb-table wb-index"><table><caption>Reports by iteration and template</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-    links = ", ".join(_link(each, _named(each.template)) for each in whole)
-    return (
-        '<header class="wb-cover"><p class="wb-kicker">All reports</p>'
-        f'<h{level}>{html.escape(title)}</h{level}><ul class="wb-facts">'
-        f"{''.join(f'<li>{each}</li>' for each in facts)}</ul></header>"
-        f"{table if names else ''}{f'<p>On the study as a whole: {links}</p>' if whole else ''}"
-    )
+    states = any(each["state"] for each in listed)
+    verdicts = any(each["verdicts"] for each in listed)
+    headings = ["Iteration", *[STATE] * states, *[VERDICTS] * verdicts, *map(_title, templates)]
+    return {
+        "title": reports[-1].study[1],
+        "facts": [_many(len(names), "iteration"), _many(len(reports), "report")],
+        "headings": headings,
+        "has_states": states,
+        "has_verdicts": verdicts,
+        "rows": listed,
+        "whole": whole,
+    }
 
 
-def _verdicts(reports: Sequence[Entry]) -> str:
-    """Show the verdicts of the report that saw the newest data."""
+def _verdicts(reports: Sequence[Entry]) -> list[tuple[Badge, str]]:
+    """Return the verdicts of the report with the newest data, and what each is about."""
     judged = [each for each in reports if each.content.get("evaluations")]
     if not judged:
-        return ""
+        return []
     newest = max(judged, key=lambda each: each.seen)
-    items = ""
+    found = []
     for each in _mappings(newest.content["evaluations"]):
         verdict, label = str(each.get("verdict", "")), str(each.get("label") or each.get("verdict"))
         half = verdict == "supported" and label != verdict
         about = f"{each.get('hypothesis', '')} {each.get('version', '')}".strip()
-        badge = Badge(label, "but" if half else verdict).to_html()
-        items += f"<li>{badge} {html.escape(about)}</li>"
-    return f'<ul class="wb-plain">{items}</ul>'
+        found.append((Badge(label, "but" if half else verdict), about))
+    return found
 
 
-def _state(reports: Sequence[Entry]) -> str:
-    """Show whether it is innovation, as the report with the newest data has it."""
+def _state(reports: Sequence[Entry]) -> Badge | None:
+    """Return whether it is innovation, according to the report with the newest data."""
     told = [each for each in reports if isinstance(each.content.get("innovation"), Mapping)]
     if not told:
-        return ""
+        return None
     newest = max(told, key=lambda each: each.seen)
-    return Badge(str(newest.content["innovation"].get("state", ""))).to_html()
+    return Badge(str(newest.content["innovation"].get("state", "")))
 
 
-def _links(reports: Sequence[Entry]) -> str:
-    links = [
-        _link(each, _day(each.seen), f"{_named(each.template)} of {each.iteration}: ")
-        for each in reports
-    ]
-    return "<br>".join(links) or NOTHING
-
-
-def _link(report: Entry, words: str, unseen: str = "") -> str:
-    """Link a report; `unseen` is for those who hear the page."""
-    lead = f'<span class="visually-hidden">{html.escape(unseen)}</span>' if unseen else ""
-    href = html.escape(quote(report.page), quote=True)
-    return f'<a href="{href}">{lead}{html.escape(words)}</a>'
-
-
-def _day(seen: str) -> str:
-    try:
-        day = date.fromisoformat(seen[:10])
-    except ValueError:
-        return "open"
-    return f"data to {display.day(day)}"
-
-
-def _named(template: str) -> str:
+def _title(template: str) -> str:
     return display.capital(" ".join(template.replace("_", " ").split()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -95,10 +94,12 @@ class GoalCards:
 
     def _repr_html_(self) -> str:
         both = self.innovation.goal(BOTH)
-        parts = "".join(_card(each) for each in self.innovation.goals if each.name != BOTH)
-        return (
-            f'{_card(both, "wb-whole")}<div class="wb-goals">{parts}</div>'
-            f'<p class="wb-note">{html.escape(STATES)}</p>'
+        return display.render(
+            "goal_cards",
+            whole=_card(both),
+            answer=ANSWERS[str(both.state)],
+            goals=[_card(each) for each in self.innovation.goals if each.name != BOTH],
+            note=STATES,
         )
 
 
@@ -113,11 +114,7 @@ class AdviceCard:
         return self.advice.sentence
 
     def _repr_html_(self) -> str:
-        return (
-            '<article class="wb-card wb-next">'
-            f"<h3>{html.escape(self.advice.sentence)}</h3></article>"
-            f'<p class="wb-note">{html.escape(NEXT_RULE)}</p>'
-        )
+        return display.render("advice_card", sentence=self.advice.sentence, rule=NEXT_RULE)
 
 
 def goals(found: Innovation) -> GoalCards:
@@ -257,17 +254,15 @@ def quality(frame: pd.DataFrame) -> Sentences:
     return Sentences(tuple(odd) or ("Nothing odd was found in the data of this iteration.",))
 
 
-def _card(goal: Goal, kind: str = "") -> str:
-    state = str(goal.state)
-    slug = html.escape(f"wb-{state.replace(' ', '-')} {kind}".strip(), quote=True)
-    head = f"<h3>{ANSWERS[state]}</h3>" if kind else ""
-    return (
-        f'<article class="wb-card {slug}">'
-        f'<p class="wb-verdict">{Badge(state).to_html()} '
-        f'<span class="wb-kicker">{html.escape(_named(goal))}</span></p>{head}'
-        f"{_rate(goal)}"
-        f'<p class="wb-sentence">{html.escape(goal.sentence)}</p></article>'
-    )
+def _card(goal: Goal) -> dict[str, Any]:
+    """Return what the template of a card names."""
+    return {
+        "state": str(goal.state),
+        "badge": Badge(str(goal.state)),
+        "name": _named(goal),
+        "rate": _gauge(goal) if goal.counts.total else {},
+        "sentence": goal.sentence,
+    }
 
 
 def _named(goal: Goal) -> str:
@@ -280,20 +275,15 @@ def _named(goal: Goal) -> str:
     return named.get(goal.name, outcome)
 
 
-def _rate(goal: Goal) -> str:
-    if not goal.counts.total:
-        return ""
-    share, of = display.rate(goal.counts.rate, goal.counts.converted, goal.counts.total).split(
-        " ", 1
-    )
-    width = f"{100 * goal.counts.rate:.2f}"
-    ends = f"left:{100 * goal.low:.2f}%;width:{100 * (goal.high - goal.low):.2f}%"
-    target = ""
-    if not math.isnan(goal.target):
-        at = f"{100 * goal.target:g}%"
-        target = f'<b style="left:{at}"><span>target {at}</span></b>'
-    return (
-        f'<p class="wb-rate">{share} <span>{of} {display.interval(goal.low, goal.high)}</span></p>'
-        f'<span class="wb-gauge" aria-hidden="true"><i style="width:{width}%"></i>'
-        f'<u style="{ends}"></u>{target}</span>'
-    )
+def _gauge(goal: Goal) -> dict[str, str]:
+    counts = goal.counts
+    rate = display.rate(counts.rate, counts.converted, counts.total)
+    share, of = rate.split(" ", 1)
+    return {
+        "share": share,
+        "of": f"{of} {display.interval(goal.low, goal.high)}",
+        "width": f"{100 * counts.rate:.2f}",
+        "low": f"{100 * goal.low:.2f}",
+        "span": f"{100 * (goal.high - goal.low):.2f}",
+        "target": "" if math.isnan(goal.target) else f"{100 * goal.target:g}%",
+    }

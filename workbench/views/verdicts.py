@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,14 +52,7 @@ class Cover:
         return "\n".join([*lines, self.note] if self.note else lines)
 
     def _repr_html_(self) -> str:
-        facts = "".join(f"<li>{html.escape(each)}</li>" for each in self.facts)
-        note = f'<p class="wb-note">{html.escape(self.note)}</p>' if self.note else ""
-        return (
-            f"<style>{stylesheet()}</style>"
-            f'<header class="wb-cover"><p class="wb-kicker">{html.escape(self.kind)}</p>'
-            f"<h1>{html.escape(self.title)}</h1>"
-            f'<ul class="wb-facts">{facts}</ul>{note}</header>'
-        )
+        return display.render("cover", cover=self)
 
 
 @dataclass(frozen=True)
@@ -76,10 +68,10 @@ class VerdictCards:
 
     def _repr_html_(self) -> str:
         if not self.evaluations:
-            return f'<p class="wb-empty">{NO_HYPOTHESIS}</p>'
+            return display.render("empty", sentence=NO_HYPOTHESIS)
         unseen = any(each.look is None for each in self.evaluations)
-        note = f'<p class="wb-note">{NOT_RECORDED}</p>' if unseen else ""
-        return "".join(map(_card, self.evaluations)) + note
+        cards = [_card(each) for each in self.evaluations]
+        return display.render("verdict_cards", cards=cards, note=NOT_RECORDED if unseen else "")
 
 
 def verdicts(evaluations: Iterable[Evaluation]) -> VerdictCards:
@@ -92,39 +84,40 @@ def stylesheet() -> str:
     return resources.files("workbench").joinpath("html/displays.css").read_text("utf-8")
 
 
-def _card(evaluation: Evaluation) -> str:
-    hypothesis, kind = evaluation.hypothesis, html.escape(evaluation.kind, quote=True)
-    name = html.escape(evaluation.name)
-    return (
-        f'<article class="wb-card wb-{kind}">'
-        f'<p class="wb-verdict">{Badge(evaluation.label, evaluation.kind).to_html()} '
-        f'<span class="wb-kicker">{name}, version {hypothesis.version}{_look(evaluation)}</span></p>'
-        f"<h3>{html.escape(hypothesis.statement)}</h3>"
-        f'<p class="wb-sentence">{html.escape(evaluation.sentence)}</p>'
-        f"{_numbers(evaluation)}{_checks(evaluation)}</article>"
-    )
-
-
-def _numbers(evaluation: Evaluation) -> str:
+def _card(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what the template of a card names."""
     hypothesis, found = evaluation.hypothesis, evaluation.comparison
-    arms = _arm("Control", str(hypothesis.control), found.control) + _arm(
-        "Treatment", str(hypothesis.treatment), found.treatment
-    )
-    shown = _broken() if evaluation.verdict == "invalid" else _effect(evaluation)
-    reason = f'<p class="wb-note">{html.escape(found.reason)}</p>' if found.reason else ""
-    metric = html.escape(hypothesis.metric)
-    return (
-        f'<p class="wb-metric">Customers who reached <b>{metric}</b></p>'
-        f'<dl class="wb-arms">{arms}</dl>{shown}{reason}'
-    )
+    look = "" if evaluation.look is None else f", look {evaluation.look}"
+    return {
+        "kind": evaluation.kind,
+        "badge": Badge(evaluation.label, evaluation.kind),
+        "name": f"{evaluation.name}, version {hypothesis.version}{look}",
+        "statement": hypothesis.statement,
+        "sentence": evaluation.sentence,
+        "metric": hypothesis.metric,
+        "control": (str(hypothesis.control), _bar(found.control)),
+        "treatment": (str(hypothesis.treatment), _bar(found.treatment)),
+        "facts": {} if evaluation.verdict == "invalid" else _facts(evaluation),
+        "reason": found.reason,
+        "checks": [
+            (Badge(each.level), each.sentence)
+            for each in evaluation.checks
+            if each.level != "ok" and each.sentence not in evaluation.sentence
+        ],
+    }
 
 
-def _effect(evaluation: Evaluation) -> str:
+def _bar(counts: Counts) -> dict[str, str]:
+    width = 100 * counts.rate if counts.total else 0.0
+    return {"text": display.rate(*_rate(counts)), "width": f"{width:.2f}"}
+
+
+def _facts(evaluation: Evaluation) -> dict[str, str]:
     hypothesis, found = evaluation.hypothesis, evaluation.comparison
     worth = display.worth(hypothesis.towards(found.estimate))
     if hypothesis.alternative == "two-sided":
         worth = worth.replace("+", "±").replace(display.MINUS, "±")
-    pairs = {
+    return {
         "Effect in percentage points": display.effect(found.estimate, found.low, found.high),
         "Interval": f"{100 * found.confidence_level:g}%, {found.interval}",
         "p-value": _pvalue(evaluation),
@@ -132,15 +125,6 @@ def _effect(evaluation: Evaluation) -> str:
             f"{worth} percentage points" if hypothesis.minimum_effect else "any"
         ),
     }
-    facts = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
-        for name, value in pairs.items()
-    )
-    return f'<dl class="wb-facts-list">{facts}</dl>'
-
-
-def _look(evaluation: Evaluation) -> str:
-    return "" if evaluation.look is None else f", look {evaluation.look}"
 
 
 def _pvalue(evaluation: Evaluation) -> str:
@@ -148,31 +132,6 @@ def _pvalue(evaluation: Evaluation) -> str:
     if evaluation.family is None:
         return shown
     return f"{shown}, Holm-adjusted for {evaluation.family.size} tests; {evaluation.family.note}"
-
-
-def _broken() -> str:
-    return '<p class="wb-note">No effect is given: the comparison is broken.</p>'
-
-
-def _checks(evaluation: Evaluation) -> str:
-    """List what the checks found, unless the sentence of the verdict says it already."""
-    items = "".join(
-        f"<li>{Badge(each.level).to_html()} {html.escape(each.sentence)}</li>"
-        for each in evaluation.checks
-        if each.level != "ok" and each.sentence not in evaluation.sentence
-    )
-    return f'<ul class="wb-checks">{items}</ul>' if items else ""
-
-
-def _arm(role: str, cohort: str, counts: Counts) -> str:
-    length = 100 * counts.rate if counts.total else 0.0
-    shown = display.rate(counts.rate, counts.converted, counts.total)
-    return (
-        f'<div class="wb-arm wb-{role.lower()}"><dt>{role} <span>{html.escape(cohort)}</span></dt>'
-        f"<dd><b>{html.escape(shown)}</b>"
-        f'<span class="wb-bar" aria-hidden="true"><i style="width:{length:.2f}%"></i></span>'
-        "</dd></div>"
-    )
 
 
 def story(frame: pd.DataFrame) -> Table:
@@ -324,8 +283,8 @@ def _sure(probability: float) -> str:
     return "less than 0.1%" if probability < 0.001 else display.percent(probability)
 
 
-def _rate(counts: object) -> tuple[float, float, float]:
-    return counts.rate, counts.converted, counts.total  # type: ignore[attr-defined]
+def _rate(counts: Counts) -> tuple[float, float, float]:
+    return counts.rate, counts.converted, counts.total
 
 
 def _kind(verdict: str) -> str:
