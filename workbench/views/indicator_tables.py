@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -292,8 +291,7 @@ class Headline(Sentences):
 
     def _repr_html_(self) -> str:
         first, *rest = self.sentences
-        said = f'<p class="wb-sentence"><strong>{html.escape(first)}</strong></p>'
-        return said + Sentences(tuple(rest))._repr_html_()
+        return display.render("headline", first=first, rest=rest)
 
 
 def findings(associations: Iterable[Association]) -> Headline:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench import display
 from workbench.charts import Chart
 from workbench.display import Sentences, Table
 from workbench.errors import StudyError, WorkbenchError
@@ -104,8 +104,7 @@ class Journey(Face):
             for name, where in self.moved.items()
         ]
         said = "In the study file, under indicators, definitions:\n" + "\n".join(lines)
-        shown = f"<pre>{html.escape(said)}</pre>" if lines else ""
-        self.written.value = f'<div class="wb-shop">{shown}</div>'
+        self.written.value = _html(text=said if lines else "")
 
     def _here(self) -> None:
         """Show where the chosen indicator lies."""
@@ -216,15 +215,19 @@ def ipywidgets_or_error() -> Any:
 
 def shown(what: Sentences | Table) -> str:
     """Give sentences or a table as a widget shows them."""
-    return f'<div class="wb-shop">{what._repr_html_()}</div>'
+    return _html(content=what)
 
 
 def drawn(chart: Chart) -> str:
     """Give a figure as an image with its alternative text; decoded at once, so nothing flickers."""
     data = base64.b64encode(chart.svg().encode()).decode("ascii")
-    alt = html.escape(chart.alt, quote=True)
-    source = f"data:image/svg+xml;base64,{data}"
-    return f'<div class="wb-shop"><img decoding="sync" alt="{alt}" src="{source}"></div>'
+    return _html(image={"alt": chart.alt, "source": f"data:image/svg+xml;base64,{data}"})
+
+
+def _html(**parts: object) -> str:
+    """Return what a widget shows: any of `content`, `note`, `text` and `image`."""
+    every = {"content": None, "note": "", "text": "", "image": None}
+    return display.render("workshop", **every | parts)
 
 
 def styles() -> str:
@@ -403,9 +406,8 @@ class Explorer(Face):
     def _propose(self) -> None:
         if self.view is None:
             return
-        written = html.escape(draft(self.view, self.pairs.source.spec))
         note = "Copy it into the study file; nothing is written there by itself."
-        self.draft.value = f'<div class="wb-shop"><p>{note}</p><pre>{written}</pre></div>'
+        self.draft.value = _html(note=note, text=draft(self.view, self.pairs.source.spec))
 
 
 def _cohort_words(cohort: Cohort) -> str:
