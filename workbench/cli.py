@@ -1,12 +1,11 @@
 """The command line: `workbench check|metrics|test|report|plan|ledger|backlog|init`.
 
-Data on stdout, all else on stderr. Exit code 0 is success; 1 is a check that found errors; 2 is
-bad input, with one sentence that says what is wrong, where, and the way out.
+Data goes to stdout, everything else to stderr. Exit codes: 0 is success, 1 a check that found errors,
+2 bad input, with a sentence on what is wrong, where, and what to do about it.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import sys
@@ -23,11 +22,11 @@ from workbench.terminal import (
     Format,
     announce,
     announce_all,
-    say,
     show,
     tell,
     working,
     write,
+    write_verdicts,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from workbench.schema.time import Iteration
     from workbench.study import Study
 
-FEW_COLLECTIONS = 100_000  # new objects between them: a module that loads leaves no garbage
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
 ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
 TEMPLATE = "hypothesis_report"
@@ -70,7 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    gc.set_threshold(FEW_COLLECTIONS)
     try:
         code = app(arguments, prog_name="workbench", standalone_mode=False)
         sys.stdout.flush()
@@ -169,7 +166,7 @@ def evaluate(
     if form is not Format.TABLE:
         show(rows, list(rows[0]) if rows else VERDICT, form)
         return
-    say([{**row, "verdict": row["label"]} for row in rows])
+    write_verdicts([{**row, "verdict": row["label"]} for row in rows])
     if rows:
         tell("Not recorded: workbench report puts a look into the ledger.")
         write("")
@@ -207,7 +204,7 @@ def report(
     from workbench.reports.publish import publish
 
     what = f"Report of iteration {name}" if name else "Report"
-    with working(what) as progress, _short_grammar():
+    with working(what) as progress:
         published = publish(
             study, iteration=name, template=template, output=output, as_of=as_of, progress=progress
         )
@@ -217,7 +214,7 @@ def report(
 
 
 def _reported(study: Path, iteration: str, template: str, as_of: str) -> str:
-    """Name the iteration to report on; none for a template about a study as a whole."""
+    """Return the iteration to report on; empty for a template that reports on the whole study."""
     if template != TEMPLATE and not iteration:
         from workbench.reports.template import find_template
 
@@ -232,7 +229,7 @@ def _report_all(study: Path, iteration: str, output: Path | None, as_of: str, fo
     name = "" if loaded.spec.indicators_only else iteration or _newest(loaded, as_of)
     from workbench.reports.publish import publish_all
 
-    with working("Reports") as progress, _short_grammar():
+    with working("Reports") as progress:
         made = publish_all(
             study,
             iteration=name,
@@ -243,24 +240,6 @@ def _report_all(study: Path, iteration: str, output: Path | None, as_of: str, fo
     announce_all(made, form)
     if made.failed:
         raise typer.Exit(2)
-
-
-@contextmanager
-def _short_grammar() -> Iterator[None]:
-    """Keep jsonschema, which comes with notebooks, from building a grammar of web addresses.
-
-    That takes it most of a second, for a format of values that notebooks do not have. Without the
-    grammar's package it goes without that format, so for once the package is not to be found.
-    """
-    package = "rfc3987_syntax"
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[package]
 
 
 @app.command(epilog="Example: workbench backlog study.yaml --format csv")
@@ -341,7 +320,7 @@ def init(
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to write to that becomes `folder` at the end, or goes without a trace."""
+    """Yield a temporary folder that is renamed to `folder` at the end, or deleted after an error."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder} is there and not empty; name a folder that is new or empty")
     half = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}")
@@ -367,7 +346,7 @@ def _load(path: Path) -> Study:
 
 
 def _newest(study: Study, as_of: str) -> str:
-    """Name the newest iteration with a hypothesis, or else the newest, that has begun by then."""
+    """Return the newest iteration with a hypothesis that has begun by `as_of`, or else the newest."""
     study.spec.require_counts()
     begun = [each for each in study.spec.iterations if not as_of or _begun(each, as_of)]
     if not begun:
@@ -395,7 +374,7 @@ def _show(frame: pd.DataFrame, form: Format) -> None:
 
 
 def _usage(error: Any) -> str:
-    """Put an error of usage in one sentence, with the way out."""
+    """Return an error of usage as one sentence."""
     command = error.ctx.command_path if error.ctx else "workbench"
     said = error.format_message().rstrip(".").replace("Value error, ", "")
     if "No such command" in said and error.ctx:

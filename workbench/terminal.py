@@ -1,14 +1,13 @@
-"""What the command line says: tables, JSON or CSV, progress, published reports and verdicts.
+"""What the command line writes: tables, JSON or CSV, progress, published reports and verdicts.
 
-Data goes to stdout and everything else to stderr. Nothing is cut: a column is as wide as its
-longest cell in a pipe, and folds on a terminal.
+Data goes to stdout, everything else to stderr. No cell is shortened: in a pipe a column is as wide as
+its longest cell, on a terminal it folds.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -17,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 from workbench.display import UNDEFINED, plain
 
 if TYPE_CHECKING:
-    from workbench.reports.publish import Edition, Published, PublishedVerdict
-
-VERDICT = ["hypothesis", "verdict", "sentence"]
-FILES = ("html", "notebook", "result", "index")
-if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from workbench.reports.publish import IterationReports, Published, PublishedVerdict
 
     Row = Mapping[str, Any]
 
+VERDICT = ["hypothesis", "verdict", "sentence"]
+FILES = ("html", "notebook", "result", "index")
+
 
 class Format(StrEnum):
-    """How data leaves the command line."""
+    """The format of data on stdout."""
 
     TABLE = "table"
     JSON = "json"
@@ -36,7 +35,7 @@ class Format(StrEnum):
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], form: Format) -> None:
-    """Write rows to stdout: one line a row, with the columns in this order."""
+    """Write rows to stdout, with the columns in this order."""
     if form is Format.JSON:
         write(as_json([{name: row.get(name) for name in columns} for row in rows]))
     elif form is Format.CSV:
@@ -53,12 +52,12 @@ def write(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Write a line to the person at the terminal, never into the data."""
+    """Write a line to stderr."""
     sys.stderr.write(f"{text}\n")
 
 
 def as_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """Align rows under their columns, numbers to the right, as wide as they are.
+    """Return rows as aligned text, numbers to the right.
 
     >>> print(as_text([{"step": "mapped", "rate": 0.5, "closed": 8}], ["step", "rate", "closed"]))
     step      rate  closed
@@ -77,7 +76,7 @@ def as_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """Write rows as CSV with all their digits; what is undefined is an empty cell.
+    """Return rows as CSV with all digits; an undefined value is an empty cell.
 
     >>> print(as_csv([{"step": "mapped, by hand", "rate": float("nan")}], ["step", "rate"]))
     step,rate
@@ -99,7 +98,7 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def as_json(value: object) -> str:
-    """Write JSON with all digits; what is undefined is null.
+    """Return a value as JSON with all digits; an undefined value is null.
 
     >>> print(as_json({"rate": float("nan")}))
     {
@@ -111,10 +110,7 @@ def as_json(value: object) -> str:
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a person at the terminal that work goes on, and how much of it is done.
-
-    Gives a function that takes the parts done and the parts in all.
-    """
+    """Show a progress bar on a terminal; yield a function that takes the parts done and all parts."""
     if not sys.stderr.isatty():
         yield lambda _done, _all: None
         return
@@ -160,22 +156,22 @@ def _written(value: object, name: str) -> str:
     return " ".join(str(value).split())
 
 
-def say(verdicts: Sequence[Mapping[str, Any]]) -> None:
-    """Write each verdict in a sentence."""
+def write_verdicts(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Write a sentence per verdict to stdout."""
     for row in verdicts:
         write(f"{row['hypothesis']}: {row['verdict']}. {row['sentence']}")
 
 
 def announce(published: Published, form: Format) -> None:
-    """Say where a report lies, and its verdicts."""
+    """Write where a report lies, and its verdicts."""
     content = {**_files(published), "verdicts": _rows(published.verdicts)}
     _write([published], published.verdicts, content, form)
     if published.index is not None:
         tell(f"All reports of the study: {published.index}")
 
 
-def announce_all(made: Edition, form: Format) -> None:
-    """Say where all reports lie, the verdicts, and what there is no report of, and why."""
+def announce_all(made: IterationReports, form: Format) -> None:
+    """Write where all reports lie, the verdicts, and why there is no report from other templates."""
     content = {
         "reports": {name: _files(each) for name, each in made.published.items()},
         "verdicts": _rows(made.verdicts),
@@ -204,7 +200,7 @@ def _write(
     else:
         for each in published:
             write(str(each.html))
-        say(_rows(verdicts))
+        write_verdicts(_rows(verdicts))
 
 
 def _rows(verdicts: Sequence[PublishedVerdict]) -> list[dict[str, Any]]:
@@ -212,6 +208,6 @@ def _rows(verdicts: Sequence[PublishedVerdict]) -> list[dict[str, Any]]:
 
 
 def _files(published: Published) -> dict[str, str | None]:
-    """Name the files of a report, and the index that lists it, if one does."""
+    """Return the paths of a report's files and of its index, if it has one."""
     paths = {name: getattr(published, name) for name in FILES}
     return {name: None if path is None else str(path) for name, path in paths.items()}

@@ -136,7 +136,7 @@ def report(folder, iteration, template="hypothesis_report", part=None, **content
 
 
 def index_shown(folder, order=()) -> Page:
-    return Page(html.rebuild(folder, order).read_text("utf-8"))
+    return Page(html.rebuild_index(folder, order).read_text("utf-8"))
 
 
 def test_iterations_by_templates_the_newest_first(tmp_path):
@@ -167,7 +167,7 @@ def test_verdicts_are_those_on_the_newest_data(tmp_path):
 
 def test_half_a_success_is_told_from_a_whole_one(tmp_path):
     report(tmp_path, "1", evaluations=[{**VERDICT, "label": "supported, but paid is at risk"}])
-    assert "wb-but" in html.rebuild(tmp_path).read_text("utf-8")
+    assert "wb-but" in html.rebuild_index(tmp_path).read_text("utf-8")
 
 
 def test_reports_on_the_study_as_a_whole_and_without_times(tmp_path):
@@ -215,7 +215,7 @@ def test_the_page_loads_nothing_and_names_stay_text(tmp_path):
         evaluations=[hostile],
         as_of=INDEX_SCRIPT,
     )
-    text = html.rebuild(tmp_path).read_text("utf-8")
+    text = html.rebuild_index(tmp_path).read_text("utf-8")
     page = Page(text)
     assert not {"script", "img", "iframe"} & set(page.names)
     assert page.words.count(INDEX_SCRIPT) >= 4
@@ -225,22 +225,22 @@ def test_the_page_loads_nothing_and_names_stay_text(tmp_path):
 
 def test_a_reader_never_meets_half_an_index(tmp_path, monkeypatch):
     report(tmp_path, "1")
-    target = html.rebuild(tmp_path)
+    target = html.rebuild_index(tmp_path)
     before = target.read_bytes()
 
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr(html, "index_page", fail)
+    monkeypatch.setattr(html, "_index", fail)
     with pytest.raises(MemoryError):
-        html.rebuild(tmp_path)
+        html.rebuild_index(tmp_path)
     assert target.read_bytes() == before
     assert sorted(each.name for each in tmp_path.iterdir()) == ["1", "index.html"]
 
 
 def publish_one(folder: str, number: int) -> None:
     report(Path(folder), f"r{number}")
-    html.rebuild(Path(folder))
+    html.rebuild_index(Path(folder))
 
 
 def test_reports_published_at_once_are_all_listed(tmp_path):

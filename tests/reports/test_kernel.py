@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from support.notebooks_for_tests import FINISH, notebook
 
-from workbench.reports.kernel import run, spare_kernel
+from workbench.reports.kernel import run
 
 VALUES = {"iteration": "2026.1"}
 
@@ -68,41 +68,3 @@ def test_a_failure_shows_the_first_lines_of_the_cell():
 def test_nothing_is_said_by_the_kernel_or_papermill(capfd):
     run(notebook("import os, sys; os.write(2, b'noise'); sys.exit(0)"), {})
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_spare_becomes_the_kernel_and_has_loaded_what_templates_use():
-    loaded = (
-        "import sys; print('workbench.views.figures' in sys.modules, 'matplotlib' in sys.modules)"
-    )
-    with spare_kernel() as spare:
-        done = run(notebook(loaded, "sys.path"), {}, spare=spare)
-    assert done.failure is None
-    cells = done.notebook.cells
-    if spare is not None:
-        assert cells[1].outputs[0].text == "True True\n"
-        assert spare.process.returncode is not None
-    usual = run(notebook("import sys; sys.path"), {}).notebook.cells[1]
-    assert cells[2].outputs[0].data == usual.outputs[0].data
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there a kernel is started when it is wanted")
-def test_a_spare_that_died_is_replaced():
-    with spare_kernel() as spare:
-        spare.process.kill()
-        spare.process.wait()
-        done = run(notebook("1 + 1"), {}, spare=spare)
-    assert done.failure is None
-
-
-def test_a_spare_that_is_not_wanted_ends():
-    with spare_kernel() as spare:
-        pass
-    assert spare is None or spare.process.returncode is not None
-
-
-def test_a_spare_shows_figures_as_any_kernel_does(monkeypatch):
-    monkeypatch.delenv("MPLBACKEND")
-    draw = "import matplotlib.pyplot as plt; _ = plt.plot([1, 2])"
-    with spare_kernel() as spare:
-        done = run(notebook(draw), {}, spare=spare)
-    assert "image/png" in done.notebook.cells[1].outputs[0].data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +28,7 @@ from workbench.reports.publish import (
 )
 from workbench.reports.report import RESULT
 from workbench.reports.template import templates_folder
+from workbench.schema.study import read_study as read_whole_study
 
 COUNTS = """\
 name: trial
@@ -208,7 +208,6 @@ def test_reports_published_at_once_are_never_mixed(study, template, tmp_path, mo
         return kernel.Run(ran)
 
     monkeypatch.setattr(publish_module, "run", at_once)
-    monkeypatch.setattr(publish_module, "spare_kernel", nullcontext)
     days = [f"2026-02-{day:02d}" for day in range(1, 17)]
 
     def one(day):
@@ -268,14 +267,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 
 
 def test_the_bundled_study_takes_every_template(bundled):
-    fitting, left_out = choose(study_module.read_study(bundled), "2026.1")
+    fitting, left_out = choose(read_whole_study(bundled), "2026.1")
     assert list(fitting) == ALL
     assert fitting["iteration_plan"] == {"hypothesis": "preview-helps"}
     assert left_out == {}
 
 
 def test_without_a_minimum_effect_there_is_nothing_to_plan(bundled):
-    fitting, left_out = choose(study_module.read_study(bundled), "2026.5")
+    fitting, left_out = choose(read_whole_study(bundled), "2026.5")
     assert "iteration_plan" not in fitting
     assert left_out == {
         "iteration_plan": "no hypothesis of iteration 2026.5 has a minimum effect to plan for"
@@ -283,7 +282,7 @@ def test_without_a_minimum_effect_there_is_nothing_to_plan(bundled):
 
 
 def test_without_indicators_there_is_nothing_to_review(counts):
-    fitting, left_out = choose(study_module.read_study(counts), "april")
+    fitting, left_out = choose(read_whole_study(counts), "april")
     assert list(fitting) == ["hypothesis_report", "release_review"]
     assert "leading and lagging" in left_out["indicator_review"]
 
@@ -291,7 +290,7 @@ def test_without_indicators_there_is_nothing_to_review(counts):
 def test_indicators_alone_have_no_iteration(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(INDICATORS, encoding="utf-8")
-    fitting, left_out = choose(study_module.read_study(path), "")
+    fitting, left_out = choose(read_whole_study(path), "")
     assert list(fitting) == ["indicator_review"]
     assert "indicators only" in left_out["release_review"]
 
@@ -382,7 +381,7 @@ def test_one_report_elsewhere_is_in_no_index(counts, tmp_path, monkeypatch):
     content = {"study": {"title": "T"}, "iteration": "april", "evaluations": []}
     monkeypatch.setattr(
         publish_module,
-        "_run",
+        "run",
         lambda notebook, *_, **__: SimpleNamespace(notebook=notebook, failure=None),
     )
     monkeypatch.setattr(publish_module, "result_of", lambda _: content)

@@ -30,10 +30,14 @@ STATE, VERDICTS = "Is it innovation yet?", "Verdicts"
 
 
 def page(notebook: NotebookNode, *, title: str) -> str:
-    """Write an executed notebook as a page: prose and outputs, no code.
+    """Return an executed notebook as one self-contained page: prose and outputs, no code.
 
-    Cells tagged `notebook-only` are left out. Figures are embedded with their alternative text,
-    and the page forbids scripts, requests and external styles or fonts, whatever its cells hold.
+    Cells tagged `notebook-only` are left out. Figures are embedded with their alternative text. The
+    page's policy forbids scripts, requests, and styles or fonts from elsewhere.
+
+    Args:
+        notebook: The notebook, with its outputs.
+        title: The title of the page.
     """
     from bs4 import BeautifulSoup
     from nbconvert.exporters.html import HTMLExporter
@@ -59,7 +63,7 @@ def page(notebook: NotebookNode, *, title: str) -> str:
 
 
 def _add_contents(soup: BeautifulSoup) -> None:
-    """Give each section an address, and list the sections under the cover."""
+    """Give each section an id, and list links to the sections under the cover."""
     sections = soup.select("main h2")
     if not sections:
         return
@@ -87,7 +91,7 @@ def _base64(text: str) -> str:
 
 
 def write_beside(target: Path, text: str) -> Path:
-    """Write a text beside the file that it is to become, and give where."""
+    """Write a text to a temporary file beside `target`; return its path."""
     source = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     with source.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
@@ -96,7 +100,7 @@ def write_beside(target: Path, text: str) -> Path:
 
 @contextmanager
 def cleaned_up() -> Iterator[dict[Path, Path]]:
-    """Collect files to be moved, by their targets; those that were not moved go in the end."""
+    """Collect temporary files by their targets; delete those that were not moved there."""
     written: dict[Path, Path] = {}
     try:
         yield written
@@ -107,7 +111,7 @@ def cleaned_up() -> Iterator[dict[Path, Path]]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep others who write into the folder waiting, where the system knows how."""
+    """Lock a folder against other writers, on systems that have file locks."""
     try:
         import fcntl
     except ImportError:
@@ -123,8 +127,8 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A published report, as its machine-readable twin tells of it."""
+class IndexEntry:
+    """A published report, as its JSON file describes it."""
 
     page: str
     template: str
@@ -143,7 +147,7 @@ class Entry:
 
     @property
     def seen(self) -> str:
-        """Up to when the data were read, as ISO text; empty for data without times."""
+        """The time of the newest data, as ISO text; empty for data without times."""
         return str(self.content.get("as_of") or "")
 
     @property
@@ -160,34 +164,36 @@ class Entry:
             return "open"
 
 
-def rebuild(folder: Path, order: Sequence[str] = ()) -> Path:
-    """Write `index.html` over all reports in a folder, and give where it lies.
+def rebuild_index(folder: Path, order: Sequence[str] = ()) -> Path:
+    """Write `index.html` for all reports in a folder, and return its path.
 
-    `order` names the study's iterations, the oldest first. Everything is read from the twins (`.json`)
-    that lie beside the pages, while nobody else writes the index: so whoever publishes last lists
-    all that is there, and no reader sees half an index.
+    The index is read from the JSON files beside the pages, under a lock, and put in place at once: it
+    lists every report, also of several that are published at the same time.
+
+    Args:
+        folder: The folder; reports lie in it and in the folders in it.
+        order: The names of the study's iterations, the oldest first.
     """
     target = folder / f"{NAME}.html"
     with alone_in(folder), cleaned_up() as written:
-        written[target] = write_beside(target, index_page(entries(folder), order))
+        written[target] = write_beside(target, _index(read_entries(folder), order))
         written[target].replace(target)
     return target
 
 
-def entries(folder: Path) -> list[Entry]:
-    """Read the twin of each report in a folder and in the folders in it; others' files are passed by."""
+def read_entries(folder: Path) -> list[IndexEntry]:
+    """Read the JSON file of each report in a folder and in the folders in it; skip other files."""
     found = []
     for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
         shown = path.with_suffix(".html")
         content = _read(path)
         if content is not None and shown.is_file():
-            found.append(Entry(shown.relative_to(folder).as_posix(), path.stem, content))
+            found.append(IndexEntry(shown.relative_to(folder).as_posix(), path.stem, content))
     return found
 
 
-def index_page(found: Iterable[Entry], order: Sequence[str] = ()) -> str:
-    """Write the index as one page that loads nothing and runs no script."""
-    studies: dict[str, list[Entry]] = {}
+def _index(found: Iterable[IndexEntry], order: Sequence[str]) -> str:
+    studies: dict[str, list[IndexEntry]] = {}
     for each in found:
         studies.setdefault(each.study[0], []).append(each)
     shown = [_study(reports, order) for reports in studies.values()]
@@ -197,9 +203,9 @@ def index_page(found: Iterable[Entry], order: Sequence[str] = ()) -> str:
     return display.render("reports_index", title=title, studies=shown, **names)
 
 
-def _study(reports: Sequence[Entry], order: Sequence[str]) -> dict[str, Any]:
+def _study(reports: Sequence[IndexEntry], order: Sequence[str]) -> dict[str, Any]:
     """Return what the index shows of a study: a row per iteration, a column per template."""
-    rows: dict[str, list[Entry]] = {}
+    rows: dict[str, list[IndexEntry]] = {}
     for each in reports:
         rows.setdefault(each.iteration, []).append(each)
     whole = rows.pop("", [])
@@ -233,7 +239,7 @@ def _study(reports: Sequence[Entry], order: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _verdicts(reports: Sequence[Entry]) -> list[tuple[Badge, str]]:
+def _verdicts(reports: Sequence[IndexEntry]) -> list[tuple[Badge, str]]:
     """Return the verdicts of the report with the newest data, and what each is about."""
     judged = [each for each in reports if each.content.get("evaluations")]
     if not judged:
@@ -248,7 +254,7 @@ def _verdicts(reports: Sequence[Entry]) -> list[tuple[Badge, str]]:
     return found
 
 
-def _state(reports: Sequence[Entry]) -> Badge | None:
+def _state(reports: Sequence[IndexEntry]) -> Badge | None:
     """Return whether it is innovation, according to the report with the newest data."""
     told = [each for each in reports if isinstance(each.content.get("innovation"), Mapping)]
     if not told:
@@ -266,7 +272,7 @@ def _many(number: int, what: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Read a twin; None for any file that is not one."""
+    """Read the JSON file of a report; None for any other file."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

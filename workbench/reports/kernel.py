@@ -1,16 +1,13 @@
-"""Run a notebook in a kernel of its own, and tell a whole run from a broken one."""
+"""Run a notebook in a kernel of its own, and find out whether it ran to its end."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -21,48 +18,24 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SOURCE_LINES = 4
-SOON = 0.01  # seconds between looks whether a kernel has ended
 ERROR_MARKER = "papermill-error-cell-tag"
 KINDS = {
     "CellTimeoutError": "it took too long",
     "DeadKernelError": "the kernel died (out of memory, or its process was ended)",
 }
-INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel sets before anything loads
-LAUNCHER = "ipykernel_launcher"
-# While modules load nothing becomes garbage, and what is loaded stays: to look for garbage there
-# takes a fifth of the time, and again when the kernel ends.
-SPARE = f"""
-import contextlib, gc, importlib, json, runpy, sys
-gc.disable()
-here = [sys.path.pop(0)] if sys.path[0] == "" else []
-for name in sys.argv[1:]:
-    with contextlib.suppress(Exception):
-        importlib.import_module(name)
-sys.path[:0] = here
-gc.freeze()
-gc.enable()
-if arguments := sys.stdin.readline():
-    sys.argv = json.loads(arguments)
-    runpy.run_module("{LAUNCHER}", run_name="__main__", alter_sys=True)
-"""
-LOADED_BY_SPARE = (
-    "workbench.study",
-    "workbench.reports.hypothesis_report",
-    "workbench.views.figures",
-    "workbench.views.tables",
-    "workbench.views.verdicts",
-    "ipykernel.kernelapp",
-    "scipy.special",
-    "matplotlib.backends.backend_svg",
-)
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Where a notebook stopped: the number of the code cell, its source, and what went wrong.
+    """Where and why a notebook stopped.
 
-    `error` and `message` are those of the exception that a cell raised; empty if none did.
+    Attributes:
+        cell: The number of the code cell, counted from 1; 0 if no kernel started.
+        source: The source of the cell.
+        reason: What went wrong.
+        error: The name of the exception that the cell raised; empty if it raised none.
+        message: The message of that exception.
     """
 
     cell: int
@@ -72,7 +45,7 @@ class Failure:
     message: str = ""
 
     def __str__(self) -> str:
-        """Write the cell and the reason, with the first lines of the cell."""
+        """Return the cell's number and the reason, then the first lines of the cell."""
         lines = self.source.strip().splitlines()
         shown = "\n".join(f"    {line}" for line in lines[:SOURCE_LINES])
         more = "\n    ..." if len(lines) > SOURCE_LINES else ""
@@ -81,80 +54,33 @@ class Failure:
 
 @dataclass
 class Run:
-    """A run of a notebook, as far as it got."""
+    """An executed notebook as far as it got, and the failure that stopped it."""
 
     notebook: NotebookNode | None = None
     failure: Failure | None = None
     last_cell: int = -1
 
 
-@dataclass(frozen=True)
-class Spare:
-    """An interpreter that is no kernel yet: it loads what templates use, and waits to become one."""
-
-    process: subprocess.Popen[str]
-    log: IO[bytes]
-
-    def become_kernel(self, arguments: Sequence[str]) -> bool:
-        """Have it start a kernel with the launcher's arguments; say whether it could be told."""
-        stdin = self.process.stdin
-        if stdin is None or self.process.poll() is not None:
-            return False
-        try:
-            stdin.write(json.dumps([LAUNCHER, *arguments]) + "\n")
-            stdin.flush()
-        except OSError:
-            return False
-        return True
-
-
-@contextmanager
-def spare_kernel() -> Iterator[Spare | None]:
-    """Start an interpreter for a kernel that may be wanted soon; it runs nothing until it is.
-
-    So it loads its packages while this process loads papermill and looks through the input. None on
-    Windows, where a kernel is interrupted by what it is started with.
-    """
-    if sys.platform == "win32":
-        yield None
-        return
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603 - this same Python, with our own words
-            [sys.executable, "-c", SPARE, *LOADED_BY_SPARE],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            env={
-                **os.environ,
-                **_environment(),
-                "JPY_PARENT_PID": str(os.getpid()),
-                "MPLBACKEND": os.environ.get("MPLBACKEND") or INLINE,
-            },
-        )
-        try:
-            yield Spare(process, log)
-        finally:
-            process.kill()
-            process.wait()
-            if process.stdin is not None:
-                with suppress(OSError):
-                    process.stdin.close()
-
-
 def run(
     notebook: NotebookNode,
     values: Mapping[str, Any],
     *,
-    spare: Spare | None = None,
     cell_timeout: timedelta | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Run a notebook with papermill, in one new kernel of this same Python.
+    """Run a notebook with papermill, in a new kernel of this same Python.
 
-    The kernel is what `spare` becomes, if there is one. Papermill alone takes a notebook for completed whose kernel died, or in which a cell called
-    `sys.exit(0)`. Here each code cell must have run, without an error.
+    Papermill alone calls a run complete even if the kernel died or a cell called `sys.exit(0)`. Here
+    it is a failure unless every code cell ran without an error.
+
+    Args:
+        notebook: The notebook; it is not changed.
+        values: Values for the cell tagged `parameters`.
+        cell_timeout: The longest that one cell may take; no limit unless given.
+        progress: Called after each code cell with the number of code cells done, and of all.
+
+    Returns:
+        The executed notebook as far as it got, and the failure if there is one.
     """
     import papermill
 
@@ -178,7 +104,7 @@ def run(
 
     error: Exception | None = None
     try:
-        with nullcontext(spare.log) if spare is not None else tempfile.TemporaryFile() as log:
+        with tempfile.TemporaryFile() as log:
             papermill.execute_notebook(
                 notebook,
                 None,
@@ -190,7 +116,7 @@ def run(
                 execution_timeout=None
                 if cell_timeout is None
                 else math.ceil(cell_timeout.total_seconds()),
-                kernel_manager_class=_kernel_manager(log, spare),
+                kernel_manager_class=_kernel_manager(log),
                 on_notebook_start=keep,
                 on_cell_execute=started,
                 on_cell_executed=executed,
@@ -201,51 +127,29 @@ def run(
     return result
 
 
-def _environment() -> dict[str, str]:
-    """Let a kernel find this same workbench."""
-    package = str(Path(__file__).resolve().parents[2])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(paths), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+def _kernel_manager(log: IO[bytes]) -> type:
+    """Return a class that starts kernels of this Python, which import this same workbench.
 
-
-def _kernel_manager(log: IO[bytes], spare: Spare | None) -> type:
-    """Make kernels of this interpreter, which find the same packages as this process.
-
-    What a kernel says about itself goes to `log`: what a cell writes is an output of the notebook.
+    What a kernel itself prints goes to `log`; what a cell prints is an output of the notebook.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
-    from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-    launcher = [sys.executable, "-m", LAUNCHER]
+    package = str(Path(__file__).resolve().parents[2])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     spec = KernelSpec(
-        argv=[*launcher, "-f", "{connection_file}"],
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         display_name="Python 3",
         language="python",
         metadata={"supported_encryption": ["curve"]},
-        env=_environment(),
+        env={"PYTHONPATH": os.pathsep.join(paths), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
     )
 
     class SamePython(AsyncKernelManager):
         kernel_spec = spec
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            await self._async_start_kernel(**{**options, "stdout": log, "stderr": log})
-
-        async def _async_wait(self, pollinterval: float = SOON) -> None:
-            await super()._async_wait(min(pollinterval, SOON))
-
-        async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
-            local = self.provisioner
-            if (
-                spare is None
-                or not isinstance(local, LocalProvisioner)
-                or not spare.become_kernel(kernel_cmd[len(launcher) :])
-            ):
-                await super()._async_launch_kernel(kernel_cmd, **options)
-                return
-            local.process, local.pid, local.pgid = spare.process, *[spare.process.pid] * 2
-            self._reconcile_connection_info(local.connection_info)
+            await super().start_kernel(**{**options, "stdout": log, "stderr": log})
 
     return SamePython
 

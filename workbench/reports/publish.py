@@ -1,4 +1,4 @@
-"""Publish reports: run a template strictly, then put all of its files in place at once."""
+"""Publish reports: run a template, and put all of its files in place at once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import DataError, ReportError, StudyError, WorkbenchError
 from workbench.reports import html
 from workbench.reports.html import alone_in, cleaned_up, write_beside
-from workbench.reports.kernel import Progress, Run, Spare, run, spare_kernel
+from workbench.reports.kernel import Progress, run
 from workbench.reports.report import RESULT, chosen_iteration
 from workbench.reports.template import find_template, templates_folder
 from workbench.schema.study import StudySpec, read_study
@@ -34,7 +33,13 @@ Begun = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PublishedVerdict:
-    """The verdict of one hypothesis, with what takes back half of it, as the report gives it."""
+    """The verdict of one hypothesis.
+
+    Attributes:
+        hypothesis: Its name.
+        verdict: The verdict, with its qualification if it has one: "supported, but ...".
+        sentence: What the verdict rests on.
+    """
 
     hypothesis: str
     verdict: str
@@ -43,9 +48,14 @@ class PublishedVerdict:
 
 @dataclass(frozen=True)
 class Published:
-    """Where a report lies: the page, the executed notebook and their machine-readable twin.
+    """A published report.
 
-    `index` lists all reports of the study; None for a report that lies elsewhere.
+    Attributes:
+        html: The page.
+        notebook: The executed notebook.
+        result: The numbers of both, as JSON.
+        verdicts: The verdicts, in the report's order.
+        index: The page that lists all reports of the study; None if the report lies elsewhere.
     """
 
     html: Path
@@ -67,51 +77,51 @@ def publish(
     cell_timeout: timedelta | None = None,
     progress: Progress | None = None,
 ) -> Published:
-    """Run a template on a study and publish what it shows.
+    """Run a template on a study, and publish the page, the notebook and the numbers.
+
+    Arguments are checked before a kernel starts. The files appear together once every cell ran and
+    the last one returned the report's result (`HypothesisReport.finish`); until then an earlier
+    report stays in place. The index of the study's reports is rebuilt, unless `output` lies elsewhere.
 
     Args:
         study_path: The study file.
-        iteration: The name of the iteration to report on; none for a template that takes none.
-        template: The name of a template that comes with the workbench, or a path to your own.
-        output: The folder for the report; `reports/ITERATION` beside the study file if not given
-            (`reports` where there is no iteration).
-        as_of: The time as of which customers are aligned, deviated or pending; empty for the
-            newest event.
-        record: Whether looks at hypotheses go into the study's ledger.
+        iteration: The name of the iteration to report on; empty for a template that takes none.
+        template: The name of a template that comes with the workbench, or the path of your own.
+        output: The folder for the report; `reports/ITERATION` beside the study file unless given,
+            `reports` if there is no iteration.
+        as_of: A date or time; later data are left out. Empty for all data.
+        record: Whether to record looks at hypotheses in the study's ledger.
         parameters: Values for further parameters of the template.
-        cell_timeout: The longest that one cell may take.
-        progress: Called with the number of code cells done, and of all.
+        cell_timeout: The longest that one cell may take; no limit unless given.
+        progress: Called after each code cell with the number of code cells done, and of all.
 
-    Everything that can be known to be wrong is said before a kernel starts. The files appear
-    together once every cell ran and the last one ended the report (`HypothesisReport.finish`);
-    what was published before stays until then, whatever happens. The index of the study's reports
-    follows, unless `output` lies elsewhere.
+    Returns:
+        Where the files lie, and the verdicts.
 
     Raises:
-        StudyError: The study or the iteration is wrong. Nothing is written.
-        DataError: The data are. Nothing is written.
-        ReportError: The template or a parameter is wrong, the folder cannot be written, or the
-            template failed: then the half-run notebook lies there as `NAME.failed.ipynb`.
+        StudyError: The study file breaks a rule, or has no such iteration. Nothing is written.
+        DataError: The data cannot be analysed. Nothing is written.
+        ReportError: The template or a parameter is wrong, or the folder cannot be written; or a cell
+            failed: then the half-run notebook is kept as `TEMPLATE.failed.ipynb`.
     """
     given = dict(parameters or {})
     for name in {"study", "iteration", "as_of", "record"} & given.keys():
         raise ReportError(
             f"parameter {name} has an argument of its own; leave it out of parameters"
         )
-    with spare_kernel() as spare:
-        chosen = find_template(template)
-        given |= {"study": str(study_path)}
-        given |= {"iteration": iteration} if iteration or chosen.takes("iteration") else {}
-        given |= {"as_of": as_of} if as_of else {}
-        given |= {"record": record} if chosen.takes("record") else {}
-        values = chosen.values(given)
-        known = _iterations(study_path)
-        folder = _folder(study_path, given.get("iteration"), known, output)
-        if chosen.name == html.NAME:
-            raise ReportError("a template called index would overwrite the index; rename it")
-        _check_as_of(as_of)
-        made = _check_writable(folder)
-        ran = _run(chosen.notebook, values, spare, cell_timeout=cell_timeout, progress=progress)
+    chosen = find_template(template)
+    given |= {"study": str(study_path)}
+    given |= {"iteration": iteration} if iteration or chosen.takes("iteration") else {}
+    given |= {"as_of": as_of} if as_of else {}
+    given |= {"record": record} if chosen.takes("record") else {}
+    values = chosen.values(given)
+    known = [each.name for each in read_study(Path(study_path)).iterations]
+    folder = _folder(study_path, given.get("iteration"), known, output)
+    if chosen.name == html.NAME:
+        raise ReportError("a template called index would overwrite the index; rename it")
+    _check_as_of(as_of)
+    made = _check_writable(folder)
+    ran = run(chosen.notebook, values, cell_timeout=cell_timeout, progress=progress)
     failure = ran.failure
     if failure is not None and failure.error in BAD_INPUT:
         _remove(made)
@@ -123,12 +133,13 @@ def publish(
     if content is None:
         said = "its last cell: it left no result; end the template with `report.finish(...)`"
         raise ReportError(_said(chosen.name, said, _set_aside(ran.notebook, folder, chosen.name)))
+    _forget_folders(ran.notebook)
     published = _place(folder, chosen.name, ran.notebook, content)
     return replace(published, index=_indexed(study_path, folder, known))
 
 
 def result_of(notebook: NotebookNode) -> dict[str, Any] | None:
-    """Give the result that the last code cell of an executed notebook holds, if it does."""
+    """Return the result in the last code cell of an executed notebook; None if there is none."""
     last = next((each for each in reversed(notebook.cells) if each.cell_type == "code"), None)
     if last is None:
         return None
@@ -137,9 +148,9 @@ def result_of(notebook: NotebookNode) -> dict[str, Any] | None:
 
 
 def safe_name(name: str) -> str:
-    """Make a name one part of a path, still to be recognized.
+    """Turn a name into a valid part of a path.
 
-    A name that had to be changed ends in a few letters of its hash, so that no two names meet.
+    A name that changes gets a few letters of its hash, so that different names stay different.
 
     >>> safe_name("2026.1"), safe_name("Q1/2026: pilot")
     ('2026.1', 'Q1-2026-pilot-ea4a3e')
@@ -151,53 +162,28 @@ def safe_name(name: str) -> str:
 
 
 def reports_folder(study_path: str | Path) -> Path:
-    """Give the folder of a study's reports: beside its file."""
+    """Return the folder of a study's reports, which lies beside the study file."""
     return Path(study_path).parent / "reports"
-
-
-def _iterations(study_path: str | Path) -> list[str]:
-    """Look the study over, and name its iterations."""
-    return [each.name for each in read_study(Path(study_path)).iterations]
 
 
 def _folder(
     study_path: str | Path, iteration: object, known: Sequence[str], output: str | Path | None
 ) -> Path:
-    """Look the iteration over, and give the folder of the report."""
+    """Return the folder of the report; StudyError for an unknown iteration."""
     part = "" if iteration is None else safe_name(chosen_iteration(iteration, known))
     return Path(output) if output else reports_folder(study_path) / part
 
 
 def _indexed(study_path: str | Path, folder: Path, known: Sequence[str]) -> Path | None:
-    """List the report in the index of the study's reports, if it lies there."""
+    """Rebuild the index of the study's reports if the report lies among them."""
     every = reports_folder(study_path)
     if every.resolve() not in (folder.resolve(), folder.resolve().parent):
         return None
     try:
-        return html.rebuild(every, known)
+        return html.rebuild_index(every, known)
     except OSError as error:
         said = f"the report lies in {folder}, but the index in {every} cannot be written"
         raise ReportError(f"{said}: {error.strerror}; mend that, and publish again") from None
-
-
-def _run(
-    notebook: NotebookNode,
-    values: Mapping[str, Any],
-    spare: Spare | None,
-    *,
-    cell_timeout: timedelta | None,
-    progress: Progress | None,
-) -> Run:
-    """Run the template, and load what makes the page while the kernel is at work."""
-    import papermill  # noqa: F401 - before the thread, since two threads may not load the same
-
-    warm = Thread(target=_import_exporter, daemon=True)
-    warm.start()
-    ran = run(notebook, values, spare=spare, cell_timeout=cell_timeout, progress=progress)
-    warm.join()
-    if ran.notebook is not None:
-        _forget_folders(ran.notebook)
-    return ran
 
 
 def _check_as_of(as_of: str) -> None:
@@ -224,20 +210,14 @@ def _check_writable(folder: Path) -> list[Path]:
 
 
 def _remove(folders: list[Path]) -> None:
-    """Remove folders that were made for nothing, unless somebody else wrote into them."""
+    """Remove folders that were made for the report, unless they hold other files."""
     with suppress(OSError):
         for folder in folders:
             folder.rmdir()
 
 
-def _import_exporter() -> None:
-    """Load what makes the page, while the kernel is at work."""
-    import bs4  # noqa: F401 - only to have it loaded
-    import nbconvert.exporters.html  # noqa: F401 - only to have it loaded
-
-
 def _forget_folders(notebook: NotebookNode) -> None:
-    """Leave out where papermill read and wrote: a report is read elsewhere."""
+    """Remove the paths that papermill read and wrote; a report is read elsewhere."""
     for name in ("input_path", "output_path"):
         notebook.metadata.get("papermill", {}).pop(name, None)
 
@@ -245,14 +225,14 @@ def _forget_folders(notebook: NotebookNode) -> None:
 def _place(
     folder: Path, name: str, notebook: NotebookNode, content: Mapping[str, Any]
 ) -> Published:
-    """Write all files under names of their own, then put them in place, the page last."""
+    """Write all files under temporary names, then put them in place, the page last."""
     from workbench.reports.html import page
 
     title = content["study"]["title"]
     if content.get("iteration"):
         title = f"{title}: iteration {content['iteration']}"
     texts = {
-        folder / f"{name}.ipynb": _text(notebook),
+        folder / f"{name}.ipynb": _as_text(notebook),
         folder / f"{name}.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         folder / f"{name}.html": page(notebook, title=title),
     }
@@ -272,11 +252,11 @@ def _place(
 
 
 def _set_aside(notebook: NotebookNode | None, folder: Path, name: str) -> str:
-    """Keep a half-run notebook under a name that says so."""
+    """Keep a half-run notebook as `TEMPLATE.failed.ipynb`; return a sentence that says so."""
     if notebook is None:
         return ""
     target = _failed(folder, name)
-    write_beside(target, _text(notebook)).replace(target)
+    write_beside(target, _as_text(notebook)).replace(target)
     return f"the half-run notebook is {target}"
 
 
@@ -292,7 +272,7 @@ def _said(name: str, failure: str, aside: str) -> str:
     return f"{said}\n{rest}" if rest else said
 
 
-def _text(notebook: NotebookNode) -> str:
+def _as_text(notebook: NotebookNode) -> str:
     import nbformat
 
     written: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
@@ -300,10 +280,13 @@ def _text(notebook: NotebookNode) -> str:
 
 
 @dataclass(frozen=True)
-class Edition:
-    """The reports of one iteration: those published, and why others were left out or failed.
+class IterationReports:
+    """The reports on one iteration.
 
-    `left_out` and `failed` give for the name of a template the reason in a sentence.
+    Attributes:
+        published: The published reports by template.
+        left_out: Why a template does not fit the study, in a sentence, by template.
+        failed: Why a report failed, in a sentence, by template.
     """
 
     published: Mapping[str, Published] = field(default_factory=dict)
@@ -312,12 +295,12 @@ class Edition:
 
     @property
     def verdicts(self) -> tuple[PublishedVerdict, ...]:
-        """The verdicts of the iteration, as the first report with any gives them."""
+        """The verdicts of the iteration, from the first report that has any."""
         return next((each.verdicts for each in self.published.values() if each.verdicts), ())
 
     @property
     def index(self) -> Path | None:
-        """The index of all reports of the study; None for reports that lie elsewhere."""
+        """The page that lists all reports of the study; None if the reports lie elsewhere."""
         return next((each.index for each in self.published.values()), None)
 
 
@@ -329,13 +312,24 @@ def publish_all(
     as_of: str = "",
     record: bool = True,
     begun: Begun | None = None,
-) -> Edition:
-    """Publish a report from each template of the workbench that fits the study, one after another.
+) -> IterationReports:
+    """Publish a report from every template of the workbench that fits the study.
 
-    `iteration` is the one to report on; `output`, `as_of` and `record` are those of
-    `reports.publish`; `begun` is called with the template's name, and how many of all are done. A
-    template that fails leaves the others alone; a plan or a review of indicators that the data cannot
-    answer is left out. Raises StudyError for a wrong study or iteration.
+    Args:
+        study_path: The study file.
+        iteration: The name of the iteration to report on; empty for a study of indicators only.
+        output: The folder for the reports; as for `publish` unless given.
+        as_of: A date or time; later data are left out. Empty for all data.
+        record: Whether to record looks at hypotheses in the study's ledger.
+        begun: Called before each report with the template's name, the number of reports done, and of
+            all.
+
+    Returns:
+        The published reports, and why others were left out or failed. A failure of one does not
+        stop the others. A plan or an indicator review that the data cannot answer is left out.
+
+    Raises:
+        StudyError: The study file breaks a rule, or has no such iteration.
     """
     spec = read_study(Path(study_path))
     if iteration:
@@ -360,11 +354,11 @@ def publish_all(
         except WorkbenchError as error:
             asks_too_much = isinstance(error, StudyError) and name in OPTIONAL
             (left_out if asks_too_much else failed)[name] = str(error)
-    return Edition(published, left_out, failed)
+    return IterationReports(published, left_out, failed)
 
 
 def choose(spec: StudySpec, iteration: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Give the templates that fit a study, with their parameters, and why the others do not."""
+    """Return the templates that fit a study with their parameters, and why the others do not fit."""
     fitting: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
     for name in sorted(each.stem for each in templates_folder().glob("*.ipynb")):
@@ -376,7 +370,7 @@ def choose(spec: StudySpec, iteration: str) -> tuple[dict[str, dict[str, Any]], 
 
 
 def _fitted(name: str, spec: StudySpec, iteration: str) -> dict[str, Any]:
-    """Give the parameters that a template takes beside the usual; ReportError if it does not fit."""
+    """Return the parameters that a template needs; ReportError if it does not fit the study."""
     if find_template(name).takes("iteration"):
         if spec.indicators_only:
             raise ReportError("the study has indicators only, and no iteration to report on")

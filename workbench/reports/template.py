@@ -1,4 +1,4 @@
-"""The parameters of a template: its first cell is its signature, and calls are held to it."""
+"""Templates and their parameters: the parameters cell is a signature that values must match."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULE = 'write it as `name: type = default  # help`, for example `iteration: str 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a parameters cell."""
+    """A parameter of a template: one line of its parameters cell."""
 
     name: str
     kind: str
@@ -35,20 +35,21 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Template:
-    """A notebook that reports are made from, and the parameters that it takes."""
+    """A notebook that reports are made from, and its parameters."""
 
     name: str
     notebook: NotebookNode
     parameters: tuple[Parameter, ...]
 
     def takes(self, name: str) -> bool:
-        """Say whether the template has a parameter of this name."""
+        """Return whether the template has a parameter of this name."""
         return any(each.name == name for each in self.parameters)
 
     def values(self, given: Mapping[str, object]) -> dict[str, Any]:
-        """Hold values to the signature, as plain values that any notebook can be handed.
+        """Check values against the signature, and return them as plain values for papermill.
 
-        Raises ReportError for a name that the template does not have, and for a wrong type.
+        Raises:
+            ReportError: The template has no such parameter, or a value is of another type.
         """
         known = {each.name: each for each in self.parameters}
         for name in given:
@@ -69,16 +70,20 @@ class Template:
 
 
 def templates_folder() -> Path:
-    """Find the templates that come with the workbench: in the wheel, or beside the package."""
+    """Return the folder of the workbench's templates: in the wheel, or beside the package."""
     package = Path(__file__).resolve().parents[1]
     shipped = package / "templates"
     return shipped if shipped.is_dir() else package.parent / "templates"
 
 
 def find_template(template: str | Path) -> Template:
-    """Read a template, given the name of one that comes with the workbench, or a path.
+    """Read a template.
 
-    Raises ReportError if there is none, or if its parameters cell breaks the rules.
+    Args:
+        template: The name of a template that comes with the workbench, or the path of your own.
+
+    Raises:
+        ReportError: There is none, or its parameters cell breaks the rules.
     """
     path = Path(template)
     if path.suffix != SUFFIX:
@@ -106,9 +111,10 @@ def find_template(template: str | Path) -> Template:
 
 
 def parse(notebook: NotebookNode, name: str) -> tuple[Parameter, ...]:
-    """Read the signature out of the cell tagged `parameters`.
+    """Return the parameters in a notebook's cell tagged `parameters`.
 
-    Raises ReportError for a line without a type, a default or a help comment.
+    Raises:
+        ReportError: A line lacks its type, its default or its help comment.
     """
     cells = [each for each in notebook.cells if TAG in each.metadata.get("tags", [])]
     if len(cells) != 1:
@@ -147,9 +153,9 @@ def _comments(source: str) -> dict[int, str]:
 
 
 def _cast(value: object, kind: str) -> object:
-    """Make a value plain, or raise TypeError.
+    """Return a value as a plain one of this kind, or raise TypeError.
 
-    Papermill writes dates, paths and numpy's numbers into a notebook as text that is not theirs.
+    Papermill would write dates, paths and numpy's numbers into the notebook as their repr.
     """
     if kind in LISTS:
         if isinstance(value, str) or not isinstance(value, Sequence):
