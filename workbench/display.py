@@ -1,4 +1,4 @@
-"""How numbers, texts and tables read: to a reader as HTML, on a terminal and in tests as text."""
+"""How numbers, days, badges and tables are written, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def percent(fraction: float) -> str:
 
 
 def rate(fraction: float, converted: float, closed: float) -> str:
-    """Write a rate with its counts: no rate stands alone.
+    """Write a rate with its counts.
 
     >>> rate(0.8, 56, 70), rate(float("nan"), 0, 0)
     ('80.0% (56/70)', 'n/a (0/0)')
@@ -134,7 +134,7 @@ def points(effect: float, digits: int = 1) -> str:
 
 
 def worth(effect: float) -> str:
-    """Write an effect that a person chose, as it was chosen.
+    """Write an effect that a person chose, in percentage points, with the digits it was given.
 
     >>> worth(0.05), worth(-0.0075), worth(0)
     ('+5', '−0.75', 'any')
@@ -173,7 +173,7 @@ def pvalue(probability: float) -> str:
 
 
 def hours(duration: float) -> str:
-    """Write a time that customers took, given in hours.
+    """Write a duration that is given in hours.
 
     >>> hours(0.5), hours(30), hours(60), hours(float("nan"))
     ('30 min', '30.0 h', '2.5 d', 'n/a')
@@ -197,7 +197,7 @@ def capital(text: str) -> str:
 
 
 def shortened(text: object, width: int) -> str:
-    """Cut a long name to `width` characters, and show that it was cut.
+    """Shorten a text to `width` characters, with an ellipsis if it is cut.
 
     >>> shortened("a name that goes on and on", 12)
     'a name that…'
@@ -276,13 +276,18 @@ def _defined(number: float) -> bool:
 
 @dataclass(frozen=True)
 class Badge:
-    """One word out of a few, told by symbol, word and colour; `kind` if it is not the word."""
+    """A state, shown as word, symbol and colour.
+
+    Attributes:
+        word: The word.
+        kind: What symbol and colour go by; the word itself if empty.
+    """
 
     word: str
     kind: str = ""
 
     def __str__(self) -> str:
-        """Write the word."""
+        """Return the word."""
         return self.word
 
     def __html__(self) -> str:
@@ -293,7 +298,7 @@ class Badge:
 
 @dataclass(frozen=True)
 class Column:
-    """The heading of a column, and whether it holds numbers."""
+    """A column's heading, and whether it holds numbers."""
 
     heading: str
     numeric: bool = False
@@ -304,7 +309,14 @@ Cell = str | Badge
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of formatted cells under a caption; the first cell names its row.
+    """Rows of formatted cells under a caption; a row's first cell names it.
+
+    Attributes:
+        caption: What the table shows.
+        columns: A column per cell.
+        rows: The cells, as text or badges.
+        note: A sentence under the table.
+        empty: A sentence that stands for a table without rows.
 
     >>> Table("Sizes", (Column("step"), Column("entered", numeric=True)), (("mapped", "56"),))
     Sizes
@@ -319,7 +331,7 @@ class Table:
     empty: str = "Nothing to show."
 
     def __repr__(self) -> str:
-        """Write the table as plain text."""
+        """Return the table as text."""
         if not self.rows:
             return f"{self.caption}\n{self.empty}"
         texts = [
@@ -353,7 +365,7 @@ class Sentences:
     sentences: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Write one sentence a line."""
+        """Return a sentence per line."""
         return "\n".join(self.sentences)
 
     def _repr_html_(self) -> str:

@@ -110,13 +110,10 @@ def test_themes_and_what_nobody_addresses(feedback):
     assert innovation.unaddressed(feedback).rows[0][:4] == (SCRIPT, "imported", "3", "2")
 
 
-def test_the_backlog_and_its_guesses(backlog):
+def test_the_backlog(backlog):
     first, last = innovation.backlog(backlog).rows
     assert first[1:] == ("1", "1 to 1", "4 to 8 x 5", "A/B test (it takes 2.5 weeks)", "120", "2.5")
     assert last[1:4] == ("n/a", "n/a to n/a", "n/a")
-    table = innovation.guesses(backlog)
-    assert table.rows[0][:3] == ("preview 2", "7", "+12.0 [+2.0, +20.0]")
-    assert table.note.startswith("Too few tests to tell")
 
 
 def test_markup_in_the_data_stays_text(strategy, feedback, backlog):

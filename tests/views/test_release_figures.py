@@ -149,7 +149,7 @@ def test_retention_of_nobody_is_said():
 
 @pytest.mark.parametrize(
     ("scale", "answer"),
-    [({"adoption_rate": 0.1}, "It cannot be told yet."), ({}, "Not yet.")],
+    [({"adoption_rate": 0.1}, "We cannot tell yet."), ({}, "Not yet.")],
 )
 def test_the_answer_is_the_first_thing_said(scale, answer):
     shown = release_tables.goals(innovation(**scale))._repr_html_()

@@ -131,10 +131,6 @@ def test_problems_show_an_example():
     assert lines(table)[-1] == "exact duplicates warning 5 customer_id = c1, event = opened"
 
 
-def test_facts():
-    assert lines(tables.facts("Versions", {"python": "3.11"}))[-1] == "python 3.11"
-
-
 @pytest.mark.parametrize(
     "table",
     [

@@ -202,7 +202,7 @@ def test_a_second_opinion_states_its_prior():
     assert shown[1] == "99.6%"
     assert float(shown[2]) < 0.1 < float(shown[3])
     assert "Beta(1, 1)" in table.note
-    assert "which decides nothing" in table.note
+    assert "decides nothing" in table.note
 
 
 def test_a_second_opinion_on_a_fall_and_on_what_is_sure():

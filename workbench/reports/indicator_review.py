@@ -1,4 +1,4 @@
-"""One study's indicators read for a review: how its template begins and how it ends."""
+"""An indicator review: which leading indicators of a study move before which lagging ones."""
 
 from __future__ import annotations
 
@@ -56,42 +56,42 @@ class IndicatorReview(Report):
 
     @property
     def findings(self) -> Headline:
-        """What was found, and what the health score is worth, before anything else."""
+        """Which pairs were found, and how well the health score predicts, in sentences."""
         said = indicator_tables.findings(self.pairs.associations()).sentences
         health = () if self._health is None else (self._health.sentence,)
         return Headline((*said, *health))
 
     @property
     def journey(self) -> Chart:
-        """The indicators on the customer journey."""
+        """A figure of the indicators on the customer journey."""
         definitions = self.pairs.indicators().definitions
         places = indicator_figures.places_of(self.pairs.source.spec, definitions)
         return indicator_figures.journey_figure(places, definitions, self.pairs.associations())
 
     @property
     def indicators(self) -> Table:
-        """Each indicator, and how much there is of it."""
+        """A table of the indicators and the amount of their data."""
         return indicator_tables.indicators(self.pairs)
 
     @property
     def heat(self) -> Chart:
-        """The heat map of all pairs."""
+        """A heat map of all pairs."""
         names = self.pairs.indicators().names
         return indicator_figures.heat_figure(self.pairs.associations(), names)
 
     @property
     def table(self) -> Table:
-        """The table of all pairs."""
+        """A table of all pairs."""
         return indicator_tables.pairs(self.pairs.associations())
 
     @property
     def illusions(self) -> Sentences:
-        """Where the raw levels mislead, and why."""
+        """Where raw levels mislead and why, in sentences."""
         return indicator_tables.illusions(self.pairs.associations())
 
     @cached_property
     def strongest(self) -> tuple[PairView, ...]:
-        """The surest pairs that were found, each on differences at its best lag."""
+        """The pairs found with the smallest p-values, as differences at their best lag."""
         found = [each for each in self.pairs.associations() if each.found][:STRONGEST]
         return tuple(
             self.pairs.view(Setting(each.leading, each.lagging, each.best_lag or 0, "differences"))
@@ -100,57 +100,57 @@ class IndicatorReview(Report):
 
     @property
     def figures(self) -> Charts:
-        """Both series and the correlation at every lag, of each of the strongest pairs."""
+        """Figures of the strongest pairs: both series, and the correlation at every lag."""
         return indicator_figures.strongest_figures(self.strongest)
 
     @property
     def forecasts(self) -> Sentences:
-        """Whether the pairs that were found would have predicted anything."""
+        """Whether each pair found would have predicted the lagging indicator, in sentences."""
         return indicator_tables.forecasts(self.pairs)
 
     @property
     def of_customers(self) -> Table:
-        """The same pairs, within customers and between them."""
+        """A table of the same pairs within customers and between customers."""
         return indicator_tables.of_customers(self.pairs)
 
     @property
     def health(self) -> Sentences:
-        """What the health score is worth, how far ahead it looks; or why there is none."""
+        """How well the health score predicts and how far ahead, or why there is none."""
         if self._health is None:
             return Sentences((f"There is no health score: {self._reason}.",))
         return Sentences((self._health.sentence, self._scores.horizon_words))
 
     @property
     def validation(self) -> Table:
-        """The validation of the health score, out of time, beside equal weights."""
+        """A table of the health score's validation on later periods, beside equal weights."""
         if self._health is None:
             return _nothing("Validation, out of time")
         return validation_table(self._health)
 
     @property
     def weights(self) -> Table:
-        """The weights of the health score."""
+        """A table of the health score's weights."""
         if self._health is None:
             return _nothing("Weights of the health score")
         return weights_table(self._health)
 
     @property
     def levels(self) -> Charts:
-        """What came of customers by their score."""
+        """Figures of what came of customers, by their score."""
         if self._health is None:
             return Charts((), "There are no levels without a health score.")
         return indicator_figures.levels_figure(self._health)
 
     @property
     def ranks(self) -> Table:
-        """The customers with the lowest scores now."""
+        """A table of the customers with the lowest scores now."""
         if self._health is None:
             return _nothing("Lowest health scores now")
         return ranks_table(self._health)
 
     @property
     def to_collect(self) -> Table:
-        """What to collect next."""
+        """A table of the data to collect next."""
         return indicator_tables.to_collect(self.pairs, self._day, self._health)
 
     def finish(self) -> Result:

@@ -1,4 +1,4 @@
-"""A release review: what an iteration and those before it came to, for the people who decide."""
+"""A release review: what came of an iteration and those before it, for the people who decide."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ NO_EVENTS = "Only an event log tells who came back after the need was met."
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ReleaseReview(IterationReport):
-    """One iteration and all before it, part by part.
+    """One iteration and those before it, part by part.
 
-    A part that the study lacks is the sentence that says so.
+    Where the study has no strategic metrics, feedback or returns, that part is a sentence saying so.
     """
 
     kind: str = "Release review"
@@ -57,7 +57,7 @@ class ReleaseReview(IterationReport):
 
     @cached_property
     def innovation(self) -> Innovation:
-        """Whether it is innovation yet, and how that came along over the iterations."""
+        """Whether it is innovation yet, in this iteration and in those before."""
         return self.study.innovation(**self.at)
 
     @cached_property
@@ -73,7 +73,7 @@ class ReleaseReview(IterationReport):
 
     @cached_property
     def retention(self) -> pd.DataFrame | Sentences:
-        """The share who adopted by days since their need was met, in each iteration."""
+        """The share of customers who adopted, by days since their need was met, in each iteration."""
         study = self.study
         if ADOPTION not in study.spec.metrics:
             return Sentences((NO_EVENTS if study.spec.flow is None else NO_RETURN,))
@@ -84,7 +84,7 @@ class ReleaseReview(IterationReport):
 
     @cached_property
     def looks(self) -> list[Evaluation]:
-        """What the data say now of every hypothesis up to this iteration, the newest first."""
+        """An evaluation on present data of every hypothesis up to this iteration, the newest first."""
         study, here = self.study, self.iteration
         return [
             each
@@ -94,7 +94,7 @@ class ReleaseReview(IterationReport):
 
     @cached_property
     def story(self) -> pd.DataFrame:
-        """Each hypothesis through its versions up to this iteration, as the ledger has them.
+        """The versions of each hypothesis up to this iteration, as recorded in the ledger.
 
         Where the ledger has none (0 looks), the verdict is what the data say now.
         """
@@ -112,7 +112,7 @@ class ReleaseReview(IterationReport):
 
     @cached_property
     def strategy(self) -> Strategy | Sentences:
-        """The strategic metrics against their courses."""
+        """The strategic metrics compared with their expected courses."""
         study, at = self.study, self.as_of
         if study.spec.strategy is None:
             return Sentences((NO_STRATEGY,))
@@ -122,7 +122,7 @@ class ReleaseReview(IterationReport):
             if at is None:
                 raise
             study.strategy()  # which raises again if the data are broken, not only young
-            return Sentences((f"Nothing can be said of strategic metrics yet: {error}.",))
+            return Sentences((f"There are no results on strategic metrics yet: {error}.",))
 
     @cached_property
     def feedback(self) -> Feedback | Sentences:
@@ -148,7 +148,7 @@ class ReleaseReview(IterationReport):
         return advise(self._newest_versions(), self.backlog)
 
     def finish(self) -> Result:
-        """End the review, as `Reading.finish` ends a report."""
+        """Return the end of the review; a template's last cell shows it."""
         retention, strategy, feedback = self.retention, self.strategy, self.feedback
         goals = self.innovation.table.to_dict("records")
         content = {
@@ -166,7 +166,7 @@ class ReleaseReview(IterationReport):
         return self.result_with_verdicts(self.evaluations, content)
 
     def _newest_versions(self) -> list[Evaluation]:
-        """Give what the data say of the newest version of each hypothesis."""
+        """Return the evaluations of each hypothesis's newest version."""
         newest: dict[str, int] = {}
         for each in self.looks:
             claim = each.hypothesis
@@ -177,7 +177,7 @@ class ReleaseReview(IterationReport):
 
 
 def _numbers(found: Evaluation) -> list[float]:
-    """Give effect, interval and p-value; none of a comparison that is broken."""
+    """Return effect, interval and p-value; NaN for an invalid comparison."""
     if found.verdict is Verdict.INVALID:
         return [math.nan] * 4
     effect = found.comparison

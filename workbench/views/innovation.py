@@ -1,4 +1,4 @@
-"""Strategy, feedback and backlog as tables and as figures, for those who decide."""
+"""Tables and figures of strategic metrics, feedback and the backlog."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINES = 7.0  # of text that a course's drawing is high
 
 
 def standings(found: Strategy) -> Table:
-    """Each strategic metric: baseline, now, what its course expects, its trend, its state."""
+    """Return a table of strategic metrics: baseline, newest and expected value, trend and state."""
     rows = tuple(
         (
             each.name,
@@ -46,7 +46,7 @@ def standings(found: Strategy) -> Table:
 
 
 def releases(found: Strategy) -> Table:
-    """Whether each iteration marks a change of each strategic metric; nothing was randomized."""
+    """Return a table of each strategic metric's change at the start of each iteration."""
     rows = tuple(
         (
             each.name,
@@ -74,7 +74,7 @@ def releases(found: Strategy) -> Table:
 
 
 def feeds(found: Strategy) -> Table:
-    """Which flow metric is supposed to feed which strategic metric."""
+    """Return a table of which flow metric is supposed to feed which strategic metric."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             each["flow_metric"],
@@ -91,7 +91,7 @@ def feeds(found: Strategy) -> Table:
 
 
 def themes(found: Feedback) -> Table:
-    """What customers spoke of at each step, the most frequent first."""
+    """Return a table of the themes of feedback at each step, the most frequent first."""
     rows = tuple(
         (
             each.theme,
@@ -113,7 +113,7 @@ def themes(found: Feedback) -> Table:
 
 
 def said_and_done(found: Feedback) -> Table:
-    """Customers by what they reported of a step, and whether they took it."""
+    """Return a table of customers by what they reported of a step and whether they took it."""
     rows = tuple((each.step, *map(display.count, each[1:])) for each in found.agreements)
     columns = (
         Column("step"),
@@ -128,7 +128,7 @@ def said_and_done(found: Feedback) -> Table:
 
 
 def unaddressed(found: Feedback) -> Table:
-    """Strong themes that no hypothesis or idea rests on."""
+    """Return a table of strong themes that no hypothesis or idea cites as evidence."""
     rows = tuple(
         (
             each.theme,
@@ -151,7 +151,7 @@ def unaddressed(found: Feedback) -> Table:
 
 
 def backlog(found: Backlog) -> Table:
-    """What to try next: rank, how sure it is, what a test costs, how to learn cheapest."""
+    """Return a table of what to try next: rank, its interval, cheapest way to learn, cost of a test."""
     rows = tuple(
         (
             f"{each.candidate.name}: {each.candidate.statement}",
@@ -184,27 +184,6 @@ def backlog(found: Backlog) -> Table:
     )
     empty = "Nothing is left to try; add ideas to the study."
     return Table("Backlog", columns, rows, RULE, empty)
-
-
-def guesses(found: Backlog) -> Table:
-    """The impact that was guessed of each test, and the effect that it found."""
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (
-            f"{each.name} {each.version}",
-            str(each.impact),
-            display.effect(each.realised, each.low, each.high),
-            Badge(each.verdict),
-        )
-        for each in found.guessing.tests
-    )
-    columns = (
-        Column("hypothesis"),
-        Column("impact guessed", numeric=True),
-        Column("effect found (percentage points)", numeric=True),
-        Column("verdict"),
-    )
-    said = found.guessing.sentence
-    return Table("Guessed and found", columns, rows, said, "No test had its impact guessed.")
 
 
 def feeds_figure(found: Strategy) -> Charts:

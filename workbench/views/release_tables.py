@@ -1,4 +1,4 @@
-"""Words and tables of a release review: goals, rates, retention, the next thing."""
+"""Cards and tables of a release review: goals, rates, retention, strategy, feedback, advice."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 STATES = (
-    "Reached: the interval's low end is above the target, over enough customers. On course: the rate "
-    "is at the target or above, and the interval reaches down to it. Not yet: below. Cannot tell: no "
-    "target, too few customers, or nobody's window is over. True innovation takes adoption and the "
-    "outcome, both reached."
+    "Reached: the interval lies above the target, over enough customers. On course: the rate is at the "
+    "target or above it, but the interval includes the target. Not yet: the rate is below. Cannot tell: "
+    "there is no target, there are too few customers, or no window is over. True innovation: adoption "
+    "and the outcome are both reached."
 )
 ANSWERS = {
     "reached": "Yes, it is innovation.",
     "on course": "Not yet, and it is on course.",
     "not yet": "Not yet.",
-    "cannot tell": "It cannot be told yet.",
+    "cannot tell": "We cannot tell yet.",
 }
-NOTHING = Sentences(())  # what was said once is not said again
+NOTHING = Sentences(())  # where another part of the review says what is missing
 UNRECORDED = (
     "A hypothesis with 0 looks is not on record: its verdict is what the data say now, and "
     "workbench report puts it into the ledger."
@@ -43,7 +43,7 @@ UNRECORDED = (
 
 
 def row_of_goal(goal: Goal) -> dict[str, Any]:
-    """Give a goal as a row of the learning metrics is given."""
+    """Return a goal in the columns of the learning metrics."""
     return {
         "iteration": goal.iteration,
         "rate": goal.counts.rate,
@@ -57,7 +57,7 @@ def row_of_goal(goal: Goal) -> dict[str, Any]:
 
 
 def rate_words(row: Row | None) -> str:
-    """Write a rate with its counts and its interval, or say who is waited for.
+    """Write a rate with its counts and its interval, or why there is none.
 
     >>> rate_words({"rate": 0.8, "low": 0.69, "high": 0.88, "converted": 56, "closed": 70})
     '80.0% (56/70) [69.0%, 88.0%]'
@@ -71,25 +71,25 @@ def rate_words(row: Row | None) -> str:
 
 
 def nobody_words(row: Row | None) -> str:
-    """Say why there is no rate: its customers are pending, or there are none."""
+    """Write why there is no rate: all customers are pending, or there are none."""
     if row is None:
         return "nobody"
     return f"{row['pending']:,} pending" if row["pending"] else str(row.get("nobody", "nobody"))
 
 
 def is_known(number: float) -> bool:
-    """Say whether a number is one: NaN is not."""
+    """Return whether a number is not NaN."""
     return bool(number == number)  # noqa: PLR0124 - NaN is not equal to itself
 
 
 @dataclass(frozen=True)
 class GoalCards:
-    """Whether it is innovation yet, and a card for each goal on the way."""
+    """A card on whether it is innovation yet, and one for each goal on the way."""
 
     innovation: Innovation
 
     def __repr__(self) -> str:
-        """Write the goals as a table."""
+        """Return the goals as a table."""
         return repr(self.innovation.shown)
 
     def _repr_html_(self) -> str:
@@ -105,12 +105,12 @@ class GoalCards:
 
 @dataclass(frozen=True)
 class AdviceCard:
-    """The one next thing, and the rule that it follows from."""
+    """A card on the one next thing to do, with the rule that chose it."""
 
     advice: Advice
 
     def __repr__(self) -> str:
-        """Write the sentence."""
+        """Return the sentence."""
         return self.advice.sentence
 
     def _repr_html_(self) -> str:
@@ -118,17 +118,17 @@ class AdviceCard:
 
 
 def goals(found: Innovation) -> GoalCards:
-    """Show the four states: need validated, adoption, outcome, and both."""
+    """Return cards of the four goals: need validated, adoption, outcome, and the last two together."""
     return GoalCards(found)
 
 
 def advice(found: Advice) -> AdviceCard:
-    """Show the one next thing."""
+    """Return a card on the one next thing to do."""
     return AdviceCard(found)
 
 
 def rates(frame: pd.DataFrame) -> Table:
-    """Each learning metric in each iteration, with its interval."""
+    """Return a table of each learning metric in each iteration, with its interval."""
     rows = tuple(
         (
             str(each["step"]),
@@ -160,9 +160,9 @@ def rates(frame: pd.DataFrame) -> Table:
 
 
 def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
-    """How many adopted, of those whose need was met, and after how many days half of them had.
+    """Return a table of the share who adopted, and of the day by which half had (`Study.retention`).
 
-    Nothing where `release_curves.retention_figure` says that nobody can.
+    Empty if there is no retention; `release_figures.retention_figure` then says why.
     """
     if isinstance(found, Sentences):
         return NOTHING
@@ -200,7 +200,7 @@ def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
 
 
 def story(frame: pd.DataFrame) -> Table:
-    """Each hypothesis through its versions, and which of them are not on record."""
+    """Return a table of each hypothesis's versions; its note names those that are not on record."""
     shown = verdicts.story(frame)
     unseen = bool(len(frame)) and not frame["looks"].all()
     return replace(
@@ -211,7 +211,7 @@ def story(frame: pd.DataFrame) -> Table:
 
 
 def standings(found: Strategy | Sentences) -> Table | Sentences:
-    """Each strategic metric against its course, in a sentence."""
+    """Return a table of each strategic metric's state, in a sentence."""
     if isinstance(found, Sentences):
         return found
     rows = tuple(
@@ -224,38 +224,38 @@ def standings(found: Strategy | Sentences) -> Table | Sentences:
 
 
 def themes(found: Feedback | Sentences) -> Table | Sentences:
-    """What customers spoke of at each step."""
+    """Return a table of what customers spoke of at each step."""
     return found if isinstance(found, Sentences) else innovation.themes(found)
 
 
 def said_and_done(found: Feedback | Sentences) -> Table | Sentences:
-    """Where what customers said and what they did disagree; nothing where `themes` says so."""
+    """Return a table of what customers said beside what they did; empty without feedback."""
     return NOTHING if isinstance(found, Sentences) else innovation.said_and_done(found)
 
 
 def unaddressed(found: Feedback | Sentences) -> Table | Sentences:
-    """Strong themes that nobody addresses; nothing where `themes` says that there is no feedback."""
+    """Return a table of strong themes that nobody addresses; empty without feedback."""
     return NOTHING if isinstance(found, Sentences) else innovation.unaddressed(found)
 
 
 def courses(found: Strategy | Sentences) -> Charts | Sentences:
-    """Draw each strategic metric and its course; nothing where `standings` says there is none."""
+    """Draw each strategic metric with its course; empty without strategic metrics."""
     return NOTHING if isinstance(found, Sentences) else innovation.course_figures(found)
 
 
 def feeds(found: Strategy | Sentences) -> Charts | Sentences:
-    """Draw what feeds the strategic metrics; nothing where `standings` says there is none."""
+    """Draw what feeds the strategic metrics; empty without strategic metrics."""
     return NOTHING if isinstance(found, Sentences) else innovation.feeds_figure(found)
 
 
 def quality(frame: pd.DataFrame) -> Sentences:
-    """Say what is odd about the data of the iteration, if anything is."""
+    """Return a sentence for each check of the iteration's data that is not passed."""
     odd = [str(each["sentence"]) for each in display.records(frame) if each["level"] != "ok"]
     return Sentences(tuple(odd) or ("Nothing odd was found in the data of this iteration.",))
 
 
 def _card(goal: Goal) -> dict[str, Any]:
-    """Return what the template of a card names."""
+    """Return the values that the template of a card names."""
     return {
         "state": str(goal.state),
         "badge": Badge(str(goal.state)),

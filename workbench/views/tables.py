@@ -1,4 +1,4 @@
-"""Results as tables, in the words of the glossary."""
+"""Tables of a hypothesis report: verdicts, rates, effects, checks of the data, sample sizes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_RANDOMIZED = (
 
 
 def verdicts(evaluations: Iterable[Evaluation]) -> Table:
-    """One row for each hypothesis: the verdict and the numbers that it stands on."""
+    """Return a table of verdicts: each hypothesis with both rates, the effect and the p-value."""
     rows = [
         (
             each.name,
@@ -58,7 +58,14 @@ def verdicts(evaluations: Iterable[Evaluation]) -> Table:
 
 
 def comparison(found: Comparison) -> Table:
-    """The effect between two cohorts, with the names of its test and its interval."""
+    """Return a table of one comparison: both rates, the effect, and the names of test and interval.
+
+    >>> from workbench import Counts, compare
+    >>> comparison(compare(control=Counts(48, 80), treatment=Counts(56, 70)))
+    Treatment minus control
+    control            treatment  effect (percentage points)  p-value  interval   test
+    60.0% (48/80)  80.0% (56/70)         +20.0 [+4.5, +34.0]  0.00887  95% exact  exact
+    """
     row = (
         _counts(found.control),
         _counts(found.treatment),
@@ -78,7 +85,7 @@ def comparison(found: Comparison) -> Table:
 
 
 def changes(frame: pd.DataFrame) -> Table:
-    """Each step's rate beside the rate of the iteration before."""
+    """Return a table of each step's rate and that of the previous iteration (`Study.changes`)."""
     records = display.records(frame)
     before = str(records[0]["previous_iteration"]) if records else "before"
     rows = [
@@ -104,7 +111,7 @@ def changes(frame: pd.DataFrame) -> Table:
 
 
 def quality(frame: pd.DataFrame) -> Table:
-    """What the data looked like before any number was taken from them."""
+    """Return a table of the checks of an iteration's data (`Study.quality`)."""
     rows = [
         (
             str(each["check"]),
@@ -124,7 +131,7 @@ def quality(frame: pd.DataFrame) -> Table:
 
 
 def flow(frame: pd.DataFrame) -> Table:
-    """The learning metrics: entered, aligned, deviated and pending at each step."""
+    """Return a table of customers entered, aligned, deviated and pending (`Study.learning_metrics`)."""
     by = groupings_of(frame, LEARNING_COLUMNS)
     names = ("entered", "aligned", "deviated", "pending")
     timed = "median_hours" in frame and frame["median_hours"].notna().any()
@@ -149,7 +156,7 @@ def flow(frame: pd.DataFrame) -> Table:
 
 
 def rates(frame: pd.DataFrame) -> Table:
-    """Each step's rate over the customers who entered the flow, with its interval."""
+    """Return a table of each step's rate with its interval (`Study.learning_metrics`)."""
     by = groupings_of(frame, LEARNING_COLUMNS)
     records = display.records(frame)
     steps = list(dict.fromkeys(each["step"] for each in records))
@@ -179,7 +186,7 @@ def rates(frame: pd.DataFrame) -> Table:
 
 
 def effects(frame: pd.DataFrame) -> Table:
-    """The effect within each level of each grouping: exploratory."""
+    """Return a table of the effect within each level of each grouping (`Study.effects`)."""
     rows = [
         (
             str(each["level"]),
@@ -210,7 +217,7 @@ def effects(frame: pd.DataFrame) -> Table:
 
 
 def pooled(frame: pd.DataFrame) -> Table:
-    """The effect pooled over the levels of each grouping, and whether it differs between them."""
+    """Return a table of the effect pooled over each grouping's levels (`Study.pooled`)."""
     rows = [
         (
             str(each["grouping"]),
@@ -235,9 +242,11 @@ def pooled(frame: pd.DataFrame) -> Table:
 
 
 def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
-    """Where customers went who did not take the next step in time.
+    """Return a table of what customers who missed a step did next (`Study.deviations`).
 
-    For each cohort and step the `most` frequent next events, the rest together in one row.
+    Args:
+        frame: The deviations.
+        most: Next events listed per cohort and step; the others are summed up in one row.
     """
     by = groupings_of(frame, NEXT_COLUMNS)
     rows: list[tuple[str, ...]] = []
@@ -272,7 +281,7 @@ def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
 
 
 def plan(frame: pd.DataFrame) -> Table:
-    """What this sample could detect, and what the next iteration needs."""
+    """Return a table of the detectable effect and the customers needed (`Study.plan`)."""
     rows = [
         (
             str(each["hypothesis"]),
@@ -304,7 +313,7 @@ def plan(frame: pd.DataFrame) -> Table:
 
 
 def problems(frame: pd.DataFrame) -> Table:
-    """What `study.check()` found in the data."""
+    """Return a table of the problems in a study's data (`Study.check`)."""
     rows = [
         (
             str(each["problem"]),
@@ -324,12 +333,6 @@ def problems(frame: pd.DataFrame) -> Table:
     return Table("Problems of the data", columns, tuple(rows), empty=empty)
 
 
-def facts(caption: str, pairs: Mapping[str, object]) -> Table:
-    """Names and what they are: the methods, the versions."""
-    rows = tuple((name, str(value)) for name, value in pairs.items())
-    return Table(caption, (Column("what"), Column("how")), rows)
-
-
 def _counts(counts: Counts) -> str:
     return display.rate(counts.rate, counts.converted, counts.total)
 
@@ -343,7 +346,7 @@ def _tested(each: Evaluation) -> tuple[str, str]:
 
 
 def _of_ends(frame: pd.DataFrame) -> str:
-    """Say, where adoption is followed, whom it is counted among."""
+    """Return a sentence on the denominators of adoption and outcome, if the flow has them."""
     if "step" not in frame or ADOPTION not in set(frame["step"]):
         return ""
     return (

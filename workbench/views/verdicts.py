@@ -1,4 +1,4 @@
-"""A verdict as a reader sees it: cover, card, and the tables that stand around it."""
+"""Cover and verdict cards of a report, and tables of guardrails, versions, beliefs and plans."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ NOT_RECORDED = (
     "This look is not recorded: evaluate(record=True) and workbench report put it into the ledger."
 )
 STREAM = (
-    "A discovery is a success that still counts among all final verdicts of the study: each p-value is "
-    "held against a level that the verdicts before it leave, so that at most 5% of the discoveries "
-    "are false on average (online false discovery rate). Later verdicts never change earlier ones. "
-    "The p-value here is that of the claim and its guardrails together, the largest of theirs."
+    "A discovery is a success that stands among all final verdicts of the study. Each p-value is "
+    "compared with a level that depends on the verdicts before it, so that on average at most 5% of "
+    "the discoveries are false (online false discovery rate). Later verdicts never change earlier "
+    "ones. The p-value here is the largest of those of the hypothesis and its guardrails."
 )
 OPINION = (
-    "A second opinion, which decides nothing: both rates start from a prior that takes every rate for "
-    "equally likely, Beta(1, 1). The loss is what a wrong choice would cost on average, in percentage "
-    "points of the rate. A broken comparison has none."
+    "A second opinion that decides nothing. The prior of both rates is Beta(1, 1): every rate is "
+    "equally likely. The loss is the average cost of a wrong choice, in percentage points of the rate. "
+    "An invalid comparison has none."
 )
 
 
 @dataclass(frozen=True)
 class Cover:
-    """The title of a report, and what it reports on."""
+    """The title of a report, and facts such as its iteration and the time of its data."""
 
     title: str
     facts: tuple[str, ...]
@@ -47,7 +47,7 @@ class Cover:
     kind: str = "Hypothesis report"
 
     def __repr__(self) -> str:
-        """Write the title, and the facts under it."""
+        """Return the title, then the facts on a line."""
         lines = [self.title, " · ".join(self.facts)]
         return "\n".join([*lines, self.note] if self.note else lines)
 
@@ -57,12 +57,12 @@ class Cover:
 
 @dataclass(frozen=True)
 class VerdictCards:
-    """A card for each evaluation: the claim, the verdict, its sentence and its numbers."""
+    """A card for each evaluation: the hypothesis, the verdict, its sentence and its numbers."""
 
     evaluations: tuple[Evaluation, ...]
 
     def __repr__(self) -> str:
-        """Write one sentence for each hypothesis."""
+        """Return a sentence per hypothesis."""
         lines = [f"{each.name}: {each.label}. {each.sentence}" for each in self.evaluations]
         return "\n".join(lines) or NO_HYPOTHESIS
 
@@ -75,17 +75,17 @@ class VerdictCards:
 
 
 def verdicts(evaluations: Iterable[Evaluation]) -> VerdictCards:
-    """Show the verdict of each hypothesis, made to be read without help."""
+    """Return a card per evaluation; in a notebook it is the verdict as a reader sees it."""
     return VerdictCards(tuple(evaluations))
 
 
 def stylesheet() -> str:
-    """The style of cards and tables, the same in a notebook and in a report."""
+    """Return the CSS of cards and tables, the same in a notebook and in a report."""
     return resources.files("workbench").joinpath("html/displays.css").read_text("utf-8")
 
 
 def _card(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what the template of a card names."""
+    """Return the values that the template of a card names."""
     hypothesis, found = evaluation.hypothesis, evaluation.comparison
     look = "" if evaluation.look is None else f", look {evaluation.look}"
     return {
@@ -135,10 +135,10 @@ def _pvalue(evaluation: Evaluation) -> str:
 
 
 def story(frame: pd.DataFrame) -> Table:
-    """Each hypothesis through its versions: what changed, what was found, what still counts."""
+    """Return a table of each hypothesis's versions: what changed, what was found, what still counts."""
     rows = [
         (
-            f"{each['hypothesis']} {each['version']}{_arm_suffix(each, frame)}",
+            f"{each['hypothesis']} {each['version']}{_treatment_if_several(each, frame)}",
             str(each["iteration"]),
             str(each["changed"]),
             f"{each['looks']:.0f}",
@@ -166,7 +166,7 @@ def story(frame: pd.DataFrame) -> Table:
 
 
 def guardrails(evaluations: Iterable[Evaluation]) -> Table:
-    """What must not suffer, and whether a loss of more than its margin is ruled out."""
+    """Return a table of guardrails, and whether a loss beyond each margin is ruled out."""
     rows = [
         (
             each.name,
@@ -194,7 +194,7 @@ def guardrails(evaluations: Iterable[Evaluation]) -> Table:
 
 
 def beliefs(evaluations: Iterable[Evaluation]) -> Table:
-    """How likely the treatment is better, and what choosing wrongly would cost."""
+    """Return a table of the probability that the treatment is better, and of the expected losses."""
     rows = []
     for each in evaluations:
         if each.verdict == "invalid":
@@ -225,7 +225,7 @@ def beliefs(evaluations: Iterable[Evaluation]) -> Table:
 
 
 def design(plan: Plan) -> Table:
-    """What a test takes for each way to look at it, and what the customers at hand can do."""
+    """Return a table of a plan: customers and weeks per way of looking, and the power at hand."""
     rows = [
         (
             str(each["analysis"]),
@@ -254,8 +254,8 @@ def design(plan: Plan) -> Table:
     return Table(f"Plan of {plan.hypothesis.name}", columns, tuple(rows), note)
 
 
-def _arm_suffix(row: Mapping[Any, Any], frame: pd.DataFrame) -> str:
-    """Name the treatment where a version has several."""
+def _treatment_if_several(row: Mapping[Any, Any], frame: pd.DataFrame) -> str:
+    """Return the treatment's name if the version has several."""
     same = (frame["hypothesis"] == row["hypothesis"]) & (frame["version"] == row["version"])
     return f": {row['arm']}" if len({*frame.loc[same, "arm"]}) > 1 else ""
 
@@ -269,7 +269,7 @@ def _state(evaluation: Evaluation, guard: GuardrailResult) -> Badge:
 
 
 def _loss(evaluation: Evaluation, guard: GuardrailResult) -> tuple[str, str, str]:
-    """Give effect, margin and p-value; a broken comparison has no effect."""
+    """Return effect, margin and p-value; an invalid comparison has no effect."""
     found, margin = guard.comparison, f"{display.MINUS}{100 * guard.margin:g}"
     if evaluation.verdict == "invalid":
         return display.UNDEFINED, margin, display.UNDEFINED
@@ -288,6 +288,6 @@ def _rate(counts: Counts) -> tuple[float, float, float]:
 
 
 def _kind(verdict: str) -> str:
-    """Give the word that tells a verdict's colour."""
+    """Return the word that a verdict's colour goes by."""
     first = verdict.partition(":")[0].partition(",")[0]
     return "but" if first == "supported" and first != verdict else first
