@@ -9,13 +9,13 @@ import pytest
 
 from workbench import Study
 from workbench.datasets.feedback import (
-    COURSES,
     DATES,
+    METRICS,
+    REMARKS,
     SEED,
-    VOICES,
-    feedback_rows,
-    strategy_rows,
-    write_voices,
+    simulate_feedback,
+    simulate_strategy,
+    write_feedback,
 )
 from workbench.errors import StudyError
 from workbench.innovation.feedback import Entry
@@ -30,7 +30,7 @@ def test_the_bundled_tables_are_what_the_seed_gives(bundled, tmp_path):
     shutil.copytree(bundled.parent, tmp_path / "study")
     for name in ("strategy.csv", "feedback.csv"):
         (tmp_path / "study" / "data" / name).unlink()
-    write_voices(tmp_path / "study" / "study.yaml")
+    write_feedback(tmp_path / "study" / "study.yaml")
     for name in ("strategy.csv", "feedback.csv"):
         written = (tmp_path / "study" / "data" / name).read_bytes()
         assert written == (bundled.parent / "data" / name).read_bytes(), name
@@ -38,11 +38,11 @@ def test_the_bundled_tables_are_what_the_seed_gives(bundled, tmp_path):
 
 def test_said_and_done_are_as_they_were_meant(study):
     found = study.feedback()
-    assert found.remarks == sum(len(each.quotes) for each in VOICES) + 2
+    assert found.remarks == sum(len(each.quotes) for each in REMARKS) + 2
     rows = {each.step: each for each in found.agreements}
     wanted = sum(
         len(each.quotes)
-        for each in VOICES
+        for each in REMARKS
         if (each.step, each.done, each.sentiment) == ("imported", "deviated", "positive")
     )
     assert rows["imported"].success_not_aligned == wanted
@@ -59,7 +59,7 @@ def test_what_is_true_of_the_strategic_metrics_is_found(study):
     states = {each.name: each.state for each in found.standings}
     assert states["renewal_revenue"] == "too early"
     assert states["active_teams"] == "on course"
-    teams = next(each for each in COURSES if each.name == "active_teams")
+    teams = next(each for each in METRICS if each.name == "active_teams")
     marked = next(
         each for each in found.changes if (each.name, each.iteration) == ("active_teams", "2026.1")
     )
@@ -76,10 +76,12 @@ def test_the_bundled_backlog_needs_each_way_to_learn(study):
 
 
 def test_the_same_seed_gives_the_same_rows():
-    assert list(strategy_rows(1)) == list(strategy_rows(1)) != list(strategy_rows(2))
+    assert list(simulate_strategy(1)) == list(simulate_strategy(1)) != list(simulate_strategy(2))
 
 
 def test_a_remark_that_fits_nobody_is_refused():
     lonely = {"c1": [Entry("c1", "2026.1", date(2026, 1, 6), {}, {})]}
-    with pytest.raises(StudyError, match=r"nobody of 2026\.1 deviated at mapped; draw anew"):
-        feedback_rows(SEED, lonely)
+    with pytest.raises(
+        StudyError, match=r"no customer of 2026\.1 deviated at mapped; use another seed"
+    ):
+        simulate_feedback(SEED, lonely)

@@ -182,7 +182,7 @@ def test_states_and_both_keep_their_level_over_many_seeds():
     truth = {
         each.name: {
             name: float(np.mean([part[name] for part in parts]))
-            for parts in [[each.truth(v) | each.sequel_truth(v) for v in events.VARIANTS]]
+            for parts in [[each.truth(v) | each.outcome_truth(v) for v in events.VARIANTS]]
             for name in parts[0]
         }
         for each in scenario.releases

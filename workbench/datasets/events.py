@@ -1,6 +1,6 @@
-"""Simulated studies with known true rates, and with the ugly things that real logs hold.
+"""Simulated event logs with known true rates, and with the flaws of real logs.
 
-`python -m workbench.datasets.events studies/guided-import` writes the data of the bundled study anew.
+`python -m workbench.datasets.events studies/guided-import` regenerates the bundled study's data.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 NEVER = np.iinfo(np.int64).max // 2
-RETURN_DAYS = 7  # the return window that the sequels are drawn for
-OUTCOME_DAYS = 56  # and the outcome window
-ROOM_DAYS = 9  # who enters earlier than that before the end has time to come back within it
+RETURN_DAYS = 7  # the flow's return window
+OUTCOME_DAYS = 56  # and its outcome window
+ROOM_DAYS = 9  # before an iteration's end; customers who enter earlier can return within it
 TRIGGER = "opened_spreadsheet"
 OUTCOME = "subscription_renewed"
 STEPS = ("previewed", "mapped", "imported")
@@ -39,7 +39,7 @@ NOISE = ("viewed_dashboard", "invited_colleague", "opened_settings")
 DETOURS = ("opened_help", "contacted_support", "closed_import", "pasted_by_hand")
 VARIANTS = ("blank", "preview")
 SECOND_TRIGGERS = 0.08
-SECOND_LATER = 0.83  # of second triggers after which the need is met: how many come later than that
+SECOND_LATER = 0.83  # share of second triggers that come after the need was met
 LEVELS: Mapping[str, Mapping[str, float]] = {
     "company_size": {"1-9": 0.5, "10-49": 0.3, "50+": 0.2},
     "industry": {"retail": 0.4, "logistics": 0.35, "care": 0.25},
@@ -49,12 +49,12 @@ SEED = 2026
 
 
 @dataclass(frozen=True)
-class Entries:
-    """One iteration's entrants, all times in microseconds, NEVER for what did not happen.
+class SimulatedEntries:
+    """One iteration's entrants; times are in microseconds, NEVER for what did not happen.
 
-    `met` is when the need was met, `used` when the first step was last taken, `second` when the
-    trigger came again by chance; `reenters` says who enters the next iteration too, `before` when
-    they entered the one before. `end` is the iteration's.
+    `met` is when the need was met, `used` when the first step was last taken, `second` the time of a
+    random second trigger, `before` the entry into the iteration before. `reenters` marks customers
+    who enter the next iteration too. `end` is the end of the iteration.
     """
 
     trigger: Array
@@ -67,22 +67,29 @@ class Entries:
 
 
 @dataclass(frozen=True)
-class Sequels:
-    """When each entrant met the trigger anew, returned, and had the outcome; NEVER if not."""
+class SimulatedOutcomes:
+    """The time of each entrant's next trigger, return and outcome; NEVER without one."""
 
     again: Array
     returned: Array
     outcome: Array
 
 
-def draw_sequels(rng: np.random.Generator, entries: Entries, rates: Array) -> Sequels:
-    """Draw the sequels of an iteration's entrants.
+def draw_outcomes(
+    rng: np.random.Generator, entries: SimulatedEntries, rates: Array
+) -> SimulatedOutcomes:
+    """Draw returns and outcomes of an iteration's entrants.
 
-    `rates` has a row an entrant: the chance to return, given an opportunity, then of the outcome
-    if the need was not met, if it was, and if the customer returned. All of it happens within the
-    iteration but the outcome, so that no entry in a later iteration is touched: who met the need
-    and entered `ROOM_DAYS` before the end comes with the trigger once more. Of the others only they
-    have an opportunity whose `second` trigger came after the need was met.
+    Returns happen within the iteration, so that they do not change entries into a later one.
+    Customers who met the need and entered more than `ROOM_DAYS` before the end meet the trigger again;
+    the others have an opportunity to return only if their `second` trigger came after the need was
+    met.
+
+    Args:
+        rng: The random numbers.
+        entries: The entrants.
+        rates: Entrants x 4: the probability of a return, given an opportunity; then of the outcome if
+            the need was not met, if it was met, and if the customer returned.
     """
     who = np.arange(len(entries.trigger))
     met = entries.met < NEVER
@@ -100,11 +107,11 @@ def draw_sequels(rng: np.random.Generator, entries: Entries, rates: Array) -> Se
     kind = np.where(returns, 3, np.where(met, 2, 1))
     happens = rng.random(len(who)) < rates[who, kind]
     outcome = np.where(happens, _outcome_times(rng, entries), NEVER)
-    return Sequels(np.where(anew, drawn, NEVER), returned, outcome)
+    return SimulatedOutcomes(np.where(anew, drawn, NEVER), returned, outcome)
 
 
-def _outcome_times(rng: np.random.Generator, entries: Entries) -> Array:
-    """Draw times within the outcome window that count for one entry of a customer only."""
+def _outcome_times(rng: np.random.Generator, entries: SimulatedEntries) -> Array:
+    """Draw times within the outcome window that count for only one entry of a customer."""
     window = OUTCOME_DAYS * DAY
     low = np.maximum(
         entries.trigger + np.where(entries.reenters, HOUR, 14 * DAY),
@@ -117,12 +124,12 @@ def _outcome_times(rng: np.random.Generator, entries: Entries) -> Array:
 
 
 @dataclass(frozen=True)
-class Release:
-    """One iteration of a scenario: who enters it, and how likely each variant takes each step.
+class SimulatedRelease:
+    """One iteration of a scenario: its entrants, and the true rates of each variant.
 
-    `rates` are the true step rates, each among those who reached the step before, within the
-    window. `sequels` are the true rates of what comes of it: of a return, given an opportunity;
-    then of the outcome without the need met, with it, and with a return.
+    `rates` are step rates within the window, each among those who reached the step before.
+    `outcome_rates` are the rates of a return, given an opportunity, and of the outcome: without the
+    need met, with the need met, and with a return.
     """
 
     name: str
@@ -130,29 +137,29 @@ class Release:
     days: int
     customers: int
     rates: Mapping[str, tuple[float, ...]]
-    sequels: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    outcome_rates: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
 
     def truth(self, variant: str) -> dict[str, float]:
-        """Give the true share of a variant's entrants that reaches each step in time.
+        """Return the true share of a variant's entrants that reaches each step in time.
 
-        >>> release = Release("2026.1", date(2026, 1, 5), 28, 100, {"blank": (0.8, 0.5, 0.5)})
+        >>> release = SimulatedRelease("2026.1", date(2026, 1, 5), 28, 100, {"blank": (0.8, 0.5, 0.5)})
         >>> release.truth("blank")
         {'previewed': 0.8, 'mapped': 0.4, 'imported': 0.2}
         """
         return dict(zip(STEPS, accumulate(self.rates[variant], mul), strict=True))
 
-    def sequel_truth(
+    def outcome_truth(
         self, variant: str, second_triggers: float = SECOND_TRIGGERS
     ) -> dict[str, float]:
-        """Give the true rates of adoption (given an opportunity), the outcome, and both, of entrants.
+        """Return the true rates of adoption (given an opportunity), the outcome, and both.
 
-        >>> release = Release("2026.1", date(2026, 1, 5), 28, 100, {"blank": (1.0, 1.0, 0.5)},
+        >>> release = SimulatedRelease("2026.1", date(2026, 1, 5), 28, 100, {"blank": (1.0, 1.0, 0.5)},
         ...                   {"blank": (0.4, 0.1, 0.2, 0.5)})
-        >>> rates = release.sequel_truth("blank", second_triggers=0)
+        >>> rates = release.outcome_truth("blank", second_triggers=0)
         >>> {name: round(rate, 4) for name, rate in rates.items()}
         {'adoption': 0.4, 'renewed': 0.1907, 'both': 0.0679}
         """
-        returns, without, met, adopted = self.sequels[variant]
+        returns, without, met, adopted = self.outcome_rates[variant]
         need, late = self.truth(variant)[STEPS[-1]], ROOM_DAYS / self.days
         back = need * (1 - late + late * second_triggers * SECOND_LATER) * returns
         renewed = (1 - need) * without + (need - back) * met + back * adopted
@@ -161,13 +168,13 @@ class Release:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to simulate. Every ugly thing is an option of its own, and 0 leaves it out.
+    """What to simulate; each flaw of the log is an option, and 0 leaves it out.
 
-    None of them changes the true rates: late steps come after the window, early ones before the
-    trigger, and who returns in a later iteration does so with that iteration's rates.
+    No flaw changes the true rates: late steps come after the window, early ones before the trigger,
+    and customers who enter a later iteration again follow that iteration's rates.
     """
 
-    releases: tuple[Release, ...]
+    releases: tuple[SimulatedRelease, ...]
     window_days: int = 7
     ends_after_days: int = 4  # how long the log goes on after the last iteration
     duplicates: float = 0.01  # share of rows that come twice
@@ -186,7 +193,7 @@ class Scenario:
 
 GUIDED_IMPORT = Scenario(
     releases=(
-        Release(
+        SimulatedRelease(
             "2026.1",
             date(2026, 1, 5),
             28,
@@ -194,7 +201,7 @@ GUIDED_IMPORT = Scenario(
             {"blank": (0.72, 0.70, 0.72), "preview": (0.86, 0.80, 0.76)},
             {"blank": (0.28, 0.08, 0.22, 0.45), "preview": (0.32, 0.08, 0.22, 0.45)},
         ),
-        Release(
+        SimulatedRelease(
             "2026.2",
             date(2026, 2, 2),
             28,
@@ -202,7 +209,7 @@ GUIDED_IMPORT = Scenario(
             {"blank": (0.80, 0.74, 0.74), "preview": (0.80, 0.70, 0.76)},
             {"blank": (0.32, 0.09, 0.25, 0.48), "preview": (0.34, 0.09, 0.25, 0.48)},
         ),
-        Release(
+        SimulatedRelease(
             "2026.3",
             date(2026, 3, 2),
             28,
@@ -210,7 +217,7 @@ GUIDED_IMPORT = Scenario(
             {"blank": (0.82, 0.78, 0.76), "preview": (0.84, 0.80, 0.77)},
             {"blank": (0.36, 0.10, 0.32, 0.58), "preview": (0.38, 0.10, 0.32, 0.58)},
         ),
-        Release(
+        SimulatedRelease(
             "2026.4",
             date(2026, 3, 30),
             28,
@@ -218,7 +225,7 @@ GUIDED_IMPORT = Scenario(
             {"blank": (0.84, 0.80, 0.78), "preview": (0.85, 0.81, 0.78)},
             {"blank": (0.38, 0.11, 0.36, 0.62), "preview": (0.62, 0.11, 0.36, 0.62)},
         ),
-        Release(
+        SimulatedRelease(
             "2026.5",
             date(2026, 4, 27),
             28,
@@ -230,7 +237,7 @@ GUIDED_IMPORT = Scenario(
 )
 SAMPLE = Scenario(
     releases=(
-        Release(
+        SimulatedRelease(
             "2026.1",
             date(2026, 1, 5),
             28,
@@ -252,7 +259,7 @@ class Tables:
 
 
 @dataclass
-class _Rows:
+class _EventRows:
     """Rows as they are drawn."""
 
     customer: list[Array] = field(default_factory=list)
@@ -269,45 +276,54 @@ class _Rows:
 
 
 def simulate(seed: int, scenario: Scenario) -> Tables:
-    """Draw the events and customers of a scenario; the same seed gives the same tables.
+    """Simulate the events and customers of a scenario.
 
-    >>> tables = simulate(1, SAMPLE)
-    >>> list(tables.events)
-    ['customer_id', 'event', 'occurred_at', 'variant']
+    Args:
+        seed: The same seed gives the same tables.
+        scenario: The iterations with their true rates, and the flaws of the log.
+
+    Returns:
+        Events and customers, as columns.
+
+    Example:
+        >>> tables = simulate(1, SAMPLE)
+        >>> list(tables.events)
+        ['customer_id', 'event', 'occurred_at', 'variant']
     """
     rng, later = np.random.default_rng(seed), np.random.default_rng((seed, 1))
-    rows, known, back = _Rows(), 0, (np.empty(0, dtype=np.int64),) * 3
+    rows, known, back = _EventRows(), 0, (np.empty(0, dtype=np.int64),) * 3
     for release in scenario.releases:
         new = np.arange(known, known + release.customers)
         who = np.concatenate([new, back[0]])
         group = np.concatenate([rng.integers(0, len(VARIANTS), len(new)), back[1]])
         known += release.customers
         trigger = _midnight(release.start) + rng.integers(0, release.days * DAY, len(who))
-        met, used, second = _enter(rng, rows, scenario, release, (who, group, trigger))
+        met, used, second = _draw_flow(rng, rows, scenario, release, (who, group, trigger))
         first_half = (trigger < _midnight(release.start) + release.days * DAY // 2) & (
             rng.random(len(who)) < 2 * scenario.returning
         )
-        if release.sequels:
+        if release.outcome_rates:
             before = np.concatenate([np.full(len(new), NEVER), back[2]])
             end = _midnight(release.start) + release.days * DAY
-            entries = Entries(trigger, met, used, second, first_half, before, end)
-            _come_back(later, rows, release, (who, group), entries)
+            entries = SimulatedEntries(trigger, met, used, second, first_half, before, end)
+            _draw_returns(later, rows, release, (who, group), entries)
         back = who[first_half], group[first_half], trigger[first_half]
     return Tables(
         _events(rng, rows, scenario), _customers(np.random.default_rng((seed, 2)), known, scenario)
     )
 
 
-def _enter(
+def _draw_flow(
     rng: np.random.Generator,
-    rows: _Rows,
+    rows: _EventRows,
     scenario: Scenario,
-    release: Release,
+    release: SimulatedRelease,
     entrants: tuple[Array, Array, Array],
 ) -> tuple[Array, Array, Array]:
-    """Draw all rows of one iteration's entrants: customer, variant (its index), trigger.
+    """Draw the flow of one iteration's entrants (customer, index of the variant, trigger).
 
-    Give when each met the need, last took the first step, and met the trigger again.
+    Returns:
+        When each met the need, last took the first step, and met the trigger again.
     """
     who, group, trigger = entrants
     variant = np.asarray(VARIANTS, dtype=object)[group]
@@ -324,7 +340,7 @@ def _enter(
         rate = np.array([release.rates[name][place] for name in VARIANTS])[group[going]]
         goes = rng.random(len(going)) < rate
         stays, last = going[~goes], now[~goes]
-        _detour(rng, rows, scenario, (who[stays], variant[stays], last))
+        _draw_detours(rng, rows, scenario, (who[stays], variant[stays], last))
         late = rng.random(len(stays)) < scenario.late
         after = trigger[stays[late]] + window + rng.integers(HOUR, 3 * DAY, int(late.sum()))
         rows.add(who[stays[late]], _one_of(rng, names, len(after)), after, variant[stays[late]])
@@ -357,18 +373,18 @@ def _enter(
     return met, used, second
 
 
-def _come_back(
+def _draw_returns(
     rng: np.random.Generator,
-    rows: _Rows,
-    release: Release,
+    rows: _EventRows,
+    release: SimulatedRelease,
     entrants: tuple[Array, Array],
-    entries: Entries,
+    entries: SimulatedEntries,
 ) -> None:
-    """Add the rows of returns and outcomes: of customers, and the variant (its index) of each."""
+    """Add the rows of returns and outcomes of entrants (customer, index of the variant)."""
     who, group = entrants
     variant = np.asarray(VARIANTS, dtype=object)[group]
-    rates = np.array([release.sequels[name] for name in VARIANTS])[group]
-    drawn = draw_sequels(rng, entries, rates)
+    rates = np.array([release.outcome_rates[name] for name in VARIANTS])[group]
+    drawn = draw_outcomes(rng, entries, rates)
     for event, at in (
         (TRIGGER, drawn.again),
         (STEP_EVENTS[0][0], drawn.returned),
@@ -378,13 +394,13 @@ def _come_back(
         rows.add(who[happened], event, at[happened], variant[happened])
 
 
-def _detour(
+def _draw_detours(
     rng: np.random.Generator,
-    rows: _Rows,
+    rows: _EventRows,
     scenario: Scenario,
     stayed: tuple[Array, Array, Array],
 ) -> None:
-    """Show where some of those went who did not take a step."""
+    """Add what some customers did instead of a step."""
     who, variant, last = stayed
     went = rng.random(len(who)) < scenario.detours
     after = last[went] + rng.integers(60 * SECOND, 4 * HOUR, int(went.sum()))
@@ -405,7 +421,7 @@ def _midnight(day: date) -> int:
     return int(np.datetime64(day, "us").astype(np.int64))
 
 
-def _events(rng: np.random.Generator, rows: _Rows, scenario: Scenario) -> dict[str, Array]:
+def _events(rng: np.random.Generator, rows: _EventRows, scenario: Scenario) -> dict[str, Array]:
     """Cut the log at its end, repeat some rows exactly, write some late."""
     last = scenario.releases[-1]
     end = _midnight(last.start) + (last.days + scenario.ends_after_days) * DAY
@@ -424,7 +440,7 @@ def _events(rng: np.random.Generator, rows: _Rows, scenario: Scenario) -> dict[s
 
 
 def _customers(rng: np.random.Generator, known: int, scenario: Scenario) -> dict[str, Array]:
-    """Draw a row for each customer, but for a few that nobody wrote down."""
+    """Draw a row for each customer, except for a few who are missing."""
     listed = np.flatnonzero(rng.random(known) >= scenario.unknown)
     columns = {
         column: rng.choice(np.asarray(list(shares), dtype=object), known, p=list(shares.values()))
@@ -437,29 +453,8 @@ def _ids(numbers: Array) -> Array:
     return np.array([f"c{1001 + number}" for number in numbers], dtype=object)
 
 
-def simulate_counts(
-    seed: int,
-    *,
-    control_rate: float,
-    treatment_rate: float,
-    control_total: int,
-    treatment_total: int,
-    size: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Draw `size` comparisons at once: the converted of control and of treatment in each.
-
-    >>> control, treatment = simulate_counts(
-    ...     1, control_rate=0.5, treatment_rate=0.6, control_total=80, treatment_total=70, size=3)
-    >>> control.shape, bool((treatment <= 70).all())
-    ((3,), True)
-    """
-    rng = np.random.default_rng(seed)
-    control = rng.binomial(control_total, control_rate, size)
-    return control, rng.binomial(treatment_total, treatment_rate, size)
-
-
 def events_frame(tables: Tables) -> pd.DataFrame:
-    """Give the events with times as moments."""
+    """Return the events as a data frame, with times as timestamps in UTC."""
     import pandas as pd
 
     frame = pd.DataFrame(dict(tables.events))
@@ -484,9 +479,16 @@ def write_tables(tables: Tables, folder: Path) -> None:
 
 
 def write_study(folder: Path) -> Path:
-    """Write a new study, with data that run as they are; give the path of its `study.yaml`.
+    """Write a new study with simulated data, ready to run.
 
-    Raises StudyError when there is a study already, or when the folder cannot be written.
+    Args:
+        folder: Where to write; it is made if it does not exist.
+
+    Returns:
+        The path of the new `study.yaml`.
+
+    Raises:
+        StudyError: If there is a study already, or the folder cannot be written.
     """
     study = folder / "study.yaml"
     if study.exists():
