@@ -6,7 +6,24 @@ import numpy as np
 import pytest
 
 from workbench.datasets.indicators import simulate_series
-from workbench.indicators.lag_curves import block_weights, lagged, shortage, transformed
+from workbench.indicators.lag_curves import (
+    LagCurve,
+    Search,
+    as_series,
+    block_weights,
+    lag_curve,
+    pair_filter,
+    periods_short,
+    reason_unusable,
+)
+
+
+def lagged(leading, lagging, *, transform="prewhitened", **options) -> LagCurve:
+    """One view of a pair, as `associate` makes it."""
+    search = Search(**options)
+    x, y = as_series(leading, lagging)
+    reason = reason_unusable(x, y, search.lags, ("leading", "lagging"))
+    return lag_curve(x, y, transform, None if reason else pair_filter(x, y), search, reason)
 
 
 @pytest.mark.parametrize("transform", ["differences", "prewhitened"])
@@ -83,12 +100,12 @@ def test_what_does_not_vary_is_said(leading, reason):
     assert np.isnan(found.pvalue)
 
 
-def test_shortage_counts_the_periods_that_are_missing():
+def test_periods_short_counts_the_periods_that_are_missing():
     pair = simulate_series(periods=60, seed=1)
     lags = np.arange(13)
-    assert shortage(pair.leading[:29], pair.lagging[:29], lags) == 0
+    assert periods_short(pair.leading[:29], pair.lagging[:29], lags) == 0
     for periods in (28, 20, 10, 5, 1):
-        needed = shortage(pair.leading[:periods], pair.lagging[:periods], lags)
+        needed = periods_short(pair.leading[:periods], pair.lagging[:periods], lags)
         assert needed == 29 - periods
 
 
@@ -105,13 +122,6 @@ def test_blocks_are_drawn_whole():
     weights = block_weights(50, 20, np.random.default_rng(1))
     assert weights.shape == (20, 50)
     assert (weights.sum(axis=1) >= 50).all()
-
-
-def test_views_are_as_long_as_the_series():
-    pair = simulate_series(periods=60, seed=1)
-    for transform in ("levels", "differences", "prewhitened"):
-        for each in transformed(pair.leading, pair.lagging, transform):
-            assert each.shape == (60,)
 
 
 def test_bad_options_are_named():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from workbench.datasets.indicators import simulate_series
-from workbench.indicators.lags import adjusted_over, associate, associate_all
+from workbench.indicators.lags import adjust_pvalues, associate, associate_all
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_adjusted_values_are_those_of_benjamini_and_hochberg():
     pair = simulate_series(periods=60, seed=1)
     one = associate(pair.leading, pair.lagging, permutations=19)
     many = [dataclasses.replace(one, pvalue=value) for value in (0.01, 0.04, 0.03, np.nan)]
-    adjusted = [each.adjusted for each in adjusted_over(many)]
+    adjusted = [each.adjusted for each in adjust_pvalues(many)]
     assert adjusted == pytest.approx([0.03, 0.04, 0.04, np.nan], nan_ok=True)
 
 

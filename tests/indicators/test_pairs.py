@@ -16,7 +16,7 @@ from support.indicator_studies import study_of
 
 from workbench.datasets.indicators import simulate_series
 from workbench.errors import DataError, StudyError
-from workbench.indicators.pairs import COLUMNS, Findings, Pairs, Setting, draft
+from workbench.indicators.pairs import FINDING_COLUMNS, Findings, Pairs, Setting, draft
 from workbench.schema.study import read_study
 from workbench.study import Study
 
@@ -69,7 +69,7 @@ def test_the_correlation_of_a_view_is_the_curve_of_the_association(pairs, transf
 def test_levels_are_shown_and_never_decide(pairs):
     said = pairs.view(Setting("nps", "renewals", 0, "levels")).sentences
     assert said[0].startswith("The raw levels of nps and renewals correlate ")
-    assert "Levels are shown, and never decide." in said[0]
+    assert "Levels are shown but never decide." in said[0]
     assert "nps moves before renewals, by 3 periods" in said[1]
     for transform in ("differences", "prewhitened"):
         said = pairs.view(Setting("nps", "renewals", 3, transform)).sentences
@@ -112,7 +112,7 @@ def test_forecasts_are_for_pairs_that_were_found(pairs):
 
 
 def test_series_without_customers_have_no_panel_and_no_cohorts(pairs):
-    assert pairs.of_customers("nps", "renewals") is None
+    assert pairs.panel_association("nps", "renewals") is None
     assert pairs.cohorts == ((),)
 
 
@@ -147,7 +147,7 @@ def test_a_finding_is_a_row_with_its_settings(seen, tmp_path):
     assert kept.sentence == " ".join(seen.sentences)
     with (tmp_path / "findings.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == FINDING_COLUMNS
     assert row["kept"] == "2026-06-01T12:00:00+00:00"
     assert float(row["correlation"]) == pytest.approx(seen.correlation, abs=1e-6)
 
@@ -188,7 +188,7 @@ def test_a_draft_goes_into_the_study_file_as_it_is(seen, bundled, tmp_path):
     assert drafted.metric == "imported"
     assert drafted.iteration == spec.iterations[-1].name
     assert "3 periods later" in drafted.statement
-    assert "# What moves before need not be what moves it" in written
+    assert "# What moves first need not be the cause" in written
 
 
 def test_a_study_without_iterations_has_nothing_to_test(seen, tmp_path):

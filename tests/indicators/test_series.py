@@ -1,6 +1,6 @@
 """Correlations over lags hold against statsmodels, against loops, and against chance.
 
-Models of a series: statsmodels' coefficients, white residuals, look-alikes that look alike."""
+Models of a series: statsmodels' coefficients, white residuals, surrogates that look alike."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from statsmodels.tsa.stattools import ccf
 from workbench.indicators.series import (
     Filter,
     correlate_all,
+    count_pairs,
+    detrend,
     differences_needed,
-    filled,
     fit_filter,
+    interpolate_gaps,
+    is_trend_stationary,
     lag_range,
-    largest,
-    pairs_all,
-    permuted_maxima,
-    pvalues_of,
-    resampled,
-    shuffled,
-    standard,
-    stationary,
-    steady_around_a_line,
+    largest_over_lags,
+    permutation_pvalues,
+    resampled_correlations,
+    shuffle_present,
+    standardize,
 )
 
 
@@ -58,7 +57,7 @@ def test_complete_series_are_those_of_statsmodels():
 def test_missing_values_are_left_out_pair_by_pair():
     x, y = series(3, 40), series(2, 40, seed=2)
     x[0, 5:9] = y[1, 20] = x[2, 0] = np.nan
-    found, pairs = correlate_all(x, y, 6, min_lag=-4), pairs_all(x, y, 6, min_lag=-4)
+    found, pairs = correlate_all(x, y, 6, min_lag=-4), count_pairs(x, y, 6, min_lag=-4)
     for i in range(3):
         for j in range(2):
             for number, lag in enumerate(range(-4, 7)):
@@ -90,20 +89,23 @@ def test_large_values_lose_nothing():
 
 def test_largest_of_all_lags_counts_each_in_its_standard_errors():
     x, y = series(3, 60), series(4, 60, seed=2)
-    pairs = pairs_all(x, y, 10)
+    pairs = count_pairs(x, y, 10)
     expected = np.abs(correlate_all(x, y, 10)) * 60 / np.sqrt(pairs)
-    assert largest(x, y, lag_range(10)) == pytest.approx(expected.max(axis=2), rel=1e-5)
+    assert largest_over_lags(x, y, lag_range(10)) == pytest.approx(expected.max(axis=2), rel=1e-5)
     x[1, 4] = np.nan
-    pairs = pairs_all(x, y, 10)
+    pairs = count_pairs(x, y, 10)
     expected = np.abs(correlate_all(x, y, 10)) * (pairs + np.arange(11)) / np.sqrt(pairs)
-    assert largest(x, y, lag_range(10)) == pytest.approx(expected.max(axis=2), rel=1e-5)
+    assert largest_over_lags(x, y, lag_range(10)) == pytest.approx(expected.max(axis=2), rel=1e-5)
 
 
 def test_pvalues_of_the_best_of_all_lags_are_uniform_where_there_is_nothing():
     """White leading series beside random walks: 400 pairs, 13 lags."""
     x, y = series(20, 50), series(20, 50, seed=2).cumsum(axis=1)
-    maxima = permuted_maxima(x, y, 12, permutations=199, seed=3)
-    found = pvalues_of(largest(x, y, lag_range(12)), maxima)
+    orders = np.random.default_rng(3).permuted(np.tile(np.arange(50), (199, 1)), axis=1)
+    maxima = np.stack(
+        [largest_over_lags(shuffle_present(row, orders), y, lag_range(12)) for row in x], axis=1
+    )
+    found = permutation_pvalues(largest_over_lags(x, y, lag_range(12)), maxima)
     assert found.shape == (20, 20)
     assert 0.02 <= (found <= 0.05).mean() <= 0.09
     assert found.mean() == pytest.approx(0.5, abs=0.06)
@@ -111,21 +113,21 @@ def test_pvalues_of_the_best_of_all_lags_are_uniform_where_there_is_nothing():
 
 def test_permuted_values_keep_their_gaps():
     row = np.array([1.0, np.nan, 3.0, 4.0])
-    (found,) = shuffled(row, np.array([[3, 1, 2, 0]]))
+    (found,) = shuffle_present(row, np.array([[3, 1, 2, 0]]))
     assert found.tolist() == pytest.approx([4.0, np.nan, 3.0, 1.0], nan_ok=True)
 
 
 def test_equal_weights_give_the_correlation_of_the_pairs():
     x, y = series(60), series(60, seed=2)
     x[7] = np.nan
-    (found,) = resampled(np.ones((1, 60)), x, y, np.array([-2, 0, 3]))
+    (found,) = resampled_correlations(np.ones((1, 60)), x, y, np.array([-2, 0, 3]))
     there = np.isfinite(x[:-3])
     expected = np.corrcoef(x[:-3][there], y[3:][there])[0, 1] * 56 / 59
     assert found[2] == pytest.approx(expected)
 
 
 def test_standard_series_have_mean_zero_and_variance_one():
-    found = standard(5.0 + 3.0 * series(2, 40))
+    found = standardize(5.0 + 3.0 * series(2, 40))
     assert found.mean(axis=1) == pytest.approx(0.0, abs=1e-12)
     assert found.std(axis=1) == pytest.approx(1.0)
 
@@ -187,10 +189,10 @@ def test_look_alikes_have_the_same_autocorrelation_and_gaps():
     series = np.cumsum(made(200, ar=[0.6]))
     series[17] = np.nan
     found = fit_filter(series, 1)
-    alike = found.alike(series, 300, np.random.default_rng(1))
-    assert alike.shape == (300, 200)
-    assert np.isnan(alike[:, 17]).all()
-    steps = np.diff(alike[:, 20:], axis=1)
+    surrogates = found.surrogates(series, 300, np.random.default_rng(1))
+    assert surrogates.shape == (300, 200)
+    assert np.isnan(surrogates[:, 17]).all()
+    steps = np.diff(surrogates[:, 20:], axis=1)
     own = np.diff(series[20:])
     assert steps.std() == pytest.approx(own.std(), rel=0.1)
     steps -= steps.mean(axis=1, keepdims=True)
@@ -200,23 +202,23 @@ def test_look_alikes_have_the_same_autocorrelation_and_gaps():
 
 def test_random_walks_wander_and_noise_does_not():
     walks = [np.cumsum(made(150, seed=seed)) for seed in range(40)]
-    assert sum(steady_around_a_line(each) for each in walks) <= 5
+    assert sum(is_trend_stationary(each) for each in walks) <= 5
     noise = [made(60, seed=seed) for seed in range(20)]
-    assert sum(steady_around_a_line(each) for each in noise) >= 17
+    assert sum(is_trend_stationary(each) for each in noise) >= 17
     assert differences_needed(noise[0], walks[0]) == 1
     assert differences_needed(noise[2], noise[3] + 0.5 * np.arange(60)) == 0
 
 
 def test_a_line_or_the_mean_step_is_taken_off():
     line = 3.0 + 2.0 * np.arange(20.0)
-    assert stationary(line, 0) == pytest.approx(0.0, abs=1e-9)
-    assert stationary(line, 1)[1:] == pytest.approx(0.0, abs=1e-9)
-    assert np.isnan(stationary(line, 1)[0])
+    assert detrend(line, 0) == pytest.approx(0.0, abs=1e-9)
+    assert detrend(line, 1)[1:] == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(detrend(line, 1)[0])
 
 
 def test_gaps_are_filled_on_a_line_and_the_ends_with_nothing():
     series = np.array([np.nan, 1.0, np.nan, 3.0, np.nan])
-    assert filled(series).tolist() == [0.0, 1.0, 2.0, 3.0, 0.0]
+    assert interpolate_gaps(series).tolist() == [0.0, 1.0, 2.0, 3.0, 0.0]
 
 
 def test_a_series_without_variation_has_no_model():

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from support.indicator_studies import indicators_of
 from typer.testing import CliRunner
 
 from workbench import Study
 from workbench.cli import app
 from workbench.data.engines import lazy, read_table
 from workbench.errors import DataError, StudyError
-from workbench.indicators.sources import others, read_indicators
-from workbench.indicators.values import Indicators, indicator_problems
+from workbench.indicators.sources import read_indicators, unnamed_indicators
+from workbench.indicators.values import indicator_problems
 from workbench.schema.indicators import IndicatorDefinition, IndicatorsSource
 
 NAN = np.nan
@@ -97,7 +98,6 @@ def test_long_and_wide_files_say_the_same(tmp_path, text):
     for name, values in found.panel(list(expected)).items():
         np.testing.assert_array_equal(values, expected[name])
     assert found.present.astype(int).tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
-    assert found.left == ("007",)
 
 
 def test_values_that_share_a_period_and_values_of_nobody(tmp_path):
@@ -105,12 +105,12 @@ def test_values_that_share_a_period_and_values_of_nobody(tmp_path):
     table = of_csv(LONG, spec, tmp_path)
     found = read_indicators(table, spec)
     assert found.repeated == {"nps": 1, "renewal": 0, "tickets": 1, "margin": 0}
-    assert found.of_customers == ("nps", "renewal", "tickets")
+    assert found.by_customer == ("nps", "renewal", "tickets")
     assert found.series("margin").values.tolist() == pytest.approx(
         [NAN, 0.5, NAN, NAN], nan_ok=True
     )
-    assert others(table, spec) == ["other"]
-    assert others(of_csv(WIDE, source(), tmp_path), source()) == []
+    assert unnamed_indicators(table, spec) == ["other"]
+    assert unnamed_indicators(of_csv(WIDE, source(), tmp_path), source()) == []
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, duckdb.from_df])
@@ -138,14 +138,18 @@ def test_dates_of_parquet(tmp_path):
     [
         (LONG.replace(",8", ",eight"), {}, r"nps holds 'eight' \(1 values are no numbers\)"),
         (LONG.replace("Yes", "0.5"), {}, "renewal holds 0.5, but its unit is yes/no"),
-        (LONG.replace("renewal", "renewed"), {}, "renewal does not occur; correct its name"),
+        (
+            LONG.replace("renewal", "renewed"),
+            {},
+            "renewal does not occur in the file; correct its name",
+        ),
         (LONG.replace("007,2026-01", ",2026-01"), {}, "1 values of nps have no customer"),
         (LONG.replace("2026-02,", "Feb,"), {}, "column 'period': 'Feb' is no month"),
         (LONG.replace("2026-02,", ","), {}, "column 'period': a row has no period"),
         (
             LONG,
             {"columns": {"customer": "custmer"}},
-            "unknown column 'custmer'; did you mean 'customer'.* names the one of the customers",
+            "unknown column 'custmer'; did you mean 'customer'.* names the column of customers",
         ),
         (LONG, {"columns": {"value": "score"}}, "unknown column 'score'"),
         (WIDE.replace("nps", "nsp"), {}, "unknown indicator 'nps'; did you mean 'nsp'"),
@@ -299,7 +303,7 @@ def test_check_says_what_keeps_a_file_from_being_read(study):
 # What is wrong with indicators
 def problems(values, *, n=None, as_of=None, kind="day", first=20_000, **definition):
     definitions = {"nps": IndicatorDefinition.model_validate({"kind": "leading", **definition})}
-    found = Indicators.of_arrays(kind, {"nps": values}, definitions, first=first)
+    found = indicators_of({"nps": values}, definitions, kind=kind, first=first)
     return [each.message for each in indicator_problems(found, as_of=as_of)]
 
 
@@ -311,7 +315,7 @@ def test_gaps_constant_values_and_too_few_periods():
     (gap,) = problems([1, 2, NAN, NAN, *range(10)], kind="number", first=1)
     assert gap == "nps has no value in 2 of 14 periods between its first and its last, such as 3"
     (same,) = problems([5.0] * 12)
-    assert same == "nps is 5 in every period; what never changes moves with nothing"
+    assert same == "nps is 5 in every period; it cannot be associated with anything"
     (few,) = problems(range(10))
     assert (
         few == "nps has values in 10 periods; collect 2 more before looking for lags (at least 12)"
@@ -326,7 +330,7 @@ def test_a_response_rate_that_fell():
     (fell,) = problems(values)
     assert fell == (
         "the response rate of nps fell from 100.0% (240/240) in 2024-10-04 to 2024-10-07 to "
-        "75.0% (180/240) in 2024-10-12 to 2024-10-15; who still answers may differ"
+        "75.0% (180/240) in 2024-10-12 to 2024-10-15; those who still answer may differ from those who did"
     )
 
 

@@ -1,4 +1,4 @@
-"""Indicators: what the study file says of them, series and panels, and those who left."""
+"""Indicators: what the study file says of them, series, panels and cohorts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from support.indicator_studies import indicators_of
 
 from workbench.errors import StudyError
 from workbench.indicators.values import Indicators
@@ -19,7 +20,7 @@ MARGIN = [0.1, NAN, 0.3, 0.4]
 
 @pytest.fixture
 def found() -> Indicators:
-    return Indicators.of_arrays("number", {"nps": NPS, "margin": MARGIN}, customers=list("abc"))
+    return indicators_of({"nps": NPS, "margin": MARGIN}, customers=list("abc"))
 
 
 def test_a_series_is_the_mean_over_customers(found):
@@ -27,7 +28,6 @@ def test_a_series_is_the_mean_over_customers(found):
     assert series.values.tolist() == [9, 7, 6, 8.5]
     assert series.n.tolist() == [2, 2, 1, 2]
     assert series.asked.tolist() == [2, 3, 2, 2]  # b has one row, a and c were there throughout
-    assert series.response_rate.tolist() == pytest.approx([1, 2 / 3, 1 / 2, 1])
     assert (series.periods, series.known) == (("1", "2", "3", "4"), (0, 4))
 
 
@@ -35,11 +35,11 @@ def test_a_series_without_customers_is_what_it_is(found):
     series = found.series("margin")
     assert series.values.tolist() == pytest.approx(MARGIN, nan_ok=True)
     assert series.n.tolist() == [1, 0, 1, 1]
-    assert np.isnan(series.response_rate).all()
+    assert not series.asked.any()
 
 
 def test_a_series_of_nothing_says_so():
-    series = Indicators.of_arrays("number", {"nps": [NAN, NAN]}).series("nps")
+    series = indicators_of({"nps": [NAN, NAN]}).series("nps")
     assert (series.reason, series.known) == ("nps has no values", (0, 0))
 
 
@@ -53,17 +53,11 @@ def test_a_panel_holds_customers_by_periods(found):
         found.panel("nps")["nps"][0, 0] = 1
 
 
-def test_who_left_and_a_cohort(found):
-    assert found.left == ("b",)
+def test_a_cohort(found):
     some = found.of(["b", "c", "nobody"])
     assert some.customers == ("b", "c")
     assert some.series("nps").values.tolist() == pytest.approx([10, 7, NAN, 10], nan_ok=True)
     assert some.series("margin").n.tolist() == [1, 0, 1, 1]
-
-
-def test_arrays_must_fit_together():
-    with pytest.raises(ValueError, match=r"the arrays have \[2, 3\] periods"):
-        Indicators.of_arrays("month", {"a": [1, 2], "b": [1, 2, 3]})
 
 
 def test_a_definition_knows_its_direction_and_its_values():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from workbench.datasets.indicators import GUIDED_IMPORT, simulate_health, write_indicators
+from workbench.datasets.indicators import RENEWAL_STRENGTHS, simulate_health, write_indicators
 from workbench.study import Study
 
 
@@ -51,11 +51,12 @@ def test_the_bundled_indicators_are_what_is_simulated(bundled, tmp_path):
 
 def test_the_bundled_study_tells_its_truth(bundled):
     told = bundled.with_name("README.md").read_text(encoding="utf-8")
-    terms = " + ".join(f"{strength} x {name}" for name, strength in GUIDED_IMPORT.items())
+    terms = " + ".join(f"{strength} x {name}" for name, strength in RENEWAL_STRENGTHS.items())
     assert f"3.0 + {terms}" in told
     found = Study.load(bundled).indicators()
     assert (len(found.customers), found.periods.length) == (160, 32)
-    assert set(found.of_customers) == {*GUIDED_IMPORT, "renewal", "tickets"}
-    assert np.mean(found.series("nps").response_rate[4:]) == pytest.approx(0.55, abs=0.03)
+    assert set(found.by_customer) == {*RENEWAL_STRENGTHS, "renewal", "tickets"}
+    nps = found.series("nps")
+    assert np.mean(nps.n[4:] / nps.asked[4:]) == pytest.approx(0.55, abs=0.03)
     some = Study.load(bundled).indicators({"company_size": "50+"})
     assert 0 < len(some.customers) < 160

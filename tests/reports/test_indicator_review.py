@@ -60,7 +60,7 @@ def test_the_true_lags_of_the_bundled_study_are_found(review):
 def test_walks_of_their_own_are_reported_as_nothing(tmp_path):
     review = random_walks(tmp_path)
     assert review.findings.sentences[0].startswith(
-        "Nothing was found: the pair moves together no more"
+        "Nothing was found: the only pair does not move together more"
     )
     assert repr(review.figures) == "No pair was found."
     assert "nothing to predict with" in repr(review.forecasts)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.indicators.values import Indicators, presence
+from workbench.schema.indicators import IndicatorDefinition
+from workbench.schema.time import Grid, PeriodKind
 from workbench.study import Study
 
 if TYPE_CHECKING:
@@ -39,3 +42,25 @@ def study_of(folder: Path, series: Mapping[str, ArrayLike], lagging: Sequence[st
     ]
     (folder / "study.yaml").write_text("\n".join(text) + "\n", encoding="utf-8")
     return Study.load(folder / "study.yaml")
+
+
+def indicators_of(
+    values: Mapping[str, ArrayLike],
+    definitions: Mapping[str, IndicatorDefinition] | None = None,
+    customers: Sequence[str] | None = None,
+    kind: PeriodKind = "number",
+    first: int = 1,
+) -> Indicators:
+    """Make indicators of arrays: customers x periods, or one value a period; all leading."""
+    arrays = {name: np.array(each, dtype=float) for name, each in values.items()}
+    panels = [~np.isnan(each) for each in arrays.values() if each.ndim == 2]
+    (length,) = {each.shape[-1] for each in arrays.values()}
+    seen = np.any(panels, axis=0) if panels else np.zeros((0, length), dtype=bool)
+    return Indicators(
+        definitions or {name: IndicatorDefinition(kind="leading") for name in arrays},
+        Grid(kind, first, length),
+        tuple(customers or map(str, range(1, len(seen) + 1))),
+        presence(seen),
+        arrays,
+        {},
+    )

@@ -10,7 +10,7 @@ from support.indicator_studies import study_of
 
 from workbench.datasets.indicators import simulate_series
 from workbench.errors import StudyError
-from workbench.indicators.pairs import TRANSFORMS
+from workbench.indicators.lag_curves import TRANSFORMS
 from workbench.views import widgets
 
 WITHIN = 0.2  # seconds, for a change of a slider
@@ -44,7 +44,7 @@ def test_it_opens_on_the_levels_of_the_surest_pair(explorer):
     assert (explorer.leading.value, explorer.lagging.value) == (first.leading, first.lagging)
     assert explorer.lag.value == first.best_lag
     assert explorer.view.setting.transform == "levels"
-    assert "Levels are shown, and never decide." in explorer.words.value
+    assert "Levels are shown but never decide." in explorer.words.value
 
 
 def test_moving_the_lag_changes_figures_and_sentence(explorer):
@@ -70,7 +70,7 @@ def test_views_and_pairs_and_cohorts_are_switched(explorer):
     assert explorer.view.setting.leading == "nps"
     explorer.cohort.value = (("company_size", "1-9"),)
     assert explorer.view.setting.cohort_words == "company_size = 1-9"
-    assert "take it for an idea" in explorer.words.value
+    assert "treat it as an idea" in explorer.words.value
     assert explorer.pairs.indicators((("company_size", "1-9"),)).customers
 
 

@@ -1,6 +1,6 @@
 """Simulated indicators with known lags and strengths: series, and panels of customers.
 
-`python -m workbench.datasets.indicators studies/guided-import` writes the bundled study's indicators.
+`python -m workbench.datasets.indicators studies/guided-import` regenerates the bundled indicators.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 WARM_UP = 100
-GUIDED_IMPORT = {"nps": 0.9, "satisfaction": 0.1, "activity": 1.1}  # strengths for renewals
-GUIDED_IMPORT_SEED = 2026
+RENEWAL_STRENGTHS = {
+    "nps": 0.9,
+    "satisfaction": 0.1,
+    "activity": 1.1,
+}  # of the bundled study's indicators
+SEED = 2026
 FIRST_WEEK = 2  # 2026-W02 begins on 5 January, as the first iteration does
 
 
 @dataclass(frozen=True)
 class SimulatedSeries:
-    """Two series of one value per period, and what is true of them."""
+    """A leading and a lagging series, one value per period, with their true lag and strength."""
 
     leading: Array
     lagging: Array
@@ -41,15 +45,20 @@ def simulate_series(
     missing: float = 0.0,
     seed: int,
 ) -> SimulatedSeries:
-    """Make a leading series and a lagging one that follows it `lag` periods later.
+    """Simulate a leading series and a lagging one that follows it `lag` periods later.
 
-    `strength` is the true correlation of their innovations at that lag, 0 at every other one;
-    each carries its own past with `phi`: 1 makes random walks. `missing` is the share of values
-    taken out of each.
+    Args:
+        periods: Length of both series.
+        lag: Periods by which the leading series comes first; below 0 the lagging one does.
+        strength: True correlation of the innovations at that lag; it is 0 at every other lag.
+        phi: Autoregressive coefficient of both series; 1 makes random walks.
+        missing: Share of values of each series that become NaN.
+        seed: The same seed gives the same series.
 
-    >>> made = simulate_series(periods=100, lag=2, strength=0.5, seed=1)
-    >>> made.leading.shape, made.lag
-    ((100,), 2)
+    Example:
+        >>> made = simulate_series(periods=100, lag=2, strength=0.5, seed=1)
+        >>> made.leading.shape, made.lag
+        ((100,), 2)
     """
     from scipy.signal import lfilter
 
@@ -63,10 +72,10 @@ def simulate_series(
 
 @dataclass(frozen=True)
 class SimulatedHealth:
-    """Panels of leading indicators, customers x periods, and what came of the customers.
+    """Leading indicators, renewals and support tickets of customers, each customers x periods.
 
-    `renewal` is 1 or 0 where a subscription was due; whoever did not renew is there no more.
-    `tickets` counts, and `present` says who was there.
+    `renewal` is 1 or 0 in periods in which a subscription was due, else NaN; customers who did not
+    renew leave. `tickets` is a count. `present` says who was there.
     """
 
     leading: Mapping[str, Array]
@@ -90,17 +99,30 @@ def simulate_health(
     common: float = 0.3,
     missing: float = 0.0,
 ) -> SimulatedHealth:
-    """Make standard normal leading indicators that foretell renewals `lag` periods later.
+    """Simulate standard normal leading indicators that predict renewals and tickets.
 
-    The logit of a renewal is `renewing` plus the sum of `strengths` times the indicators, `lag`
-    periods before; the log of the mean number of tickets falls by `ticket_strength` for each unit
-    of the last indicator `ticket_lag` periods before. Indicators carry their past with `phi`; the
-    share `common` of their variance is the same for all customers. Customers start within the
-    first `every` periods, are asked to renew each `every` periods, and leave when they do not.
+    Customers start within the first `every` periods, are due to renew every `every` periods, and
+    leave if they do not.
 
-    >>> made = simulate_health(seed=1, strengths={"nps": 1.0, "activity": 0.5}, customers=40)
-    >>> made.leading["nps"].shape, bool(np.nanmean(made.renewal) > 0.5)
-    ((40, 24), True)
+    Args:
+        seed: The same seed gives the same panels.
+        strengths: Log odds of a renewal per unit of each indicator, `lag` periods before.
+        customers: Number of customers.
+        periods: Number of periods.
+        lag: Periods between indicators and renewal.
+        every: Periods between renewals.
+        renewing: Log odds of a renewal if all indicators are 0.
+        ticket_strength: By how much the log of the mean number of tickets falls per unit of the last
+            indicator, `ticket_lag` periods before.
+        ticket_lag: Periods between that indicator and the tickets.
+        phi: Autoregressive coefficient of the indicators.
+        common: Share of the indicators' variance that all customers have in common.
+        missing: Share of the indicators' values that become NaN.
+
+    Example:
+        >>> made = simulate_health(seed=1, strengths={"nps": 1.0, "activity": 0.5}, customers=40)
+        >>> made.leading["nps"].shape, bool(np.nanmean(made.renewal) > 0.5)
+        ((40, 24), True)
     """
     from scipy.signal import lfilter
 
@@ -133,14 +155,20 @@ def simulate_health(
 def write_indicators(folder: Path) -> Path:
     """Write the bundled study's `data/indicators.csv`, the same bytes each time.
 
-    NPS (0 to 10), satisfaction (1 to 5) and weekly activity (a count) are made of the indicators
-    of `simulate_health`; 45 % of the customers leave a week's NPS question open, 30 % that on
-    satisfaction.
+    NPS (0 to 10), satisfaction (1 to 5) and weekly activity (a count) are derived from
+    `simulate_health`. Each week 45% of the customers do not answer the NPS question, and 30% not
+    that on satisfaction.
+
+    Args:
+        folder: The folder of the study.
+
+    Returns:
+        The path of the file.
     """
     made = simulate_health(
-        seed=GUIDED_IMPORT_SEED, strengths=GUIDED_IMPORT, customers=160, periods=32, renewing=3.0
+        seed=SEED, strengths=RENEWAL_STRENGTHS, customers=160, periods=32, renewing=3.0
     )
-    rng = np.random.default_rng(GUIDED_IMPORT_SEED + 1)
+    rng = np.random.default_rng(SEED + 1)
     nps, satisfaction, activity = made.leading.values()
     shown = {
         "nps": np.clip(np.round(7 + 2 * nps), 0, 10),
@@ -163,13 +191,9 @@ def write_indicators(folder: Path) -> Path:
     return target
 
 
-if __name__ == "__main__":
-    write_indicators(Path(sys.argv[1]))
-
-
 @dataclass(frozen=True)
 class SimulatedPanel:
-    """Two indicators, customers x periods, and what is true of them."""
+    """Two indicators, each customers x periods, with their true lag, correlations and leavers."""
 
     leading: Array
     lagging: Array
@@ -192,13 +216,25 @@ def simulate_panel(
     leaving_slope: float = 0.0,
     seed: int,
 ) -> SimulatedPanel:
-    """Make a leading and a lagging indicator of each customer, the one `lag` periods later.
+    """Simulate a leading and a lagging indicator of customers, with a shared trend and season.
 
-    Around a customer's own mean the correlation at the lag is `within` and 0 at every other one;
-    customers' own means, as large as what varies within, correlate by `between`. Periods share a
-    drift and a season. `yes_share` turns the lagging one into 0 and 1. `missing` is the share taken
-    out; each period a customer leaves for good with the chance `leaving`, on the logit scale
-    `leaving_slope` more for each unit of that customer's mean of the leading indicator.
+    Args:
+        customers: Number of customers.
+        periods: Number of periods.
+        lag: Periods by which the leading indicator comes first.
+        within: True correlation at the lag around customers' own means; it is 0 at every other lag.
+        between: True correlation of customers' own means, which vary as much as values within.
+        yes_share: Share of ones, if the lagging indicator is yes/no; None for numbers.
+        missing: Share of values that become NaN.
+        leaving: Probability per period that a customer leaves for good.
+        leaving_slope: Log odds of leaving per unit of the customer's own mean of the leading
+            indicator.
+        seed: The same seed gives the same panel.
+
+    Example:
+        >>> made = simulate_panel(customers=50, periods=12, leaving=0.02, seed=1)
+        >>> made.leading.shape, bool(np.isnan(made.leading[:, -1]).sum() == made.left)
+        ((50, 12), True)
     """
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(2, customers, periods + abs(lag)))
@@ -223,3 +259,7 @@ def simulate_panel(
     gone[:, 0] = False
     leading[gone], lagging[gone] = np.nan, np.nan
     return SimulatedPanel(leading, lagging, lag, within, between, int(gone[:, -1].sum()))
+
+
+if __name__ == "__main__":
+    write_indicators(Path(sys.argv[1]))

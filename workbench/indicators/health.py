@@ -1,44 +1,46 @@
-"""The health score: a weighted score per customer, validated on what came later, and its levels."""
+"""The health score: a weighted score per customer, validated on later outcomes, and its levels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench import display
+from workbench.display import capital, number, with_interval
 from workbench.errors import StudyError
-from workbench.indicators import health_weights
 from workbench.indicators.health_weights import (
     Cases,
     Scaling,
     ScalingMethod,
     Weights,
+    equal_weights,
     find_cases,
-    stacked,
-    start_of_test,
+    first_test_period,
+    learn_weights,
+    stack_panels,
+    weights_by_hand,
 )
 from workbench.indicators.lags import count_of
 from workbench.indicators.pairs import Cohort, Pairs
 from workbench.indicators.values import Indicators
 from workbench.stats import discrimination
-from workbench.stats.discrimination import Band, Calibration, Lift, Measure, risk_bands, spearman
+from workbench.stats.discrimination import Band, Calibration, Lift, Measure, risk_bands
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = npt.NDArray[Any]
 Level = Literal["healthy", "watch", "at risk", "unknown"]
+Comparison = Literal["better", "no better", "worse", "unknown"]
+ChosenWeights = Mapping[str, float] | Literal["equal", "learned"]
 MOST_BANDS, FEWEST_CASES = 5, 20
-OUTSIDE = 0.05
-CHANGE, DRAWS = 0.25, 200
-Better = Literal["better", "no better", "worse", "unknown"]
-Given = Mapping[str, float] | Literal["equal", "learned"]
-SAID = {
+OUTSIDE = 0.05  # probability that some band's interval misses its rate
+CHANGE, DRAWS = 0.25, 200  # standard deviation of the changes of weights, and how many
+COMPARED = {
     "better": "are better than equal weights",
     "no better": "are no better than equal weights",
     "worse": "are worse than equal weights",
@@ -48,12 +50,12 @@ SAID = {
 
 @dataclass(frozen=True)
 class Levels:
-    """Bands of scores from the lowest on, what came of the cases in each, and its level.
+    """Bands of scores, the lowest first, with the outcomes of their cases and their levels.
 
     A band is "at risk" if the interval of its rate of bad outcomes lies above the rate of all cases,
-    "healthy" if it lies below, else "watch". The intervals of all bands hold together at 95 %
-    (Bonferroni). Levels do not skip: a band is at risk only if every lower one is, and healthy only
-    if every higher one is. `cuts` are the highest scores of all bands but the last.
+    "healthy" if it lies below, else "watch". The intervals hold simultaneously at 95% (Bonferroni).
+    A band is at risk only if every lower one is, and healthy only if every higher one is. `cuts` are
+    the highest scores of all bands but the last.
     """
 
     bands: tuple[Band, ...] = ()
@@ -62,8 +64,8 @@ class Levels:
     base: Band | None = None
     reason: str = ""
 
-    def of(self, score: float) -> Level:
-        """Give the level of a score; "unknown" for NaN, and where nothing was validated."""
+    def level(self, score: float) -> Level:
+        """Return the level of a score; "unknown" for NaN, and if nothing was validated."""
         if math.isnan(score) or not self.levels:
             return "unknown"
         return self.levels[int(np.searchsorted(self.cuts, score, side="left"))]
@@ -71,10 +73,10 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """How ranks hold when each weight is changed at random by about a quarter.
+    """How much ranks change if each weight changes at random by about a quarter.
 
-    `rank_correlation` with the ranks as they are, in the median; 95 of 100 changes keep more than
-    `low`. `kept` of the `worst` tenth stay there, in the median.
+    `rank_correlation` is the median correlation with the original ranks; 95 of 100 changes have more
+    than `low`. In the median, `kept` of the `worst` tenth stay in it.
     """
 
     rank_correlation: float
@@ -84,7 +86,7 @@ class Stability:
 
 
 def validated_levels(scores: Array, bad: Array, customers: Array, *, yes_no: bool) -> Levels:
-    """Cut test cases into bands of equal numbers by score, and give each its level."""
+    """Divide test cases into bands of equal size by score, and assign their levels."""
     known = ~np.isnan(scores)
     scores, bad, customers = scores[known], bad[known], customers[known]
     bands = min(MOST_BANDS, len(scores) // FEWEST_CASES)
@@ -104,15 +106,14 @@ def validated_levels(scores: Array, bad: Array, customers: Array, *, yes_no: boo
         "at risk" if risky else "healthy" if well else "watch"
         for risky, well in zip(at_risk, healthy, strict=True)
     ]
-    foretold = [
-        Band(-each.predicted, each.events, each.cases, each.rate, each.low, each.high)
-        for each in worst_first
-    ]
-    return Levels(tuple(foretold), tuple(levels), cuts, base)
+    bands_of_scores = tuple(replace(each, predicted=-each.predicted) for each in worst_first)
+    return Levels(bands_of_scores, tuple(levels), cuts, base)
 
 
 def stability(weights: Weights, scaled: Array, *, seed: int = 0) -> Stability:
-    """Change weights by factors with a standard deviation of about a quarter, and rank anew."""
+    """Change weights by random factors with a standard deviation of about a quarter, and rank anew."""
+    from scipy.stats import rankdata
+
     scores, _ = weights.score(scaled)
     known = scaled[~np.isnan(scores)]
     if len(known) < 2:
@@ -121,24 +122,25 @@ def stability(weights: Weights, scaled: Array, *, seed: int = 0) -> Stability:
     count = math.ceil(len(known) / 10)
     worst = set(np.argsort(scores, kind="stable")[:count].tolist())
     rng = np.random.default_rng(seed)
-    alike, kept = [], []
+    rows, kept = [scores], []
     for factors in np.exp(CHANGE * rng.normal(size=(DRAWS, len(weights.values)))):
         changed = np.array(weights.values) * factors
         other = Weights(weights.kind, weights.names, tuple(changed / np.abs(changed).sum()))
-        again, _ = other.score(known)
-        alike.append(spearman(scores, again))
-        kept.append(len(worst & set(np.argsort(again, kind="stable")[:count].tolist())))
+        rows.append(other.score(known)[0])
+        kept.append(len(worst & set(np.argsort(rows[-1], kind="stable")[:count].tolist())))
+    with np.errstate(invalid="ignore"):
+        alike = np.asarray(np.corrcoef(rankdata(rows, axis=1)))[0, 1:]  # Spearman's
     low, middle = np.quantile(alike, [0.05, 0.5])
     return Stability(float(middle), float(low), int(np.median(kept)), count)
 
 
 @dataclass(frozen=True)
 class Validation:
-    """How well weights foretold the lagging indicator, on cases later than all that they rest on.
+    """How well weights predicted the lagging indicator, on cases after those they were learned from.
 
-    `discrimination` is the AUC of yes/no outcomes, Spearman's correlation of numbers (`measure`
-    says which); `lead` is how much higher it is than with equal weights. `events` of the `cases`
-    had the bad outcome (0 for numbers).
+    `discrimination` is the AUC for yes/no outcomes and Spearman's correlation for numbers; `measure`
+    names it. `lead` is its difference from that of equal weights. `events` of the `cases` had the bad
+    outcome (0 for numbers).
     """
 
     weights: Weights
@@ -152,8 +154,8 @@ class Validation:
     lead: Measure
 
     @property
-    def better(self) -> Better:
-        """Whether the weights foretell better than equal ones: if the lead's interval says so."""
+    def better(self) -> Comparison:
+        """Whether the weights predict better than equal ones, by the interval of the lead."""
         if math.isnan(self.lead.low) or math.isnan(self.lead.high):
             return "unknown"
         if self.lead.low > 0:
@@ -163,10 +165,10 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class CustomerHealth:
-    """One customer now: rank (1 is the lowest score), score, confidence, risk, level.
+    """One customer's health now; rank 1 is the lowest score, and a higher score is healthier.
 
-    A higher score is healthier. `risk` is the foretold chance of the bad outcome; for numbers the
-    foretold outcome, turned so that higher is worse.
+    `risk` is the predicted probability of the bad outcome; for numbers the predicted outcome, turned
+    so that higher is worse.
     """
 
     customer: str
@@ -179,10 +181,11 @@ class CustomerHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """A health score: how it is made, what it is worth, and each present customer's.
+    """A health score: its weights, its validation, and the score of each present customer.
 
-    `validations` holds equal weights first, and the weights in use last. `reason` says why nothing
-    was validated. `bad` names the bad outcome, such as "renewal = no".
+    `validations` has equal weights first and the weights in use last; if it is empty, `reason` says
+    why. `bad` names the bad outcome, such as "renewal = no". `tested_from` is the first period of the
+    validation.
     """
 
     lagging: str
@@ -199,38 +202,41 @@ class Health:
 
     @property
     def validation(self) -> Validation | None:
-        """The validation of the weights in use; None if there is a reason for it."""
+        """The validation of the weights in use; None without a validation."""
         return self.validations[-1] if self.validations else None
 
     @property
     def sentence(self) -> str:
-        """Say what the weights are worth, or why nothing is known."""
+        """What the weights are worth, or why that is unknown."""
         found = self.validation
         if found is None:
-            return f"{_capital(self.reason)}."
+            return f"{capital(self.reason)}."
         cases = f"{found.cases:,} cases of {found.customers:,} customers"
         if found.measure == "AUC":
             cases += f", {found.events:,} of them with {self.bad}"
         on = f"out of time, from {self.tested_from} on: {cases}"
-        worth = f"{found.measure} {_interval(found.discrimination)}"
+        worth = f"{found.measure} {measure_text(found.discrimination, sign=False)}"
         if found.weights.kind == "equal":
-            why = f"{_capital(self.weights.reason)}; equal" if self.weights.reason else "Equal"
+            why = f"{capital(self.weights.reason)}; equal" if self.weights.reason else "Equal"
             return f"{why} weights: {worth} ({on})."
         who = "Learned weights" if found.weights.kind == "learned" else "These weights"
         base = self.validations[0].discrimination
         return (
-            f"{who} {SAID[found.better]}: {worth} against {_number(base.estimate)}, a lead of "
-            f"{_interval(found.lead, sign='+')} ({on})."
+            f"{who} {COMPARED[found.better]}: {worth} against {number(base.estimate)}, a lead of "
+            f"{measure_text(found.lead)} ({on})."
         )
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a customer, the lowest score first."""
+        """One row per customer, the lowest score first."""
         import pandas as pd
 
-        names = list(CustomerHealth.__annotations__)
-        rows = [tuple(getattr(each, name) for name in names) for each in self.customers]
-        return pd.DataFrame(rows, columns=names)
+        return pd.DataFrame(self.customers, columns=list(CustomerHealth.__annotations__))
+
+
+def measure_text(found: Measure, *, sign: bool = True) -> str:
+    """Write a measure with its interval."""
+    return with_interval(found.estimate, found.low, found.high, sign=sign)
 
 
 def customer_health(
@@ -238,32 +244,54 @@ def customer_health(
     lagging: str,
     *,
     leading: Sequence[str] | None = None,
-    given: Given = "learned",
+    weights: ChosenWeights = "learned",
     horizon: int = 1,
     carry: int = 0,
     scaling: ScalingMethod = "robust z",
     test_from: int | None = None,
 ) -> Health:
-    """Make a health score of leading indicators, held against a lagging one of the same study.
+    """Score customers by leading indicators, and validate the score on a lagging one.
 
-    `leading` are all that have values per customer unless given; the other arguments are those of
-    `health`. Raises StudyError for an indicator without values per customer.
+    Args:
+        indicators: The indicators of a study (`Study.indicators`).
+        lagging: The lagging indicator that the score should predict.
+        leading: Leading indicators in the score; unless given, all with values per customer.
+        weights: "learned", "equal", or weights by indicator; their sizes are scaled to add up to 1.
+        horizon: Periods between the indicators and the outcome.
+        carry: Periods for which a missing indicator keeps its last value.
+        scaling: "robust z" or "rank"; see `Scaling`.
+        test_from: Position of the first period of the validation. Weights, scale and risks are
+            learned from outcomes before. Unless given, the last period that leaves a third of the
+            cases to the validation.
+
+    Returns:
+        The score, with its sentence. Without enough data weights are equal, and the reason is given.
+
+    Raises:
+        StudyError: For an indicator that is unknown, or has no values per customer.
+        ValueError: For an indicator that never changes, or an argument out of range.
+
+    Example:
+        >>> from workbench.study import Study
+        >>> found = Study.load("studies/guided-import/study.yaml").indicators()
+        >>> health = customer_health(found, "renewal", horizon=4, carry=3)
+        >>> health.validation.better, health.customers[0].level
+        ('no better', 'at risk')
     """
-    known = [name for name in indicators.leading if name in indicators.of_customers]
-    names = known if leading is None else list(leading)
+    names = list(indicators.leading_by_customer if leading is None else leading)
     if not names:
         msg = "no leading indicator has values per customer; a health score needs one or more"
         raise StudyError(msg)
     panels = indicators.panel([*names, lagging])
     outcome = panels.pop(lagging)
     definitions = indicators.definitions
-    return health(
+    return health_from_panels(
         panels,
         outcome,
         lagging=lagging,
         yes_no=definitions[lagging].yes_no,
         better_higher={each: definitions[each].higher_is_better for each in (*names, lagging)},
-        given=given,
+        weights=weights,
         horizon=horizon,
         carry=carry,
         scaling=scaling,
@@ -274,14 +302,14 @@ def customer_health(
     )
 
 
-def health(
+def health_from_panels(
     panels: Mapping[str, Array],
     outcome: Array,
     *,
     lagging: str = "outcome",
     yes_no: bool = True,
     better_higher: Mapping[str, bool] | None = None,
-    given: Given = "learned",
+    weights: ChosenWeights = "learned",
     horizon: int = 1,
     carry: int = 0,
     scaling: ScalingMethod = "robust z",
@@ -290,15 +318,26 @@ def health(
     labels: Sequence[str] | None = None,
     present: Array | None = None,
 ) -> Health:
-    """Make a health score of panels, customers x periods, and validate it out of time.
+    """Score customers from arrays, and validate the score; see `customer_health` for the rest.
 
-    A case is a customer's indicators in a period, and the outcome `horizon` periods later; a missing
-    indicator stands `carry` periods. Weights, scaling and risks rest on outcomes before the period
-    `test_from` (its place), the validation on indicators from it on; unless given, it is the last
-    that leaves a third of the cases for the test. `given` are weights by hand, "equal" or "learned"
-    ones. `better_higher` says of indicators and outcome whether more is good, `present` which
-    customers are there now. Raises ValueError for an indicator that never changes, for shapes that
-    differ, and for arguments out of range.
+    Args:
+        panels: Leading indicators by name, each customers x periods, NaN where missing.
+        outcome: The lagging indicator, customers x periods.
+        lagging: What messages call the outcome.
+        yes_no: Whether the outcome is yes (1) or no (0).
+        better_higher: Whether higher is good, by indicator and for the outcome; True unless given.
+        weights: As for `customer_health`.
+        horizon: As for `customer_health`.
+        carry: As for `customer_health`.
+        scaling: As for `customer_health`.
+        test_from: As for `customer_health`.
+        customers: Names of the customers; numbers from 1 unless given.
+        labels: Names of the periods; numbers from 1 unless given.
+        present: Which customers are there now; all unless given.
+
+    Raises:
+        ValueError: For an indicator that never changes, shapes that differ, or an argument out of
+            range.
     """
     higher = dict(better_higher or {})
     good_high = higher.get(lagging, True)
@@ -306,26 +345,26 @@ def health(
     found = find_cases(panels, outcome, **options)  # type: ignore[arg-type] # of several types
     length = outcome.shape[1]
     names = labels or [str(place + 1) for place in range(length)]
-    start = max(start_of_test(found), 1) if test_from is None else test_from
+    start = max(first_test_period(found), 1) if test_from is None else test_from
     if not 0 < start < length:
         raise ValueError(f"test_from is {start}; it must lie between 0 and the {length} periods")
     train, test = found.before(start), found.since(start)
     bad = f"{lagging} = {'no' if good_high else 'yes'}" if yes_no else lagging
-    seen = stacked(panels, carry)
-    scale = Scaling.of(
+    seen = stack_panels(panels, carry)
+    scale = Scaling.fit(
         found.names,
         seen[:, :start].reshape(-1, len(found.names)),
         better_higher=higher,
         method=scaling,
         reference=f"{names[0]} to {names[start - 1]}",
     )
-    chosen = _chosen(given, scale, train, bad)
-    reason = _too_little(train, test, bad)
+    chosen = _make_weights(weights, scale, train, bad)
+    reason = _reason_not_validated(train, test, bad)
     validations: tuple[Validation, ...] = ()
     levels = Levels(reason=reason)
     if not reason:
-        tried = [health_weights.equal(found.names), chosen]
-        validations = _validate(tried[chosen.kind == "equal" :], scale, train, test)
+        tried = [chosen] if chosen.kind == "equal" else [equal_weights(found.names), chosen]
+        validations = _validate(tried, scale, train, test)
         scores, _ = chosen.score(scale.apply(test.values))
         levels = validated_levels(scores, test.bad, test.customers, yes_no=yes_no)
     here = np.ones(len(seen), dtype=bool) if present is None else np.asarray(present)
@@ -341,25 +380,25 @@ def health(
         validations,
         levels,
         stability(chosen, scaled),
-        _now(who, *chosen.score(scaled), _risk_of(chosen, scale, train), levels),
+        _rank_customers(who, *chosen.score(scaled), _risk_model(chosen, scale, train), levels),
         reason,
     )
 
 
-def _chosen(given: Given, scale: Scaling, train: Cases, bad: str) -> Weights:
-    if given == "equal":
-        return health_weights.equal(scale.names)
-    if given != "learned":
-        return health_weights.by_hand(dict(given), scale.names)
+def _make_weights(chosen: ChosenWeights, scale: Scaling, train: Cases, bad: str) -> Weights:
+    if chosen == "equal":
+        return equal_weights(scale.names)
+    if chosen != "learned":
+        return weights_by_hand(dict(chosen), scale.names)
     what = f"cases with {bad}" if train.yes_no else f"customers with {bad}"
     scaled = scale.apply(train.values)
-    return health_weights.learn(
+    return learn_weights(
         scale.names, scaled, train.outcomes, train.customers, yes_no=train.yes_no, what=what
     )
 
 
-def _too_little(train: Cases, test: Cases, bad: str) -> str:
-    """Say why nothing can be validated, if so."""
+def _reason_not_validated(train: Cases, test: Cases, bad: str) -> str:
+    """Say why the score cannot be validated; empty if it can."""
     for cases, when in ((train, "before"), (test, "in")):
         if len(cases) < 2:
             return f"there are {len(cases)} cases {when} the test, too few to validate the score"
@@ -374,13 +413,15 @@ def _too_little(train: Cases, test: Cases, bad: str) -> str:
 def _validate(
     tried: Sequence[Weights], scale: Scaling, train: Cases, test: Cases
 ) -> tuple[Validation, ...]:
-    """Hold each of several weights against the test cases that all of them give a score."""
+    """Validate each of several weights on the test cases that all of them can score."""
     scores = [each.score(scale.apply(test.values))[0] for each in tried]
     known = np.asarray(~np.isnan(scores).any(axis=0))
     test, scores = test.where(known), [each[known] for each in scores]
     bad, who = test.bad, test.customers
     none = Measure(0.0, math.nan, math.nan, "these are the equal weights")
-    risks = [_risk_of(each, scale, train)(score) for each, score in zip(tried, scores, strict=True)]
+    risks = [
+        _risk_model(each, scale, train)(score) for each, score in zip(tried, scores, strict=True)
+    ]
     if test.yes_no:
         areas = [discrimination.auc(-each, bad, who) for each in scores]
         leads = [
@@ -408,8 +449,8 @@ def _validate(
     )
 
 
-def _risk_of(chosen: Weights, scale: Scaling, train: Cases) -> Callable[[Array], Array]:
-    """Learn what a score foretells, from the cases before the test: a line, logistic for yes/no."""
+def _risk_model(chosen: Weights, scale: Scaling, train: Cases) -> Callable[[Array], Array]:
+    """Fit the risk of a score on the cases before the test: logistic for yes/no, else linear."""
     scores, _ = chosen.score(scale.apply(train.values))
     known = ~np.isnan(scores)
     train, scores = train.where(known), scores[known]
@@ -426,7 +467,7 @@ def _risk_of(chosen: Weights, scale: Scaling, train: Cases) -> Callable[[Array],
     return lambda score: slope * score + level
 
 
-def _now(
+def _rank_customers(
     who: Array,
     scores: Array,
     confidence: Array,
@@ -441,35 +482,18 @@ def _now(
             float(scores[at]),
             float(confidence[at]),
             float(risks[at]),
-            levels.of(float(scores[at])),
+            levels.level(float(scores[at])),
         )
         for rank, at in enumerate(np.argsort(scores, kind="stable"), 1)  # NaN comes last
     )
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _number(value: float, sign: str = "") -> str:
-    if math.isnan(value):
-        return display.UNDEFINED
-    written = f"{value:{sign}.2f}"
-    return written.replace("-", display.MINUS) if float(written) else "0.00"
-
-
-def _interval(found: Measure, sign: str = "") -> str:
-    ends = f"[{_number(found.low, sign)}, {_number(found.high, sign)}]"
-    return f"{_number(found.estimate, sign)} {ends}"
-
-
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """The health scores of a study's customers, for any weights; each is made once and kept.
+class HealthScores:
+    """The health scores of a study's customers under any weights; each score is computed once.
 
-    The lagging indicator is the first with values per customer, one of yes/no before the others;
-    the horizon is the lag at which it follows the leading indicator that it follows most surely, 1
-    where nothing was found. Both may be given.
+    Unless given, `lagging` is the first lagging indicator with values per customer, yes/no before
+    others, and `horizon` the best lag of the surest pair found with it, or 1 without one.
     """
 
     pairs: Pairs
@@ -479,9 +503,9 @@ class Scores:
 
     @property
     def outcome(self) -> str:
-        """The lagging indicator; raises StudyError where none has values per customer."""
+        """The lagging indicator; raises StudyError if none has values per customer."""
         found = self.pairs.indicators()
-        known = [name for name in found.lagging if name in found.of_customers]
+        known = [name for name in found.lagging if name in found.by_customer]
         if self.lagging:
             return self.lagging
         if not known:
@@ -491,24 +515,25 @@ class Scores:
         return next((name for name in known if found.definitions[name].yes_no), known[0])
 
     @property
-    def ahead(self) -> int:
-        """How many periods before the outcome the indicators are taken."""
+    def periods_ahead(self) -> int:
+        """The periods between the indicators and the outcome."""
         return self.horizon or self._found_lag or 1
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """The leading indicators that have values per customer, and may get a weight."""
-        found = self.pairs.indicators()
-        return tuple(name for name in found.leading if name in found.of_customers)
+        """The leading indicators that can have a weight."""
+        return self.pairs.indicators().leading_by_customer
 
-    def health(self, given: Given = "learned", cohort: Cohort = ()) -> Health:
-        """Score the customers with learned, equal or given weights; StudyError where it cannot be."""
-        plain = tuple(given.items()) if isinstance(given, Mapping) else given
-        key = plain, cohort
+    def health(self, weights: ChosenWeights = "learned", cohort: Cohort = ()) -> Health:
+        """Score the customers of a cohort; raise StudyError if there is no score."""
+        key = tuple(weights.items()) if isinstance(weights, Mapping) else weights, cohort
         if key not in self._known:
             try:
                 self._known[key] = customer_health(
-                    self.pairs.indicators(cohort), self.outcome, given=given, horizon=self.ahead
+                    self.pairs.indicators(cohort),
+                    self.outcome,
+                    weights=weights,
+                    horizon=self.periods_ahead,
                 )
             except ValueError as error:
                 raise StudyError(f"no health score: {error}") from None
@@ -516,7 +541,7 @@ class Scores:
 
     @property
     def reason(self) -> str:
-        """Why there is no health score; empty where there is one."""
+        """Why there is no health score; empty if there is one."""
         try:
             self.health()
         except StudyError as error:
@@ -525,14 +550,14 @@ class Scores:
 
     @property
     def horizon_words(self) -> str:
-        """Say how long before the outcome the indicators are taken, and why."""
-        ahead = count_of(self.ahead, self.pairs.period)
-        said = f"The score foretells {self.outcome} {ahead} ahead"
+        """How far ahead the score predicts, and why, in a sentence."""
+        ahead = count_of(self.periods_ahead, self.pairs.period)
+        said = f"The score predicts {self.outcome} {ahead} ahead"
         if self.horizon or not self._found_lag:
             return f"{said}."
         return (
-            f"{said}, the lag found above. It was found on all {self.pairs.period}s, those of the "
-            "validation among them, so the validation flatters the score a little."
+            f"{said}, the lag found above. That lag was chosen with all {self.pairs.period}s, also "
+            "those of the validation, so the validation is slightly optimistic."
         )
 
     @property

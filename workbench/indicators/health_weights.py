@@ -1,10 +1,10 @@
-"""Weights of a health score: scaling, equal and learned weights, and the cases they are learned from."""
+"""Weights of a health score: the cases they are learned from, scaling, equal and learned weights."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,10 +25,10 @@ NORMAL_MAD = 1.4826  # a normal distribution's standard deviation, in median abs
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """Cases by row: customer and period (places), indicators (NaN where missing), outcome.
+    """Cases, one per row: a customer's indicators in a period, and the outcome `horizon` periods later.
 
-    `outcomes` are oriented so that higher is good (1 is good for yes/no); `periods` are those of
-    the indicators, and the outcomes are `horizon` periods later.
+    `customers` and `periods` are positions; `periods` are those of the indicators. `values` is cases
+    x indicators, NaN where missing. `outcomes` are oriented so that higher is good (yes/no: 1).
     """
 
     names: tuple[str, ...]
@@ -44,27 +44,25 @@ class Cases:
 
     @property
     def bad(self) -> Array:
-        """The outcomes turned around: 1 is bad for yes/no, higher is worse for numbers."""
+        """The outcomes turned around: higher is bad (yes/no: 1)."""
         return 1 - self.outcomes if self.yes_no else -self.outcomes
 
     def before(self, period: int) -> Cases:
-        """Keep the cases whose outcome was known before a period."""
+        """Return the cases whose outcome was known before a period."""
         return self.where(self.periods + self.horizon < period)
 
     def since(self, period: int) -> Cases:
-        """Keep the cases whose indicators are of a period, or later."""
+        """Return the cases whose indicators are of this period or later."""
         return self.where(self.periods >= period)
 
     def where(self, kept: Array) -> Cases:
-        """Keep some cases."""
-        return Cases(
-            self.names,
-            self.customers[kept],
-            self.periods[kept],
-            self.values[kept],
-            self.outcomes[kept],
-            yes_no=self.yes_no,
-            horizon=self.horizon,
+        """Return the cases selected by a mask."""
+        return replace(
+            self,
+            customers=self.customers[kept],
+            periods=self.periods[kept],
+            values=self.values[kept],
+            outcomes=self.outcomes[kept],
         )
 
 
@@ -77,16 +75,24 @@ def find_cases(
     horizon: int = 1,
     carry: int = 0,
 ) -> Cases:
-    """List each customer and period with a known indicator, and a known outcome `horizon` later.
+    """Return all cases with at least one known indicator, and a known outcome `horizon` later.
 
-    `panels` and `outcome` are customers x periods; each outcome makes at most one case. A missing
-    indicator stands `carry` periods. Raises ValueError for shapes that differ, and for a yes/no
-    outcome that is neither 1 nor 0.
+    Args:
+        panels: Indicators by name, each customers x periods, NaN where missing.
+        outcome: The lagging indicator, customers x periods; each value makes at most one case.
+        yes_no: Whether the outcome is yes (1) or no (0).
+        good_high: Whether a high outcome is good.
+        horizon: Periods between the indicators and the outcome.
+        carry: Periods for which a missing indicator keeps its last value.
 
-    >>> nps = np.array([[8.0, np.nan, 6.0, 7.0]])
-    >>> found = find_cases({"nps": nps}, np.array([[1, 1, 0, 1.0]]), yes_no=True, carry=1)
-    >>> found.values[:, 0].tolist(), found.outcomes.tolist()
-    ([8.0, 8.0, 6.0], [1.0, 0.0, 1.0])
+    Raises:
+        ValueError: If shapes differ, an argument is out of range, or a yes/no outcome is not 1 or 0.
+
+    Example:
+        >>> nps = np.array([[8.0, np.nan, 6.0, 7.0]])
+        >>> found = find_cases({"nps": nps}, np.array([[1, 1, 0, 1.0]]), yes_no=True, carry=1)
+        >>> found.values[:, 0].tolist(), found.outcomes.tolist()
+        ([8.0, 8.0, 6.0], [1.0, 0.0, 1.0])
     """
     outcome = np.asarray(outcome, dtype=float)
     if not 0 < horizon < outcome.shape[1]:
@@ -100,7 +106,7 @@ def find_cases(
             raise ValueError(msg)
     if yes_no and not np.isin(outcome[~np.isnan(outcome)], (0, 1)).all():
         raise ValueError("the outcome is no yes/no value everywhere; give 1, 0 or NaN")
-    values = stacked(panels, carry)[:, : outcome.shape[1] - horizon]
+    values = stack_panels(panels, carry)[:, : outcome.shape[1] - horizon]
     later = outcome[:, horizon:]
     who, when = np.nonzero(~np.isnan(later) & ~np.isnan(values).all(axis=2))
     outcomes = later[who, when]
@@ -111,34 +117,31 @@ def find_cases(
     )
 
 
-def stacked(panels: Mapping[str, Array], carry: int) -> Array:
-    """Give panels as one array customers x periods x indicators, missing values carried on."""
-    return np.stack([_carried(np.asarray(each, float), carry) for each in panels.values()], axis=2)
+def stack_panels(panels: Mapping[str, Array], carry: int) -> Array:
+    """Stack panels as customers x periods x indicators; missing values keep the last for `carry` periods."""
+    import pandas as pd
+
+    filled = (np.asarray(each, dtype=float) for each in panels.values())
+    if carry:
+        filled = (pd.DataFrame(each.T).ffill(limit=carry).to_numpy().T for each in filled)
+    return np.stack(list(filled), axis=2)
 
 
-def start_of_test(cases: Cases) -> int:
-    """Give the last period that leaves a third of the cases from it on; 0 without cases."""
+def first_test_period(cases: Cases) -> int:
+    """Return the last period that leaves a third of the cases to the test; 0 without cases."""
     if not len(cases):
         return 0
     since = np.cumsum(np.bincount(cases.periods)[::-1])[::-1]
     return int(np.flatnonzero(since >= TEST_SHARE * len(cases))[-1])
 
 
-def _carried(values: Array, carry: int) -> Array:
-    filled = values.copy()
-    for back in range(1, carry + 1):
-        open_cells = np.isnan(filled[:, back:])
-        filled[:, back:] = np.where(open_cells, values[:, :-back], filled[:, back:])
-    return filled
-
-
 @dataclass(frozen=True)
 class Scaling:
-    """How values of indicators come to one scale on which higher is healthier.
+    """A common scale for indicators, on which higher is healthier.
 
-    "robust z" is (value - median) / (1.4826 x median absolute deviation) of the reference, cut at
-    3; the standard deviation serves where more than half of the values are the same. "rank" is the
-    share of the reference below the value, from -1 to 1. `reference` says whose values those were.
+    "robust z" is (value - median) / (1.4826 x median absolute deviation) of the reference values,
+    clipped at 3; it uses the standard deviation if more than half of the values are the same. "rank"
+    is the value's rank among the reference values, from -1 to 1. `reference` names those values.
     """
 
     method: ScalingMethod
@@ -150,7 +153,7 @@ class Scaling:
     reference: str
 
     @classmethod
-    def of(
+    def fit(
         cls,
         names: Sequence[str],
         values: Array,
@@ -159,11 +162,22 @@ class Scaling:
         method: ScalingMethod = "robust z",
         reference: str = "",
     ) -> Scaling:
-        """Take the scale from reference values, cases x indicators; ValueError if one never changes.
+        """Return the scale of reference values.
 
-        >>> scaling = Scaling.of(["nps"], np.array([[6.0], [7.0], [9.0]]), better_higher={})
-        >>> scaling.apply(np.array([[7.0], [9.0]])).round(3).tolist()
-        [[0.0], [1.349]]
+        Args:
+            names: The indicators.
+            values: Reference values, cases x indicators.
+            better_higher: Whether higher is healthier, by indicator; True unless given.
+            method: "robust z" or "rank".
+            reference: What messages call the reference values.
+
+        Raises:
+            ValueError: If an indicator has no values, or always the same.
+
+        Example:
+            >>> scaling = Scaling.fit(["nps"], np.array([[6.0], [7.0], [9.0]]), better_higher={})
+            >>> scaling.apply(np.array([[7.0], [9.0]])).round(3).tolist()
+            [[0.0], [1.349]]
         """
         known = [column[~np.isnan(column)] for column in np.asarray(values, dtype=float).T]
         for name, column in zip(names, known, strict=True):
@@ -185,12 +199,8 @@ class Scaling:
         """Scale cases x indicators; NaN stays NaN."""
         values = np.asarray(values, dtype=float)
         if self.method == "rank":
-            scaled = np.column_stack(
-                [
-                    _rank(column, np.array(kept))
-                    for column, kept in zip(values.T, self.sorted_values, strict=True)
-                ]
-            )
+            ranked = map(_rank_share, values.T, self.sorted_values)
+            scaled = np.column_stack(list(ranked))
         else:
             scaled = (values - np.array(self.center)) / np.array(self.spread)
             scaled = np.clip(scaled, -MOST_Z, MOST_Z)
@@ -199,10 +209,11 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Weights:
-    """A weight for each indicator; their sizes add up to 1. `reason` says why none were learned.
+    """A weight for each indicator; their absolute values add up to 1.
 
-    `events` counts the rarer outcome (for numbers: customers) that learning could rest on, `needed`
-    how many it takes; `penalty` is the one that did best within the cases learned from.
+    `events` counts the cases of the rarer outcome (for numbers: the customers) available for
+    learning, `needed` the number required. `penalty` is the one chosen by cross-validation. `reason`
+    says why no weights were learned.
     """
 
     kind: WeightKind
@@ -219,12 +230,12 @@ class Weights:
         return dict(zip(self.names, self.values, strict=True))
 
     def score(self, scaled: Array) -> tuple[Array, Array]:
-        """Give each case's score and confidence, from 0 to 1, by its known indicators.
+        """Return each case's score and its confidence, from 0 to 1.
 
-        The score is their weighted mean: a missing indicator takes its weight from the confidence,
-        not from the score. A case with none has the score NaN and the confidence 0.
+        The score is the weighted mean of the known indicators, the confidence the share of the
+        weights that they have. A case without a known indicator has the score NaN.
 
-        >>> weights = by_hand({"nps": 3, "activity": 1}, ["nps", "activity"])
+        >>> weights = weights_by_hand({"nps": 3, "activity": 1}, ["nps", "activity"])
         >>> score, confidence = weights.score(np.array([[1.0, -1.0], [1.0, np.nan]]))
         >>> score.tolist(), confidence.tolist()
         ([0.5, 1.0], [1.0, 0.75])
@@ -237,13 +248,17 @@ class Weights:
         return np.divide(total, sizes, out=nothing, where=sizes > 0), np.asarray(sizes)
 
 
-def equal(names: Sequence[str]) -> Weights:
-    """Give each indicator the same weight."""
+def equal_weights(names: Sequence[str]) -> Weights:
+    """Return the same weight for each indicator."""
     return Weights("equal", tuple(names), (1 / len(names),) * len(names))
 
 
-def by_hand(given: Mapping[str, float], names: Sequence[str]) -> Weights:
-    """Take weights that a person chose; names left out weigh 0. ValueError for an unknown name."""
+def weights_by_hand(given: Mapping[str, float], names: Sequence[str]) -> Weights:
+    """Return weights chosen by a person, scaled; indicators that are not named weigh 0.
+
+    Raises:
+        ValueError: For an unknown indicator, a weight that is no number, or only zeros.
+    """
     for name, weight in given.items():
         if name not in names:
             raise ValueError(unknown_name("indicator", name, names))
@@ -255,15 +270,15 @@ def by_hand(given: Mapping[str, float], names: Sequence[str]) -> Weights:
     return Weights("by hand", tuple(names), tuple(given.get(name, 0) / total for name in names))
 
 
-def enough(
+def events_for_learning(
     outcomes: Array, customers: Array, weights: int, *, yes_no: bool, what: str = "events"
 ) -> tuple[int, int, str]:
-    """Count what weights could be learned from, and what it takes; and say so if it is too little.
+    """Count the events for learning weights: how many there are, how many it takes, why it fails.
 
-    At least 10 of the rarer outcome per weight (Peduzzi et al. 1996), or 10 customers for numbers.
-    That many are no guarantee (van Smeden et al. 2016): so weights are penalised all the same.
+    It takes ten of the rarer outcome per weight (Peduzzi et al. 1996), or ten customers for numbers.
+    That is no guarantee (van Smeden et al. 2016), so weights are penalized as well.
 
-    >>> enough(np.arange(40) < 14, np.arange(40), 4, yes_no=True, what="renewals")
+    >>> events_for_learning(np.arange(40) < 14, np.arange(40), 4, yes_no=True, what="renewals")
     (14, 40, 'not enough renewals to learn weights: 14 of 40')
     """
     needed = EVENTS_PER_WEIGHT * weights
@@ -276,7 +291,7 @@ def enough(
     return events, needed, reason
 
 
-def learn(
+def learn_weights(
     names: Sequence[str],
     scaled: Array,
     outcomes: Array,
@@ -285,15 +300,26 @@ def learn(
     yes_no: bool,
     what: str = "events",
 ) -> Weights:
-    """Learn weights that foretell good outcomes, or give equal ones with the reason.
+    """Learn weights that predict good outcomes; return equal weights with a reason if that fails.
 
-    A ridge-penalised logistic model for yes/no outcomes (1 is good), ridge regression for numbers
-    (higher is good). A missing value stands at the reference's middle, 0. The penalty is the one
-    with the lowest loss in cross-validation that keeps each customer's cases together.
+    Yes/no outcomes have a ridge-penalized logistic regression, numbers a ridge regression. The
+    penalty has the lowest loss in a cross-validation that keeps each customer's cases together.
+
+    Args:
+        names: The indicators.
+        scaled: Cases x indicators on one scale; a missing value counts as 0, the middle.
+        outcomes: One per case; higher is good (yes/no: 1).
+        customers: The customer of each case.
+        yes_no: Whether outcomes are yes or no.
+        what: What messages call the rarer outcome.
     """
-    events, needed, reason = enough(outcomes, customers, len(names), yes_no=yes_no, what=what)
+    events, needed, reason = events_for_learning(
+        outcomes, customers, len(names), yes_no=yes_no, what=what
+    )
     if reason:
-        return Weights("equal", tuple(names), equal(names).values, events, needed, reason=reason)
+        return Weights(
+            "equal", tuple(names), equal_weights(names).values, events, needed, reason=reason
+        )
     from sklearn.model_selection import GroupKFold
 
     filled, outcomes = np.nan_to_num(scaled), np.asarray(outcomes, dtype=float)
@@ -302,30 +328,29 @@ def learn(
     folds = list(GroupKFold(FOLDS).split(filled, groups=customers))
     if yes_no:
         folds = [(some, rest) for some, rest in folds if np.ptp(outcomes[some])]
-    losses = [
-        sum(
-            _loss(
-                filled[rest],
-                outcomes[rest],
-                _fit(filled[some], outcomes[some], each, yes_no),
-                yes_no,
-            )
-            for some, rest in folds
+
+    def loss(penalty: float) -> float:
+        """Add up the losses of all folds."""
+        fits = (_fit(filled[some], outcomes[some], penalty, yes_no) for some, _ in folds)
+        return sum(
+            _loss(filled[rest], outcomes[rest], fitted, yes_no)
+            for (_, rest), fitted in zip(folds, fits, strict=True)
         )
-        for each in PENALTIES
-    ]
-    penalty = PENALTIES[int(np.argmin(losses))]
+
+    penalty = min(PENALTIES, key=loss)
     found, _ = _fit(filled, outcomes, penalty, yes_no)
     total = float(np.abs(found).sum())
     if not total:
-        said = "no indicator foretells the outcome, so no weights were learned"
-        return Weights("equal", tuple(names), equal(names).values, events, needed, penalty, said)
+        said = "no indicator predicts the outcome, so no weights were learned"
+        return Weights(
+            "equal", tuple(names), equal_weights(names).values, events, needed, penalty, said
+        )
     values = tuple(float(each) / total for each in found)
     return Weights("learned", tuple(names), values, events, needed, penalty)
 
 
 def _fit(columns: Array, outcomes: Array, penalty: float, yes_no: bool) -> tuple[Array, float]:  # noqa: FBT001
-    """Give the coefficients and the intercept."""
+    """Return the coefficients and the intercept."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if yes_no:
@@ -338,13 +363,14 @@ def _fit(columns: Array, outcomes: Array, penalty: float, yes_no: bool) -> tuple
 
 
 def _loss(columns: Array, outcomes: Array, fitted: tuple[Array, float], yes_no: bool) -> float:  # noqa: FBT001
-    foretold = columns @ fitted[0] + fitted[1]
+    predicted = columns @ fitted[0] + fitted[1]
     if yes_no:
-        return float(np.logaddexp(0, foretold).sum() - outcomes @ foretold)
-    return float(((outcomes - foretold) ** 2).sum())
+        return float(np.logaddexp(0, predicted).sum() - outcomes @ predicted)
+    return float(((outcomes - predicted) ** 2).sum())
 
 
-def _rank(values: Array, reference: Array) -> Array:
-    """Give the share of the reference below, ties counting half, from -1 to 1."""
-    below = np.searchsorted(reference, values, "left") + np.searchsorted(reference, values, "right")
-    return np.where(np.isnan(values), np.nan, below / len(reference) - 1)
+def _rank_share(values: Array, reference: Sequence[float]) -> Array:
+    """Return the share of the reference below each value, ties counting half, from -1 to 1."""
+    from scipy.stats import percentileofscore
+
+    return np.asarray(percentileofscore(reference, values, kind="mean") / 50 - 1)

@@ -1,8 +1,8 @@
-"""Correlation over lags of two series, in three views: levels, differences, prewhitened.
+"""Correlation of two series over lags, in three views: levels, differences and prewhitened values.
 
-Each view comes with what chance makes of the best of all lags. Chance is played by look-alikes of
-the leading series: its ARIMA model's residuals change places, so that they have its autocorrelation
-and nothing to do with the lagging series, which stays as it is.
+Each view comes with the distribution of its largest correlation over all lags under chance. That
+distribution is simulated with surrogates of the leading series, which keep its autocorrelation but
+are unrelated to the lagging series; the lagging series stays as it is.
 
 Sources: Box & Jenkins (1976) Time Series Analysis, chapter 11; Haugh (1976) JASA 71:378-385; Westfall
 & Young (1993) Resampling-Based Multiple Testing (the largest of all lags); Bühlmann (1997) Bernoulli
@@ -21,32 +21,46 @@ import numpy.typing as npt
 from workbench.errors import unknown_name
 from workbench.indicators.series import (
     Filter,
+    as_rows,
     correlate_all,
+    count_pairs,
     differences_needed,
     fit_filter,
     lag_range,
-    largest,
-    pairs_all,
-    pvalues_of,
-    resampled,
-    shuffled,
-    two_dimensional,
+    largest_over_lags,
+    permutation_pvalues,
+    resampled_correlations,
+    shuffle_present,
 )
 
 Array = npt.NDArray[Any]
 Transform = Literal["levels", "differences", "prewhitened"]
-FEWEST_PAIRS = 16  # of differences at the farthest lag; with fewer the answer is "too short"
+TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
+FEWEST_PAIRS = 16  # of differences at the farthest lag; fewer are too short
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which lags are searched, and how: the same for every view and every pair of a study."""
+    """The lags that are searched, and how; the same for every view and every pair of a study.
+
+    Args:
+        max_lag: The largest lag, in periods.
+        min_lag: The smallest lag; below 0 the lagging series comes first.
+        permutations: Surrogates of the leading series, at least 19.
+        confidence_level: Of bands and intervals, between 0 and 1.
+        seed: Of surrogates and bootstrap.
+        alpha: The largest p-value at which a pair counts as found, between 0 and 1.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
 
     max_lag: int = 12
     min_lag: int = 0
     permutations: int = 999
     confidence_level: float = 0.95
     seed: int = 1
+    alpha: float = 0.05
 
     def __post_init__(self) -> None:
         lag_range(self.max_lag, self.min_lag)
@@ -55,10 +69,9 @@ class Search:
                 f"permutations is {self.permutations}; it must be 19 or more, or no p-value can be "
                 "as small as 0.05"
             )
-        if not 0.0 < self.confidence_level < 1.0:
-            raise ValueError(
-                f"confidence_level is {self.confidence_level}; it must lie between 0 and 1"
-            )
+        for name in ("confidence_level", "alpha"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
 
     @property
     def lags(self) -> Array:
@@ -68,14 +81,14 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class LagCurve:
-    """Correlations of one view of a pair over all lags, and the best of them.
+    """Correlations of a pair in one view over all lags, and the best lag.
 
-    `pairs` and `band` have one value per lag: the periods used, and the size that the correlation
-    of the best of all lags exceeds in 5 of 100 pairs with nothing between them (`confidence_level`
-    0.95). `pvalue` is that of the best lag, for having searched all of them. `lag_low` to
-    `lag_high` and `low` to `high` are block bootstrap intervals of the best lag and of the
-    correlation at it; the levels have none, since drifting series have no such sampling error.
-    What is undefined is NaN (lags: None), and `reason` says why.
+    `pairs` and `band` have one value per lag. `pairs` counts the periods used. With nothing between
+    the two series, all correlations stay within `band` with probability `confidence_level`. `pvalue`
+    is that of the best lag, corrected for the search over all lags. `lag_low` to `lag_high` and
+    `low` to `high` are block bootstrap intervals of the best lag and of the correlation there; levels
+    have none, because drifting series have no such sampling error. What is undefined is NaN (None for
+    a lag), and `reason` says why.
     """
 
     transform: str
@@ -83,84 +96,48 @@ class LagCurve:
     correlations: tuple[float, ...]
     pairs: tuple[int, ...]
     band: tuple[float, ...]
-    best_lag: int | None
-    correlation: float
-    pvalue: float
-    lag_low: int | None
-    lag_high: int | None
-    low: float
-    high: float
     confidence_level: float
+    best_lag: int | None = None
+    correlation: float = math.nan
+    pvalue: float = math.nan
+    lag_low: int | None = None
+    lag_high: int | None = None
+    low: float = math.nan
+    high: float = math.nan
     model: str = ""
     reason: str = ""
 
     @property
     def periods(self) -> int:
-        """The pairs at the best lag; the most at any lag where there is none."""
+        """The number of pairs at the best lag; without one, the largest number at any lag."""
         if self.best_lag is None:
             return max(self.pairs, default=0)
         return self.pairs[self.lags.index(self.best_lag)]
 
 
-def lagged(
-    leading: Array,
-    lagging: Array,
-    *,
-    max_lag: int = 12,
-    transform: Transform = "prewhitened",
-    min_lag: int = 0,
-    permutations: int = 999,
-    confidence_level: float = 0.95,
-    seed: int = 1,
-) -> LagCurve:
-    """Correlate one view of two series at each lag, and say how sure the best lag is.
-
-    Series of one value per period, NaN where one is missing; a lag above 0 means that the leading
-    one comes first. `prewhitened`: an ARIMA model of the leading series turns both into what it
-    does not foresee; where neither wanders, they are taken around a straight line, not differenced.
-
-    Raises ValueError for arguments out of range.
-
-    >>> from workbench.datasets.indicators import simulate_series
-    >>> made = simulate_series(periods=120, lag=3, strength=0.7, seed=4)
-    >>> curve = lagged(made.leading, made.lagging, max_lag=6, transform="differences")
-    >>> curve.best_lag, curve.pvalue
-    (3, 0.001)
-    """
-    search = Search(max_lag, min_lag, permutations, confidence_level, seed)
-    x, y = series_of(leading, lagging)
-    reason = unfit(x, y, search.lags, ("leading", "lagging"))
-    return curve(x, y, transform, None if reason else filter_of(x, y), search, reason)
-
-
-def transformed(leading: Array, lagging: Array, transform: Transform) -> tuple[Array, Array]:
-    """Give two series as a view shows them: as long as they are, NaN where there is nothing.
-
-    Raises ValueError for a series that does not vary, where prewhitening has no model.
-
-    >>> import numpy as np
-    >>> transformed(np.array([1.0, 3.0, 2.0]), np.array([5.0, 5.0, 6.0]), "differences")
-    (array([nan,  2., -1.]), array([nan,  0.,  1.]))
-    """
-    x, y = series_of(leading, lagging)
-    return view(x, y, transform, filter_of(x, y) if transform == "prewhitened" else None)
-
-
-def curve(
+def lag_curve(
     x: Array, y: Array, transform: str, model: Filter | None, search: Search, reason: str = ""
 ) -> LagCurve:
-    """Work out one view; without a model, only what needs none, and `reason` says why."""
+    """Correlate one view of two series at each lag, with the band and intervals of chance.
+
+    Args:
+        x: The leading series, one value per period, NaN where one is missing.
+        y: The lagging series over the same periods.
+        transform: "levels", "differences" or "prewhitened".
+        model: The model of the pair (`pair_filter`); without one there is no band and no p-value.
+        search: The lags, and how they are searched.
+        reason: Why there is no model.
+    """
     lags = search.lags
     if model is None and transform == "prewhitened":
         seen = np.full(len(x), np.nan), np.full(len(x), np.nan)
     else:
-        seen = view(x, y, transform, model)
+        seen = transform_pair(x, y, transform, model)
     correlations = correlate_all(*seen, search.max_lag, min_lag=search.min_lag)[0, 0]
-    pairs = pairs_all(*seen, search.max_lag, min_lag=search.min_lag)[0, 0]
-    nothing = not np.isfinite(correlations).any()
-    if nothing and not reason:
+    pairs = count_pairs(*seen, search.max_lag, min_lag=search.min_lag)[0, 0]
+    if not reason and not np.isfinite(correlations).any():
         reason = f"nothing varies in the {transform}"
-    made: dict[str, Any] = {
+    known: dict[str, Any] = {
         "transform": transform,
         "lags": tuple(lags.tolist()),
         "correlations": tuple(correlations.tolist()),
@@ -170,58 +147,52 @@ def curve(
         "reason": reason,
     }
     if reason or model is None:
-        return LagCurve(
-            **made,
-            band=(math.nan,) * len(lags),
-            best_lag=None,
-            correlation=math.nan,
-            pvalue=math.nan,
-            lag_low=None,
-            lag_high=None,
-            low=math.nan,
-            high=math.nan,
-        )
-    size = in_errors(correlations, pairs, lags)
+        return LagCurve(**known, band=(math.nan,) * len(lags))
+    size = in_standard_errors(correlations, pairs, lags)
     # Levels have no such standard error: their best lag is that of the largest correlation.
     place = int(np.nanargmax(np.abs(correlations) if transform == "levels" else size))
-    maxima = _by_chance(x, seen, transform, model, search)
+    maxima = _surrogate_maxima(x, seen, transform, model, search)
     limit = float(np.quantile(maxima, search.confidence_level, method="higher"))
     band = np.minimum(limit * np.sqrt(pairs) / np.maximum(pairs + np.abs(lags), 1), 1.0)
-    ends = _ends(seen, transform, pairs, place, float(correlations[place]), search)
+    correlation = float(correlations[place])
+    intervals = {}
+    if transform != "levels":
+        intervals = _bootstrap_intervals(seen, pairs, place, correlation, search)
     return LagCurve(
-        **made,
-        **ends,
+        **known,
+        **intervals,
         band=tuple(band.tolist()),
         best_lag=int(lags[place]),
-        correlation=float(correlations[place]),
-        pvalue=float(pvalues_of(np.nanmax(size), maxima)),
+        correlation=correlation,
+        pvalue=float(permutation_pvalues(np.nanmax(size), maxima)),
     )
 
 
-def in_errors(correlations: Array, pairs: Array, lags: Array) -> Array:
-    """Give the size of correlations in standard errors, 1 / sqrt(pairs) without autocorrelation."""
+def in_standard_errors(correlations: Array, pairs: Array, lags: Array) -> Array:
+    """Return the size of correlations in standard errors: 1 / sqrt(pairs) without autocorrelation."""
     found: Array = np.abs(correlations) * (pairs + np.abs(lags)) / np.sqrt(np.maximum(pairs, 1))
     return found
 
 
-def series_of(leading: Array, lagging: Array) -> tuple[Array, Array]:
-    """Give both as floats over the same periods, what is not finite as NaN; else ValueError."""
-    rows, columns = two_dimensional(leading, lagging)
+def as_series(leading: Array, lagging: Array) -> tuple[Array, Array]:
+    """Return both as floats with NaN for what is not finite; ValueError if they are not one series each."""
+    rows, columns = as_rows(leading, lagging)
     if len(rows) != 1 or len(columns) != 1:
         raise ValueError(
             f"leading has the shape {np.shape(leading)} and lagging {np.shape(lagging)}; each must "
             "be one series, use correlate_all for many"
         )
-    return (
-        np.where(np.isfinite(rows[0]), rows[0], np.nan),
-        np.where(np.isfinite(columns[0]), columns[0], np.nan),
-    )
+    x, y = (np.where(np.isfinite(each[0]), each[0], np.nan) for each in (rows, columns))
+    return x, y
 
 
-def view(x: Array, y: Array, transform: str, model: Filter | None) -> tuple[Array, Array]:
-    """Give both series as levels, differences, or through the leading one's model."""
-    if transform not in get_args(Transform):
-        raise ValueError(unknown_name("transform", transform, get_args(Transform)))
+def transform_pair(x: Array, y: Array, transform: str, model: Filter | None) -> tuple[Array, Array]:
+    """Return both series as levels, differences, or filtered by the leading series' model.
+
+    Both keep their length, with NaN where the view has no value.
+    """
+    if transform not in TRANSFORMS:
+        raise ValueError(unknown_name("transform", transform, TRANSFORMS))
     if transform == "levels":
         return x, y
     if transform == "differences":
@@ -231,8 +202,11 @@ def view(x: Array, y: Array, transform: str, model: Filter | None) -> tuple[Arra
     return np.array(model.residuals), model.apply(y)
 
 
-def filter_of(x: Array, y: Array, known: dict[int, Filter] | None = None) -> Filter:
-    """Fit the leading series' model, or take the one that is known for so many differences."""
+def pair_filter(x: Array, y: Array, known: dict[int, Filter] | None = None) -> Filter:
+    """Fit the leading series' model with the differences that the pair needs.
+
+    `known` keeps models of the leading series by their differences, for its other pairs.
+    """
     known = {} if known is None else known
     differences = differences_needed(x, y)
     if differences not in known:
@@ -240,15 +214,15 @@ def filter_of(x: Array, y: Array, known: dict[int, Filter] | None = None) -> Fil
     return known[differences]
 
 
-def unfit(x: Array, y: Array, lags: Array, names: tuple[str, str]) -> str:
-    """Say why nothing can be said about two series; empty where something can."""
+def reason_unusable(x: Array, y: Array, lags: Array, names: tuple[str, str]) -> str:
+    """Say why two series cannot be associated; empty if they can."""
     for name, series in zip(names, (x, y), strict=True):
         there = series[np.isfinite(series)]
         if not len(there):
             return f"{name} has no values"
         if np.ptp(there) <= 1e-12 * np.abs(there).max():
             return f"{name} is constant"
-    if shortage(x, y, lags):
+    if periods_short(x, y, lags):
         return "too short"
     for name, series in zip(names, (x, y), strict=True):
         steps = np.diff(series)
@@ -258,8 +232,8 @@ def unfit(x: Array, y: Array, lags: Array, names: tuple[str, str]) -> str:
     return ""
 
 
-def shortage(x: Array, y: Array, lags: Array) -> int:
-    """Count how many periods more it takes to search these lags; 0 where there are enough."""
+def periods_short(x: Array, y: Array, lags: Array) -> int:
+    """Count the additional periods that a search of these lags needs; 0 if there are enough."""
     steps = np.diff(x), np.diff(y)
     if not len(steps[0]):
         return FEWEST_PAIRS + int(np.abs(lags).max()) + 1 - len(x)
@@ -269,51 +243,44 @@ def shortage(x: Array, y: Array, lags: Array) -> int:
 
 
 def _pairs_at(x: Array, y: Array, lag: int) -> int:
-    """Count pairs at a lag; below 0 for a lag beyond the series' end."""
+    """Count pairs at a lag; negative for a lag beyond the end of the series."""
     beyond = len(x) - abs(lag)
     if beyond <= 0:
         return beyond
-    return int(pairs_all(x, y, lag, min_lag=lag)[0, 0, 0])
+    return int(count_pairs(x, y, lag, min_lag=lag)[0, 0, 0])
 
 
-def _by_chance(
+def _surrogate_maxima(
     x: Array, seen: tuple[Array, Array], transform: str, model: Filter, search: Search
 ) -> Array:
-    """Give what the best of all lags comes to where there is nothing between the two."""
+    """Return the largest size over all lags for each surrogate of the leading series."""
     rng = np.random.default_rng([search.seed, 1])
     if transform == "prewhitened":
         periods = np.tile(np.arange(len(x)), (search.permutations, 1))
-        rows = shuffled(seen[0], rng.permuted(periods, axis=1))
+        rows = shuffle_present(seen[0], rng.permuted(periods, axis=1))
     else:
-        rows = model.alike(x, search.permutations, rng)
+        rows = model.surrogates(x, search.permutations, rng)
         if transform == "differences":
             rows = np.diff(rows, axis=1, prepend=np.nan)
-    return largest(rows, seen[1][None, :], search.lags)[:, 0]
+    return largest_over_lags(rows, seen[1][None, :], search.lags)[:, 0]
 
 
-def _ends(
-    seen: tuple[Array, Array],
-    transform: str,
-    pairs: Array,
-    place: int,
-    correlation: float,
-    search: Search,
+def _bootstrap_intervals(
+    seen: tuple[Array, Array], pairs: Array, place: int, correlation: float, search: Search
 ) -> dict[str, Any]:
-    """Give the block bootstrap intervals of the best lag and of the correlation at it."""
-    if transform == "levels":
-        return {"lag_low": None, "lag_high": None, "low": math.nan, "high": math.nan}
-    rng = np.random.default_rng([search.seed, 2])
+    """Return the block bootstrap intervals of the best lag and of the correlation there."""
     lags = search.lags
-    weights = block_weights(len(seen[0]), search.permutations, rng)
-    drawn = resampled(weights, *seen, lags)
+    rng = np.random.default_rng([search.seed, 2])
+    drawn = resampled_correlations(
+        block_weights(len(seen[0]), search.permutations, rng), *seen, lags
+    )
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     if not len(drawn):
-        return {"lag_low": None, "lag_high": None, "low": math.nan, "high": math.nan}
+        return {}
     outside = (1.0 - search.confidence_level) / 2.0
-    both = [outside, 1.0 - outside]
-    best = lags[np.argmax(in_errors(drawn, pairs, lags), axis=1)]
-    lag_low, lag_high = np.quantile(best, both, method="nearest")
-    low, high = _fisher_ends(correlation, drawn[:, place], int(pairs[place]), outside)
+    best = lags[np.argmax(in_standard_errors(drawn, pairs, lags), axis=1)]
+    lag_low, lag_high = np.quantile(best, [outside, 1.0 - outside], method="nearest")
+    low, high = _fisher_interval(correlation, drawn[:, place], int(pairs[place]), outside)
     return {
         "lag_low": min(int(lag_low), int(lags[place])),
         "lag_high": max(int(lag_high), int(lags[place])),
@@ -322,10 +289,13 @@ def _ends(
     }
 
 
-def _fisher_ends(
+def _fisher_interval(
     correlation: float, drawn: Array, pairs: int, outside: float
 ) -> tuple[float, float]:
-    """Give an interval on Fisher's scale; few blocks vary too little, so not below 1/sqrt(n - 3)."""
+    """Return an interval on Fisher's scale with the draws' standard error.
+
+    The error is at least 1 / sqrt(n - 3), because a bootstrap of few blocks varies too little.
+    """
     from scipy.special import ndtri
 
     inner = np.clip(np.append(drawn, correlation), -0.9999, 0.9999)
@@ -336,7 +306,7 @@ def _fisher_ends(
 
 
 def block_weights(periods: int, draws: int, rng: np.random.Generator) -> Array:
-    """Draw blocks of periods anew, and count how often each period came: draws x periods."""
+    """Resample blocks of periods, and count how often each draw contains each: draws x periods."""
     length = max(2, round(1.5 * periods ** (1.0 / 3.0)))
     count = math.ceil(periods / length)
     starts = rng.integers(0, periods - length + 1, size=(draws, count))

@@ -1,9 +1,9 @@
-"""Lagged association of two series: which one moves before the other, how long, and how sure.
+"""Lagged association of two series: which one moves before the other, by how much, and how sure.
 
-The raw levels of two series that drift correlate whatever they have to do with each other, so they
-are shown and never decide. What decides are two views of the same pair, the differences and the
-prewhitened values, each with a p-value for the best of all lags: a pair counts as found only where
-both views find it. Nothing here says that one thing causes another.
+The raw levels of two drifting series correlate even if the series are unrelated, so levels are shown
+but never decide. Two other views of the pair decide: the differences and the prewhitened values. Each
+has a p-value that is corrected for the search over all lags, and a pair counts as found only if both
+are significant. An association does not show that one thing causes the other.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import display
+from workbench.display import signed, with_interval
 from workbench.indicators.lag_curves import (
+    TRANSFORMS,
     LagCurve,
     Search,
-    curve,
-    filter_of,
-    series_of,
-    shortage,
-    unfit,
+    as_series,
+    lag_curve,
+    pair_filter,
+    periods_short,
+    reason_unusable,
 )
 from workbench.indicators.series import Filter
 from workbench.stats.multiplicity import benjamini_hochberg
@@ -34,12 +36,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """What two series have to do with each other over a range of lags; lag > 0: leading first.
+    """The association of two series over a range of lags; a lag above 0: the leading one comes first.
 
-    `pvalue` is the larger of those of the differences and the prewhitened values; `adjusted` is
-    Benjamini and Hochberg's over all pairs compared, and `pvalue` itself for a pair alone.
-    `periods` counts those where both have a value; `needed` is how many more it takes at least,
-    where that is too short.
+    `pvalue` is the larger p-value of the differences and the prewhitened values. `adjusted` is the
+    Benjamini-Hochberg p-value over all pairs compared; for a single pair it equals `pvalue`.
+    `periods` counts the periods in which both have a value. If these are too few, `needed` is the
+    smallest number of additional periods.
     """
 
     leading: str
@@ -58,43 +60,43 @@ class Association:
 
     @property
     def found(self) -> bool:
-        """Whether the two move together at some lag: both views say so."""
+        """Whether both views find that the two move together at some lag."""
         return self.adjusted <= self.alpha
 
     @property
     def best_lag(self) -> int | None:
-        """The best lag of the prewhitened values; None where nothing can be said."""
+        """The best lag of the prewhitened values; None if it is unknown."""
         return self.prewhitened.best_lag
 
     @property
     def correlation(self) -> float:
-        """The strength: the correlation of the prewhitened values at the best lag."""
+        """The correlation of the prewhitened values at the best lag."""
         return self.prewhitened.correlation
 
     @property
     def low(self) -> float:
-        """The lower end of the strength's interval."""
+        """The lower end of the correlation's interval."""
         return self.prewhitened.low
 
     @property
     def high(self) -> float:
-        """The upper end of the strength's interval."""
+        """The upper end of the correlation's interval."""
         return self.prewhitened.high
 
     @property
     def agreed(self) -> bool:
-        """Whether the differences put the best lag where the prewhitened values do."""
+        """Whether differences and prewhitened values have the same best lag."""
         return self.best_lag is not None and self.differences.best_lag == self.best_lag
 
     @property
     def warning(self) -> str:
-        """Why the raw levels mislead, in a sentence; empty where they do not."""
-        return _warning(self)
+        """A sentence on why the raw levels mislead; empty if they do not."""
+        return _levels_warning(self)
 
     @property
     def sentence(self) -> str:
-        """What a reader needs: the lag, the strength, how sure, on how many periods."""
-        return _sentence(self)
+        """The lag, the correlation, the certainty and the number of periods in one sentence."""
+        return _association_sentence(self)
 
 
 def associate(
@@ -110,38 +112,40 @@ def associate(
     alpha: float = 0.05,
     seed: int = 1,
 ) -> Association:
-    """Say whether one series moves before another: at which lag, how strongly, how sure.
+    """Test whether one series moves before another, and estimate the lag and the correlation.
 
-    Of pairs that wander on their own, at least 95 in 100 are reported as nothing (with `alpha` 0.05).
+    Of unrelated pairs that drift on their own, at least 95 in 100 are reported as not found (with
+    `alpha` 0.05).
 
     Args:
-        leading: The leading series: one value per period, NaN where one is missing.
-        lagging: The lagging series, over the same periods.
-        max_lag: The longest lag that is searched, in periods.
-        min_lag: The shortest lag that is searched; above 0 the leading series comes first.
+        leading: One value per period, NaN where one is missing.
+        lagging: One value for each of the same periods.
+        max_lag: The largest lag searched, in periods; above 0 the leading series comes first.
+        min_lag: The smallest lag searched; below 0 the lagging series comes first.
         names: What sentences call the two series.
-        period: What sentences call a period, such as "month".
-        permutations: The number of random series that the pair is compared with.
-        confidence_level: The level of the intervals.
-        alpha: The p-value up to which a pair counts as found.
-        seed: The seed of the random series.
+        period: What sentences call a period, such as "week".
+        permutations: Surrogates for the p-values, at least 19; p-values are multiples of
+            1 / (permutations + 1).
+        confidence_level: Of the bands and intervals.
+        alpha: The pair counts as found up to this p-value.
+        seed: Of surrogates and bootstrap; the same seed gives the same answer.
 
     Returns:
-        The association: the best lag, its strength with an interval, p-value and sentence.
+        The association, with its sentence. If the series are too short or do not vary, p-value and
+        correlation are NaN and `reason` says why.
 
     Raises:
-        ValueError: An argument is out of range.
+        ValueError: If an argument is out of range, or the two are not series of the same periods.
 
-    >>> from workbench.datasets.indicators import simulate_series
-    >>> made = simulate_series(periods=120, lag=3, strength=0.7, seed=4)
-    >>> found = associate(made.leading, made.lagging, names=("nps", "renewals"), period="month")
-    >>> found.found, found.best_lag, found.differences.best_lag
-    (True, 3, 3)
+    Example:
+        >>> from workbench.datasets.indicators import simulate_series
+        >>> made = simulate_series(periods=120, lag=3, strength=0.7, seed=4)
+        >>> found = associate(made.leading, made.lagging, names=("nps", "renewals"), period="month")
+        >>> found.found, found.best_lag, found.differences.best_lag
+        (True, 3, 3)
     """
-    search = _search(max_lag, min_lag, permutations, confidence_level, alpha, seed)
-    return _associate(
-        *series_of(leading, lagging), search, names=names, period=period, alpha=alpha, known={}
-    )
+    search = Search(max_lag, min_lag, permutations, confidence_level, seed, alpha)
+    return _associate(*as_series(leading, lagging), search, names, period, {})
 
 
 def associate_all(
@@ -156,32 +160,49 @@ def associate_all(
     alpha: float = 0.05,
     seed: int = 1,
 ) -> tuple[Association, ...]:
-    """Associate every leading series with every lagging one, and correct for so many pairs.
+    """Associate every leading series with every lagging series, corrected for the number of pairs.
 
-    Each leading series is modelled once. Of the pairs found at `alpha`, at most that share is
-    expected to be nothing (Benjamini & Hochberg). A series is not set beside itself.
+    Args:
+        leading: Leading series by name: one value per period, NaN where one is missing.
+        lagging: Lagging series by name, over the same periods; a name that is in `leading` too is
+            not paired with itself.
+        max_lag: The largest lag searched, in periods; above 0 the leading series comes first.
+        min_lag: The smallest lag searched.
+        period: What sentences call a period, such as "week".
+        permutations: Surrogates per pair, at least 19.
+        confidence_level: Of the bands and intervals.
+        alpha: The expected share of false pairs among those found (Benjamini & Hochberg 1995).
+        seed: Of surrogates and bootstrap.
+
+    Returns:
+        One association per pair, by leading and then by lagging series.
+
+    Raises:
+        ValueError: If an argument is out of range, or series differ in their periods.
+
+    Example:
+        >>> from workbench.datasets.indicators import simulate_series
+        >>> made = simulate_series(periods=120, lag=3, strength=0.7, seed=4)
+        >>> other = simulate_series(periods=120, seed=5)
+        >>> leading = {"nps": made.leading, "visits": other.leading}
+        >>> found = associate_all(leading, {"renewals": made.lagging}, max_lag=6)
+        >>> [(each.leading, each.found) for each in found]
+        [('nps', True), ('visits', False)]
     """
-    search = _search(max_lag, min_lag, permutations, confidence_level, alpha, seed)
+    search = Search(max_lag, min_lag, permutations, confidence_level, seed, alpha)
     found = []
     for first, x in leading.items():
         known: dict[int, Filter] = {}
         found += [
-            _associate(
-                *series_of(x, y),
-                search,
-                names=(first, second),
-                period=period,
-                alpha=alpha,
-                known=known,
-            )
+            _associate(*as_series(x, y), search, (first, second), period, known)
             for second, y in lagging.items()
             if second != first
         ]
-    return adjusted_over(found)
+    return adjust_pvalues(found)
 
 
-def adjusted_over(found: Sequence[Association]) -> tuple[Association, ...]:
-    """Give the same associations with p-values adjusted for all of them (Benjamini & Hochberg)."""
+def adjust_pvalues(found: Sequence[Association]) -> tuple[Association, ...]:
+    """Adjust p-values for the number of associations (Benjamini & Hochberg 1995)."""
     adjusted = benjamini_hochberg([each.pvalue for each in found])
     known = sum(not math.isnan(each.pvalue) for each in found)
     return tuple(
@@ -190,40 +211,25 @@ def adjusted_over(found: Sequence[Association]) -> tuple[Association, ...]:
     )
 
 
-def _search(
-    max_lag: int,
-    min_lag: int,
-    permutations: int,
-    confidence_level: float,
-    alpha: float,
-    seed: int,
-) -> Search:
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha is {alpha}; it must lie between 0 and 1")
-    return Search(max_lag, min_lag, permutations, confidence_level, seed)
-
-
 def _associate(
     x: Array,
     y: Array,
     search: Search,
-    *,
     names: tuple[str, str],
     period: str,
-    alpha: float,
     known: dict[int, Filter],
 ) -> Association:
-    reason, needed = unfit(x, y, search.lags, names), 0
+    """Associate one pair; `known` keeps models of the leading series for its other pairs."""
+    reason, needed = reason_unusable(x, y, search.lags, names), 0
     if reason == "too short":
-        needed = shortage(x, y, search.lags)
+        needed = periods_short(x, y, search.lags)
         reason = (
             f"too short: searching up to {count_of(int(search.lags[-1]), period)} takes at least "
             f"{needed} more, or search fewer lags"
         )
-    model = None if reason else filter_of(x, y, known)
+    model = None if reason else pair_filter(x, y, known)
     levels, differences, prewhitened = (
-        curve(x, y, transform, model, search, reason)
-        for transform in ("levels", "differences", "prewhitened")
+        lag_curve(x, y, transform, model, search, reason) for transform in TRANSFORMS
     )
     reason = reason or differences.reason or prewhitened.reason
     pvalue = math.nan if reason else max(differences.pvalue, prewhitened.pvalue)
@@ -238,7 +244,7 @@ def _associate(
         prewhitened=prewhitened,
         pvalue=pvalue,
         adjusted=pvalue,
-        alpha=alpha,
+        alpha=search.alpha,
         reason=reason,
     )
 
@@ -252,22 +258,29 @@ def count_of(number: int, period: str) -> str:
     return f"{number:,} {period}{'' if number == 1 else 's'}"
 
 
-def signed(correlation: float) -> str:
-    """Write a correlation.
+def pvalue_text(pvalue: float) -> str:
+    """Write a permutation p-value: it has no more digits than there were permutations.
 
-    >>> signed(0.7204), signed(-0.03), signed(0.001)
-    ('+0.72', '−0.03', '0.00')
+    >>> pvalue_text(0.0123), pvalue_text(0.0002), pvalue_text(float("nan"))
+    ('0.012', '< 0.001', 'n/a')
     """
-    if not math.isfinite(correlation):
-        return display.UNDEFINED
-    written = f"{abs(correlation):.2f}"
-    if not float(written):
-        return written
-    return f"{'+' if correlation > 0 else display.MINUS}{written}"
+    if math.isnan(pvalue) or pvalue < display.SMALLEST_PVALUE:
+        return display.pvalue(pvalue)
+    return f"{pvalue:.3f}"
+
+
+def pvalue_words(pvalue: float) -> str:
+    """Write a p-value with its letter.
+
+    >>> pvalue_words(0.0123), pvalue_words(0.0002)
+    ('p = 0.012', 'p < 0.001')
+    """
+    text = pvalue_text(pvalue)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def order_words(leading: str, lagging: str, lag: int, period: str) -> str:
-    """Say which of two moves first.
+    """Say which of two series moves first.
 
     >>> order_words("nps", "churn", 3, "month"), order_words("nps", "churn", -1, "month")
     ('nps moves before churn, by 3 months', 'churn moves before nps, by 1 month')
@@ -280,23 +293,21 @@ def order_words(leading: str, lagging: str, lag: int, period: str) -> str:
     return f"{first} moves before {second}, by {count_of(abs(lag), period)}"
 
 
-def _sentence(found: Association) -> str:
+def _association_sentence(found: Association) -> str:
     pair, period = f"{found.leading} and {found.lagging}", found.period
     seen, lag = found.prewhitened, found.best_lag
     if found.reason or lag is None:
         return f"{pair}: nothing can be said on {count_of(found.periods, period)}; {found.reason}."
-    size = f"correlation {signed(seen.correlation)}"
-    strength = f"{size} [{signed(seen.low)}, {signed(seen.high)}]"
     lags = f"{len(seen.lags)} lags" if len(seen.lags) > 1 else "one lag"
-    sure = f"p {_equals(found.pvalue)} for the best of {lags}"
+    sure = f"{pvalue_words(found.pvalue)} for the best of {lags}"
     if found.pairs_compared > 1:
-        sure += f", {_equals(found.adjusted).removeprefix('= ')} for {found.pairs_compared} pairs together"
+        sure += f", {pvalue_text(found.adjusted)} for {found.pairs_compared} pairs together"
     on = f"on {count_of(seen.periods, period)}"
     if not found.found:
         return (
             f"No sign that {found.leading} moves before {found.lagging}: the best lag, "
-            f"{count_of(lag, period)}, has a {size} after prewhitening {on}, which unrelated "
-            f"series may reach by chance ({sure})."
+            f"{count_of(lag, period)}, has a correlation of {signed(seen.correlation)} after "
+            f"prewhitening {on}, which unrelated series may reach by chance ({sure})."
         )
     way = "in the same direction" if seen.correlation > 0 else "in the opposite direction"
     level = f"{100 * seen.confidence_level:g}%"
@@ -310,12 +321,13 @@ def _sentence(found: Association) -> str:
         )
     return (
         f"{order_words(found.leading, found.lagging, lag, period)} ({level} interval "
-        f"{seen.lag_low} to {seen.lag_high}), {way}: {strength} after prewhitening {on}; {sure}. "
+        f"{seen.lag_low} to {seen.lag_high}), {way}: correlation "
+        f"{with_interval(seen.correlation, seen.low, seen.high)} after prewhitening {on}; {sure}. "
         f"{also}"
     )
 
 
-def _warning(found: Association) -> str:
+def _levels_warning(found: Association) -> str:
     raw = found.levels
     if raw.best_lag is None or found.best_lag is None:
         return ""
@@ -324,7 +336,7 @@ def _warning(found: Association) -> str:
         return ""
     known = [each for each in raw.correlations if math.isfinite(each)]
     wander = "ARIMA" in found.prewhitened.model and "line" not in found.prewhitened.model
-    why = "each series drifts on its own" if wander else "each series carries its own past along"
+    why = "each series drifts on its own" if wander else "each series depends on its own past"
     return (
         f"The raw levels mislead: they correlate {signed(raw.correlation)} at a lag of "
         f"{count_of(raw.best_lag, found.period)} and {signed(min(known))} to {signed(max(known))} "
@@ -332,8 +344,3 @@ def _warning(found: Association) -> str:
         f"{raw.band[raw.lags.index(raw.best_lag)]:.2f} in {100 * (1 - raw.confidence_level):.0f} of "
         "100 cases."
     )
-
-
-def _equals(pvalue: float) -> str:
-    """Write a permutation p-value: it has no more digits than there were permutations."""
-    return f"= {pvalue:.3f}" if pvalue >= display.SMALLEST_PVALUE else display.pvalue(pvalue)

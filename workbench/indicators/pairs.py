@@ -1,7 +1,7 @@
-"""Pairs of a study's indicators, and the findings that a workshop keeps of them.
+"""Pairs of a study's indicators, and the findings that a workshop keeps.
 
-What takes long (models, permutations, bootstrap) is done once for each pair and cohort and kept;
-looking at a pair at another lag or in another view is then a matter of milliseconds.
+Models, permutations and bootstrap run once per pair and cohort. Showing a pair at another lag or in
+another view then takes milliseconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import narwhals as nw
@@ -22,13 +22,20 @@ import numpy.typing as npt
 from workbench import display
 from workbench.data.counts import customers_table
 from workbench.data.engines import collect, read_table
-from workbench.display import Column, Table
+from workbench.display import Column, Table, signed
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.indicators.forecasts import Forecast, would_have_predicted
-from workbench.indicators.lag_curves import LagCurve, Transform, filter_of, unfit, view
-from workbench.indicators.lags import Association, associate_all, count_of, signed
+from workbench.indicators.lag_curves import (
+    TRANSFORMS,
+    LagCurve,
+    Transform,
+    pair_filter,
+    reason_unusable,
+    transform_pair,
+)
+from workbench.indicators.lags import Association, associate_all, count_of
 from workbench.indicators.panels import PanelAssociation, associate_panel
-from workbench.indicators.series import standard
+from workbench.indicators.series import standardize
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators
 from workbench.schema.cohort import MISSING
@@ -43,10 +50,10 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Cohort = tuple[tuple[str, str], ...]
-TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
+EVERYBODY = "all customers"
 FARTHEST = 12
 VIEWS = {"levels": "raw levels", "differences": "differences", "prewhitened": "prewhitened values"}
-FILE = "findings.csv"
+FINDINGS_FILE = "findings.csv"
 NOTHING_TO_TEST = (
     "# This study follows no customers through iterations, so no hypothesis can be tested yet: add\n"
     "# events with a flow, counts or outcomes, and iterations.\n"
@@ -55,7 +62,15 @@ NOTHING_TO_TEST = (
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is looked at: a pair, at a lag, in a view, of a cohort (empty: all customers)."""
+    """What to show: a pair at a lag, in a view, for a cohort.
+
+    Args:
+        leading: The leading indicator.
+        lagging: The lagging indicator.
+        lag: Periods by which the leading indicator comes first.
+        transform: The view: "levels", "differences" or "prewhitened".
+        cohort: Pairs of grouping column and value; empty for all customers.
+    """
 
     leading: str
     lagging: str
@@ -65,17 +80,26 @@ class Setting:
 
     @property
     def cohort_words(self) -> str:
-        """Name the cohort."""
-        return ", ".join(f"{name} = {value}" for name, value in self.cohort) or "all customers"
+        """The name of the cohort."""
+        return cohort_name(self.cohort)
+
+
+def cohort_name(cohort: Cohort) -> str:
+    """Write a cohort by its groupings.
+
+    >>> cohort_name((("company_size", "50+"), ("country", "NL"))), cohort_name(())
+    ('company_size = 50+, country = NL', 'all customers')
+    """
+    return ", ".join(f"{name} = {value}" for name, value in cohort) or EVERYBODY
 
 
 @dataclass(frozen=True, eq=False)
 class PairView:
-    """A pair at one setting: its numbers, its rows, and what they say.
+    """A pair at one setting: its numbers, rows and sentences.
 
-    `frame` has a row a period of the lagging indicator, and of the `lag` periods after the last:
-    its value, the leading value of `lag` periods before, and both on one scale (mean 0, standard
-    deviation 1). `band` is what the best of all lags stays within in 95 of 100 unrelated pairs.
+    `frame` has one row per period of the lagging indicator, and `lag` more: the lagging value, the
+    leading value of `lag` periods before, and both scaled to mean 0 and standard deviation 1. In 95
+    of 100 unrelated pairs, the correlations at all lags stay within `band`.
     """
 
     setting: Setting
@@ -88,39 +112,53 @@ class PairView:
 
     @property
     def outside(self) -> bool:
-        """Whether the correlation at this lag is larger than chance makes the best of all lags."""
+        """Whether the correlation at this lag lies outside the band of chance."""
         return abs(self.correlation) > self.band
 
     @property
     def upside_down(self) -> bool:
-        """Whether the two move in opposite directions, where they move together at all."""
+        """Whether the pair was found, and its two indicators move in opposite directions."""
         return self.association.found and self.association.correlation < 0
 
     @property
     def sentence(self) -> str:
-        """What is seen at this setting."""
-        return _sentence(self)
+        """What this setting shows, in a sentence."""
+        return _view_sentence(self)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What is seen at this setting, what holds of the pair, and where levels mislead, why."""
+        """What this setting shows, what holds for the pair, and warnings."""
         said = [self.sentence, self.association.sentence]
         if self.setting.transform == "levels" and self.association.warning:
             said.append(self.association.warning)
         if self.setting.cohort:
             said.append(
-                f"This is {self.setting.cohort_words} only. Whoever looks at several cohorts finds "
-                "something in one of them by chance: take it for an idea."
+                f"This is {self.setting.cohort_words} only. Among several cohorts one shows "
+                "something by chance: treat it as an idea, not as a result."
             )
         return tuple(said)
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """All pairs of a study's indicators as of a moment; remembers every answer.
+    """All pairs of a leading and a lagging indicator of a study; answers are cached.
 
-    Lags from 0 to `max_lag` are searched: unless given, 12, or a quarter of the periods where these
-    are few. `alpha` is the share of the pairs found that may be nothing (Benjamini & Hochberg).
+    Args:
+        source: The study's indicators.
+        moment: Periods that begin later are left out.
+        max_lag: The largest lag searched; unless given, 12, or a quarter of the periods if that is
+            less.
+        permutations: Surrogates per pair, at least 19.
+        alpha: The expected share of false pairs among those found (Benjamini & Hochberg 1995).
+
+    Raises:
+        StudyError: If the study has no leading or no lagging indicator.
+
+    Example:
+        >>> from workbench.study import Study
+        >>> pairs = Study.load("studies/guided-import/study.yaml").pairs()
+        >>> [(each.leading, each.lagging, each.best_lag) for each in pairs.associations()[:2]]
+        [('activity', 'tickets', 2), ('nps', 'renewal', 4)]
     """
 
     source: StudyIndicators
@@ -131,7 +169,7 @@ class Pairs:
     _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Hold that there are leading and lagging indicators."""
+        """Check that there are leading and lagging indicators."""
         found = self.indicators()
         for kind in ("leading", "lagging"):
             if not getattr(found, kind):
@@ -139,7 +177,7 @@ class Pairs:
                 raise StudyError(msg)
 
     def indicators(self, cohort: Cohort = ()) -> Indicators:
-        """Give the indicators of a cohort, or of all customers."""
+        """Return the indicators of a cohort, or of all customers."""
         key = "indicators", cohort
         if key not in self._known:
             self._known[key] = self.source.read(dict(cohort) or None, self.moment)
@@ -154,20 +192,20 @@ class Pairs:
 
     @property
     def period(self) -> str:
-        """What a period is called."""
+        """The word for a period, such as "week"."""
         kind = self.indicators().periods.kind
         return "period" if kind == "number" else kind
 
     @property
     def cohorts(self) -> tuple[Cohort, ...]:
-        """List all customers, then each value of each grouping of the customers table."""
+        """All customers, then each value of each grouping of the customers table."""
         if "cohorts" not in self._known:
-            self._known["cohorts"] = ((), *_cohorts(self.source))
+            self._known["cohorts"] = ((), *_cohorts_of(self.source))
         known: tuple[Cohort, ...] = self._known["cohorts"]
         return known
 
     def associations(self, cohort: Cohort = ()) -> tuple[Association, ...]:
-        """Associate every leading indicator with every lagging one: the surest first."""
+        """Return the associations of all pairs, the surest first."""
         key = "associations", cohort
         if key not in self._known:
             found = self.indicators(cohort)
@@ -180,10 +218,10 @@ class Pairs:
                 alpha=self.alpha,
             )
         every: tuple[Association, ...] = self._known[key]
-        return tuple(sorted(every, key=_surest))
+        return tuple(sorted(every, key=_sort_key))
 
     def association(self, leading: str, lagging: str, cohort: Cohort = ()) -> Association:
-        """Give one of the associations; raise StudyError for an unknown name."""
+        """Return the association of one pair; raise StudyError for an unknown indicator."""
         found = self.indicators()
         for kind, name, names in (
             ("leading indicator", leading, found.leading),
@@ -195,12 +233,12 @@ class Pairs:
         return next(each for each in every if (each.leading, each.lagging) == (leading, lagging))
 
     def best(self, leading: str, lagging: str, cohort: Cohort = ()) -> Setting:
-        """Give the setting at which a pair is strongest, prewhitened; lag 0 where none is known."""
+        """Return the setting at a pair's best lag, prewhitened; lag 0 if none is known."""
         lag = self.association(leading, lagging, cohort).best_lag
         return Setting(leading, lagging, lag or 0, cohort=cohort)
 
     def view(self, setting: Setting) -> PairView:
-        """Look at a pair at a setting; raise StudyError for a lag that is not searched."""
+        """Return a pair at a setting; raise StudyError for a lag that was not searched."""
         association = self.association(setting.leading, setting.lagging, setting.cohort)
         if setting.transform not in TRANSFORMS:
             raise StudyError(unknown_name("transform", setting.transform, TRANSFORMS))
@@ -219,10 +257,10 @@ class Pairs:
             curve.pairs[place],
         )
 
-    def of_customers(self, leading: str, lagging: str) -> PanelAssociation | None:
-        """Associate a pair within customers and between them; None if it is not known by customer."""
+    def panel_association(self, leading: str, lagging: str) -> PanelAssociation | None:
+        """Associate a pair within and between customers; None without values per customer."""
         found = self.indicators()
-        if not {leading, lagging} <= {*found.of_customers}:
+        if not {leading, lagging} <= {*found.by_customer}:
             return None
         key = "panel", leading, lagging
         if key not in self._known:
@@ -239,7 +277,7 @@ class Pairs:
         return known
 
     def forecast(self, leading: str, lagging: str) -> Forecast | None:
-        """Say whether a pair that was found would have predicted; None for others and for lag 0."""
+        """Test a pair that was found out of sample; None for other pairs and for lag 0."""
         association = self.association(leading, lagging)
         if not association.found or not association.best_lag:
             return None
@@ -253,57 +291,59 @@ class Pairs:
         )
 
     def prepare(self, cohort: Cohort = ()) -> Pairs:
-        """Work out all that any setting of a cohort needs, so that looking at it is quick."""
+        """Compute everything that the settings of a cohort need, so that each is shown at once."""
         for each in self.associations(cohort):
             for transform in TRANSFORMS:
-                self._seen(each.leading, each.lagging, transform, cohort)
+                self._transformed(each.leading, each.lagging, transform, cohort)
         return self
 
-    def _seen(
+    def _transformed(
         self, leading: str, lagging: str, transform: Transform, cohort: Cohort
     ) -> tuple[Array, Array]:
-        """Give both series as a view shows them; NaN where the view has nothing to show."""
-        key = "seen", leading, lagging, transform, cohort
+        """Return both series in a view, cached; NaN where it has no values."""
+        key = "transformed", leading, lagging, transform, cohort
         if key not in self._known:
             found = self.indicators(cohort)
             x, y = (found.series(name).values for name in (leading, lagging))
             model = None
             if transform == "prewhitened":
                 lags = np.arange(self.farthest + 1)
-                if unfit(x, y, lags, (leading, lagging)):
+                if reason_unusable(x, y, lags, (leading, lagging)):
                     x, y = np.full(len(x), np.nan), np.full(len(y), np.nan)
                     transform = "levels"
                 else:
                     filters = self._known.setdefault(("filters", leading, cohort), {})
-                    model = filter_of(x, y, filters)
-            self._known[key] = view(x, y, transform, model)
+                    model = pair_filter(x, y, filters)
+            self._known[key] = transform_pair(x, y, transform, model)
         both: tuple[Array, Array] = self._known[key]
         return both
 
     def _frame(self, setting: Setting) -> pd.DataFrame:
-        """Set the lagging values beside the leading ones of so many periods before."""
+        """Pair each lagging value with the leading one of `lag` periods before."""
         import pandas as pd
 
-        x, y = self._seen(setting.leading, setting.lagging, setting.transform, setting.cohort)
+        x, y = self._transformed(
+            setting.leading, setting.lagging, setting.transform, setting.cohort
+        )
         periods, lag = self.indicators(setting.cohort).periods, setting.lag
         place = np.arange(len(x) + lag)
-        late, early = _at(y, place), _at(x, place - lag)
+        late, early = _values_at(y, place), _values_at(x, place - lag)
         return pd.DataFrame(
             {
                 "period": [periods.at(each).name for each in place.tolist()],
                 "leading_period": [periods.at(each - lag).name for each in place.tolist()],
                 "leading": early,
                 "lagging": late,
-                "leading_scaled": _at(standard(x), place - lag),
-                "lagging_scaled": _at(standard(y), place),
+                "leading_scaled": _values_at(standardize(x), place - lag),
+                "lagging_scaled": _values_at(standardize(y), place),
             }
         )
 
 
-def _cohorts(source: StudyIndicators) -> list[Cohort]:
-    """List the cohorts of the customers table, if indicators are known by customer at all."""
+def _cohorts_of(source: StudyIndicators) -> list[Cohort]:
+    """List the cohorts of the customers table; none without indicators by customer."""
     part = source.spec.customers
-    if part is None or not source.read().of_customers:
+    if part is None or not source.read().by_customer:
         return []
     read = read_table(part.source, source.folder, duckdb.connect(), [part.customer])
     table = customers_table(read, part)
@@ -316,49 +356,42 @@ def _cohorts(source: StudyIndicators) -> list[Cohort]:
     return found
 
 
-def _at(values: Array, place: Array) -> Array:
+def _values_at(values: Array, place: Array) -> Array:
     inside = (place >= 0) & (place < len(values))
     return np.where(inside, values[np.clip(place, 0, len(values) - 1)], np.nan)
 
 
-def _surest(found: Association) -> tuple[bool, bool, float, float]:
-    """Order: found pairs, then others, then those of which nothing can be said; by p-value."""
+def _sort_key(found: Association) -> tuple[bool, bool, float, float]:
+    """Sort found pairs first, then others, then unknown ones; each by p-value."""
     known = not math.isnan(found.pvalue)
     size = abs(found.correlation) if known else 0.0
     return not known, not found.found, found.pvalue if known else 0.0, -size
 
 
-def _sentence(seen: PairView) -> str:
+def _view_sentence(seen: PairView) -> str:
     setting, association = seen.setting, seen.association
     period = association.period
     what = f"{VIEWS[setting.transform]} of {setting.leading} and {setting.lagging}"
     at = f"at a lag of {count_of(setting.lag, period)}"
     if not math.isfinite(seen.correlation):
         reason = seen.curve.reason or "too few periods have both values"
-        return f"The {what} say nothing {at}: {reason}."
+        return f"The {what} have no correlation {at}: {reason}."
     size = f"correlate {signed(seen.correlation)} on {count_of(seen.periods, period)}"
     if not math.isfinite(seen.band):
         reason = seen.curve.reason
-        return f"The {what} {size} {at}; how much of it is chance is not known: {reason}."
+        return f"The {what} {size} {at}; whether that is chance is unknown: {reason}."
     place = "outside the band" if seen.outside else "within the band"
     chance = (
-        f"the best of {len(seen.curve.lags)} lags leaves ±{seen.band:.2f} in "
-        f"{100 * (1 - seen.curve.confidence_level):.0f} of 100 unrelated pairs"
+        f"in {100 * (1 - seen.curve.confidence_level):.0f} of 100 unrelated pairs the best of "
+        f"{len(seen.curve.lags)} lags lies beyond ±{seen.band:.2f}"
     )
-    never = " Levels are shown, and never decide." if setting.transform == "levels" else ""
+    never = " Levels are shown but never decide." if setting.transform == "levels" else ""
     return f"The {what} {size} {at}, {place}: {chance}.{never}"
-
-
-def strength(found: Association) -> str:
-    """Write the correlation with its interval, or that there is none."""
-    if found.reason:
-        return display.UNDEFINED
-    return f"{signed(found.correlation)} [{signed(found.low)}, {signed(found.high)}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What somebody saw and kept: the setting, the numbers there, and what held of the pair."""
+    """A finding that somebody kept: the setting, its numbers, and the result of the pair."""
 
     kept: str
     study: str
@@ -378,7 +411,7 @@ class Finding:
 
     @classmethod
     def of(cls, seen: PairView, study: str, now: datetime | None = None) -> Finding:
-        """Take down what is seen at a setting; `now` is the time that is written beside it."""
+        """Make a finding of what a setting shows; `now` is the time it is kept."""
         setting, association = seen.setting, seen.association
         return cls(
             kept=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
@@ -399,22 +432,22 @@ class Finding:
         )
 
 
-COLUMNS = tuple(each.name for each in fields(Finding))
+FINDING_COLUMNS = tuple(each.name for each in fields(Finding))
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The findings of a study: rows of a CSV file that only grows, or of memory without a path.
+    """The findings of a study: rows of a CSV file, or kept in memory without a path.
 
-    A file beside the study outlives the kernel, and several workshops add to the same one; nothing
-    is written before something is kept, and the study file is never touched.
+    Rows are only appended, so several workshops can share a file. The file is made with the first
+    finding; the study file is never changed.
     """
 
     path: Path | None = None
     _kept: list[Finding] = field(default_factory=list, repr=False)
 
     def keep(self, seen: PairView, study: str, now: datetime | None = None) -> Finding:
-        """Add a row; raise DataError where the file cannot be written."""
+        """Keep what a setting shows; raise DataError if the file cannot be written."""
         finding = Finding.of(seen, study, now)
         if self.path is not None:
             _append(self.path, finding)
@@ -423,18 +456,18 @@ class Findings:
 
     @property
     def rows(self) -> list[Mapping[str, Any]]:
-        """All findings, also those that others kept in the file, the newest last."""
+        """All findings, also those that others kept in the file; the newest last."""
         if self.path is None or not self.path.exists():
             return [asdict(each) for each in self._kept]
         try:
             with self.path.open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{self.path} cannot be read ({error}); mend or move it") from None
+            raise DataError(f"{self.path} cannot be read ({error}); repair or move it") from None
 
     @property
     def table(self) -> Table:
-        """The findings for a reader, the newest first."""
+        """The findings as a table, the newest first."""
         rows = tuple(
             (
                 f"{each['leading']} before {each['lagging']}",
@@ -458,14 +491,15 @@ class Findings:
             Column("p, all pairs", numeric=True),
             Column("kept"),
         )
-        where = f"In {self.path.name}, beside the study." if self.path else "Kept in memory only."
+        where = f"Kept in {self.path.name}." if self.path else "Kept in memory only."
         return Table("Findings", columns, rows, where, "Nothing is kept yet.")
 
 
 def draft(seen: PairView, spec: StudySpec) -> str:
-    """Write a hypothesis that a finding suggests, as YAML to put into the study file by hand.
+    """Draft a hypothesis that a finding suggests, as YAML for the study file.
 
-    What moves before something else need not move it: the draft is of a change that would show.
+    An association does not show a cause, so the draft tests a change to the product. Nothing is
+    written.
     """
     pair, association = seen.setting, seen.association
     if not spec.iterations or not spec.steps or spec.indicators is None:
@@ -481,29 +515,27 @@ def draft(seen: PairView, spec: StudySpec) -> str:
     )
     lines = [
         *_comment(association.sentence),
-        "# What moves before need not be what moves it: so test a change.",
+        "# What moves first need not be the cause: test a change.",
         f"- name: {_quoted(f'{pair.leading}-before-{pair.lagging}')}",
         "  version: 1",
         f"  statement: {_quoted(statement)}",
         f"  metric: {_quoted(metric)}",
         f"  iteration: {_quoted(spec.iterations[-1].name)}  # the one that tests it",
-        *(f"  {role}: {cohort}" for role, cohort in _compared(known, spec).items()),
+        *(f"  {role}: {cohort}" for role, cohort in _cohort_lines(known, spec).items()),
         "  alternative: greater",
         "  minimum_effect: 0.05  # the least worth having; choose it before you see the data",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _compared(known: Hypothesis | None, spec: StudySpec) -> dict[str, str]:
-    """Give control and treatment as an earlier hypothesis has them, or to be filled in."""
+def _cohort_lines(known: Hypothesis | None, spec: StudySpec) -> dict[str, str]:
+    """Return control and treatment of an earlier hypothesis, or placeholders, as YAML."""
     if known is not None:
-        both = {"control": known.control, "treatment": known.treatment}
-        more = {role: each.iteration for role, each in both.items() if each.iteration}
         return {
-            role: _flow_style(
-                dict(each.values) | ({"iteration": more[role]} if role in more else {})
+            role: _inline_mapping(
+                {**dict(each.values), **({"iteration": each.iteration} if each.iteration else {})}
             )
-            for role, each in both.items()
+            for role, each in (("control", known.control), ("treatment", known.treatment))
         }
     column = next(
         (name for name, kind in spec.groupings.items() if kind == "experiment"), "GROUPING"
@@ -514,7 +546,7 @@ def _compared(known: Hypothesis | None, spec: StudySpec) -> dict[str, str]:
     }
 
 
-def _flow_style(values: dict[str, str]) -> str:
+def _inline_mapping(values: dict[str, str]) -> str:
     written = ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in values.items())
     return f"{{{written}}}"
 
@@ -533,7 +565,7 @@ def _append(path: Path, finding: Finding) -> None:
     try:
         new = not path.exists() or not path.stat().st_size
         with path.open("a", encoding="utf-8", newline="") as file:
-            rows = csv.DictWriter(file, COLUMNS)
+            rows = csv.DictWriter(file, FINDING_COLUMNS)
             if new:
                 rows.writeheader()
             rows.writerow(asdict(finding))

@@ -1,9 +1,9 @@
-"""Where indicators come from: files, long or wide, and the event log."""
+"""Reading indicators: from files, long or wide, and from the event log."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -33,61 +33,61 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def read_indicators(table: Frame, spec: IndicatorsSource) -> Indicators:
-    """Read a table of indicators: long if it has the columns indicator and value, else wide.
+    """Read a table of indicators, long (columns `indicator` and `value`) or wide.
 
-    Periods that no row names are NaN, and so is an empty value. yes and true are 1, no and false
-    0. Several values of one customer in one period come to their mean, or sum, as `combine` says.
-    Raises DataError for a missing column or indicator, and for values that are no numbers.
+    Periods without rows, and empty values, are NaN. Yes and true are read as 1, no and false as 0.
+    Several values of one customer in one period are combined to their mean or sum, as `combine` says.
+
+    Raises:
+        DataError: For a missing column or indicator, and for values that are no numbers.
     """
     name = spec.source or "indicators"
     columns = table.collect_schema().names()
-    has_customers = _role(spec, "customer", columns, name, needed=False)
-    _role(spec, "period", columns, name)
+    has_customers = _has_column(spec, "customer", columns, name, needed=False)
+    _has_column(spec, "period", columns, name)
     long = _is_long(spec, columns, name)
     table = _plain_rows(table, spec, has_customers=has_customers, long=long)
-    numbers = _numbers(table, spec, name)
+    numbers = _period_numbers(table, spec, name)
     periods = Periods.of(spec.period, numbers.values())
+    position = {period: number - periods.first for period, number in numbers.items()}
     customers = _customers(table) if has_customers else []
-    shape = (len(customers), periods.length)
-    places = pd.Index(list(numbers)), np.array(list(numbers.values()), dtype=np.int64)
-    people = pd.Index(customers)
+    people, shape = pd.Index(customers), (len(customers), periods.length)
     values, n, repeated = {}, {}, {}
     for each in spec.of_file:
-        rows = _frame(_rows_of(table, each, long=long))
-        place = places[1][places[0].get_indexer(pd.Index(rows["(period)"]))] - periods.first
         definition = spec.definitions[each]
-        value = _checked(rows, definition, f"{name}: {each}")
+        rows = _frame(_rows_of(table, each, long=long))
+        value = _checked_values(rows, definition, f"{name}: {each}")
         known = ~np.isnan(value)
-        who = (
-            people.get_indexer(pd.Index(rows["(customer)"]))
-            if has_customers
-            else np.full(len(rows), -1)
-        )
-        if not (who >= 0).any():
-            cells, length = place, periods.length
-        elif (who[known] >= 0).all():
-            known, cells, length = known & (who >= 0), who * shape[1] + place, shape[0] * shape[1]
-        else:
-            nobody = int((who[known] < 0).sum())
-            msg = f"{name}: {nobody} values of {each} have no {spec.columns.customer}; fill it in, or leave those rows out"
-            raise DataError(msg)
-        count = np.bincount(cells[known], minlength=length)
-        total = np.bincount(cells[known], weights=value[known], minlength=length)
+        cells, size = rows["(period)"].map(position).to_numpy(), periods.length
+        who = people.get_indexer(pd.Index(rows["(customer)"])) if has_customers else np.array([-1])
+        by_customer = bool((who >= 0).any())
+        if by_customer:
+            if nobody := int((who[known] < 0).sum()):
+                msg = f"{name}: {nobody} values of {each} have no {spec.columns.customer}; fill it in, or leave those rows out"
+                raise DataError(msg)
+            cells, size = who * shape[1] + cells, shape[0] * shape[1]
+        count = np.bincount(cells[known], minlength=size)
+        total = np.bincount(cells[known], weights=value[known], minlength=size)
         with np.errstate(invalid="ignore", divide="ignore"):
             divisor = count if definition.combine == "mean" else np.minimum(count, 1)
             filled = np.where(count > 0, total / divisor, np.nan)
-        if length == periods.length and not (who >= 0).any():
-            values[each], n[each] = filled, count
-        else:
-            values[each] = filled.reshape(shape)
+        values[each] = filled.reshape(shape) if by_customer else filled
+        if not by_customer:
+            n[each] = count
         repeated[each] = int((count - 1).clip(0).sum())
-    present = _presence(table, people, places, periods) if has_customers else np.zeros(shape, bool)
+    present = np.zeros(shape, dtype=bool)
+    if has_customers:
+        rows = _frame(table.select("(customer)", "(period)").unique())
+        who = people.get_indexer(pd.Index(rows["(customer)"]))
+        present[who[who >= 0], rows["(period)"].map(position).to_numpy()[who >= 0]] = True
     definitions = {each: spec.definitions[each] for each in spec.of_file}
-    return Indicators(definitions, periods, tuple(customers), present, values, n, repeated)
+    return Indicators(
+        definitions, periods, tuple(customers), presence(present), values, n, repeated
+    )
 
 
-def others(table: Frame, spec: IndicatorsSource) -> list[str]:
-    """List the indicators of a long file that no definition names."""
+def unnamed_indicators(table: Frame, spec: IndicatorsSource) -> list[str]:
+    """Return the indicators of a long file that have no definition."""
     columns = table.collect_schema().names()
     if not _is_long(spec, columns, spec.source or ""):
         return []
@@ -96,24 +96,27 @@ def others(table: Frame, spec: IndicatorsSource) -> list[str]:
     return [each["name"] for each in found if each["name"] not in (*spec.definitions, None)]
 
 
-def _role(
+def _has_column(
     spec: IndicatorsSource, role: str, columns: list[str], name: str, *, needed: bool = True
 ) -> bool:
+    """Say whether the column of a role exists; raise DataError if a needed or named one does not."""
     column = getattr(spec.columns, role)
     if column in columns:
         return True
     if needed or role in spec.columns.model_fields_set:
         known = [each for each in columns if each != FILE]
         said = unknown_name("column", column, known)
-        raise DataError(f"{name}: {said}; columns: {{{role}: NAME}} names the one of the {role}s")
+        raise DataError(f"{name}: {said}; columns: {{{role}: NAME}} names the column of {role}s")
     return False
 
 
 def _is_long(spec: IndicatorsSource, columns: list[str], name: str) -> bool:
-    """Tell a long file from a wide one, and refuse a wide one that lacks an indicator."""
+    """Say whether a file is long; raise DataError if a wide one lacks an indicator."""
     asked = {"indicator", "value"} & spec.columns.model_fields_set
     if asked or {spec.columns.indicator, spec.columns.value} <= set(columns):
-        return _role(spec, "indicator", columns, name) and _role(spec, "value", columns, name)
+        return _has_column(spec, "indicator", columns, name) and _has_column(
+            spec, "value", columns, name
+        )
     roles = {spec.columns.customer, spec.columns.period, FILE}
     for each in spec.of_file:
         if each not in columns:
@@ -122,7 +125,7 @@ def _is_long(spec: IndicatorsSource, columns: list[str], name: str) -> bool:
 
 
 def _plain_rows(table: Frame, spec: IndicatorsSource, *, has_customers: bool, long: bool) -> Frame:
-    """Give the columns (customer), (period), and either (indicator) and (value) or wide values."""
+    """Select the columns (customer), (period), and either (indicator) and (value) or wide values."""
     role = spec.columns
     period = nw.col(role.period)
     kind = table.collect_schema()[role.period]
@@ -142,8 +145,8 @@ def _plain_rows(table: Frame, spec: IndicatorsSource, *, has_customers: bool, lo
     return keep(table.select(*picked))
 
 
-def _numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str, int]:
-    """Read each period that the file writes."""
+def _period_numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str, int]:
+    """Return the number of each period by its text in the file."""
     numbers = {}
     for row in collect(table.select("(period)").unique()):
         try:
@@ -163,7 +166,7 @@ def _customers(table: Frame) -> list[str]:
 
 
 def _rows_of(table: Frame, name: str, *, long: bool) -> Frame:
-    """Give one indicator's rows with numbers for values; a value that is none becomes (odd)."""
+    """Select one indicator's rows with values as numbers; what is no number goes to (odd)."""
     columns = table.collect_schema()
     roles = [each for each in ("(customer)", "(period)") if each in columns.names()]
     if long:
@@ -200,10 +203,10 @@ def _frame(frame: Frame) -> pd.DataFrame:
     return pd.DataFrame(collect(frame), columns=frame.collect_schema().names())
 
 
-def _checked(rows: pd.DataFrame, definition: IndicatorDefinition, what: str) -> Array:
-    """Give the values as numbers; raise DataError for those that are none."""
+def _checked_values(rows: pd.DataFrame, definition: IndicatorDefinition, what: str) -> Array:
+    """Return the values as numbers; raise DataError for those that are not valid."""
     if not len(rows):
-        raise DataError(f"{what} does not occur; correct its name, or leave it out")
+        raise DataError(f"{what} does not occur in the file; correct its name, or leave it out")
     if rows["(odd)"].notna().any():
         odd = rows["(odd)"].dropna()
         msg = f"{what} holds {odd.iloc[0]!r} ({len(odd)} values are no numbers); write numbers, yes or no, or leave them empty"
@@ -218,21 +221,9 @@ def _checked(rows: pd.DataFrame, definition: IndicatorDefinition, what: str) -> 
     return value
 
 
-def _presence(
-    table: Frame, people: pd.Index[str], places: tuple[pd.Index[str], Array], periods: Periods
-) -> Array:
-    """Say in which periods each customer was there: from the first of the rows to the last."""
-    rows = _frame(table.select("(customer)", "(period)").unique())
-    seen = np.zeros((len(people), periods.length), dtype=bool)
-    who = people.get_indexer(pd.Index(rows["(customer)"]))
-    place = places[1][places[0].get_indexer(pd.Index(rows["(period)"]))] - periods.first
-    seen[who[who >= 0], place[who >= 0]] = True
-    return presence(seen)
-
-
 @dataclass(frozen=True, eq=False)
 class FlowIndicators:
-    """Values per period, how many customers each rests on, and why an indicator has none."""
+    """Values per period, the number of customers behind each, and why an indicator has none."""
 
     periods: Periods
     values: Mapping[str, Array] = field(repr=False)
@@ -246,11 +237,17 @@ def count_indicators(
     cohort: Mapping[str, str] | None = None,
     moment: datetime | None = None,
 ) -> FlowIndicators:
-    """Count the indicators that are `from_flow`, for customers who entered in each period.
+    """Count the indicators that are `from_flow`, for the customers who entered in each period.
 
-    The first trigger in a period enters, as in an iteration. A period has a value once the window
-    of everybody who entered in it is over: median_hours from the trigger to the step, or the rate
-    converted / closed. `cohort` keeps the customers with these values of grouping columns.
+    A customer enters with the first trigger in a period, as in an iteration. A period has a value
+    once everybody's window is over: the median hours from the trigger to the step, or the rate
+    converted / closed.
+
+    Args:
+        data: The customers' journeys through the flow.
+        spec: The study file's part on indicators.
+        cohort: Values of grouping columns; only customers with these count.
+        moment: Events later than this are left out.
     """
     zone, until = ZoneInfo(data.log.timezone), data.as_of(moment)
     ends = (from_instant(data.log.facts.oldest), until)
@@ -265,11 +262,9 @@ def count_indicators(
         if each.cohort == tuple(wanted.values())
     }
     begun = [place for place, span in enumerate(spans) if (span.name, data.flow.names[0]) in rows]
-    empty = begun[0] if begun else 0
-    spans, periods = (
-        spans[empty:],
-        Periods(periods.kind, periods.first + empty, periods.length - empty),
-    )
+    first = begun[0] if begun else 0
+    spans = spans[first:]
+    periods = Periods(periods.kind, periods.first + first, periods.length - first)
     values, n, reasons = {}, {}, {}
     for name in spec.of_flow:
         definition = spec.definitions[name]
@@ -277,8 +272,12 @@ def count_indicators(
         for span in spans:
             entered = rows.get((span.name, data.flow.names[0]))
             step = rows.get((span.name, definition.step or ADOPTION))
-            over = from_instant(span.end) <= until and _over(entered) and _returned(step)
-            found.append(_value(definition, step) if over and step else (np.nan, 0))
+            over = (
+                from_instant(span.end) <= until
+                and _all_windows_over(entered)
+                and _all_returns_over(step)
+            )
+            found.append(_flow_value(definition, step) if over and step else (np.nan, 0))
         values[name] = np.array([value for value, _ in found], dtype=float)
         n[name] = np.array([count for _, count in found], dtype=np.int64)
         if definition.from_flow == "adoption" and data.flow.return_window is None:
@@ -289,17 +288,17 @@ def count_indicators(
     return FlowIndicators(periods, values, n, reasons)
 
 
-def _over(entered: StepCounts | None) -> bool:
-    """Whether the window of everybody who entered is over."""
+def _all_windows_over(entered: StepCounts | None) -> bool:
+    """Say whether the window of everybody who entered is over."""
     return entered is not None and entered.closed == entered.entered
 
 
-def _returned(step: StepCounts | None) -> bool:
-    """Whether nobody has time left to return, if the step is adoption."""
+def _all_returns_over(step: StepCounts | None) -> bool:
+    """Say whether nobody has time left to return, if the step is adoption."""
     return step is not None and (step.step != ADOPTION or not step.pending)
 
 
-def _value(definition: IndicatorDefinition, step: StepCounts) -> tuple[float, int]:
+def _flow_value(definition: IndicatorDefinition, step: StepCounts) -> tuple[float, int]:
     if definition.from_flow == "median_hours":
         return step.median_hours, step.aligned
     return step.of_entrants.rate, step.closed
@@ -307,9 +306,9 @@ def _value(definition: IndicatorDefinition, step: StepCounts) -> tuple[float, in
 
 @dataclass(frozen=True)
 class StudyIndicators:
-    """The indicators that a study's file names, opened when they are first asked for.
+    """The indicators that a study file defines; files are read on first use.
 
-    Raises DataError for a file that cannot be read, StudyError for a cohort that does not exist.
+    Methods raise DataError for a file that cannot be read, StudyError for an unknown cohort.
     """
 
     spec: StudySpec
@@ -320,9 +319,11 @@ class StudyIndicators:
     def read(
         self, cohort: Mapping[str, str] | None = None, moment: datetime | None = None
     ) -> Indicators:
-        """Give the indicators of all customers, or of those with these values of groupings.
+        """Return the indicators of all customers, or of a cohort; answers are cached.
 
-        With `moment`, periods that begin later are left out. What was read once is kept.
+        Args:
+            cohort: Values of grouping columns of the customers table.
+            moment: Periods that begin later are left out.
         """
         key = (tuple(sorted((cohort or {}).items())), moment)
         if key not in self._read:
@@ -334,17 +335,17 @@ class StudyIndicators:
         if cohort:
             kept = self._customers_of(cohort)
             found = None if found is None else found.of(kept)
-            if found is not None and found.of_customers and not found.customers:
+            if found is not None and found.by_customer and not found.customers:
                 said = ", ".join(f"{column} = {value}" for column, value in cohort.items())
                 raise StudyError(f"no customer of {source.source} has {said}; name another cohort")
         counted = None
         if source.of_flow and self.journeys is not None:
             counted = count_indicators(self.journeys, source, cohort, moment)
-        return _until(together(source, found, counted), moment)
+        return _until(join_indicators(source, found, counted), moment)
 
     @property
     def source(self) -> IndicatorsSource:
-        """The study file's part on indicators; raises StudyError where it has none."""
+        """The study file's part on indicators; raises StudyError without one."""
         if self.spec.indicators is None:
             msg = f"study {self.spec.name!r} has no indicators; add an indicators part to its file"
             raise StudyError(msg)
@@ -352,8 +353,8 @@ class StudyIndicators:
 
     @cached_property
     def unnamed(self) -> list[str]:
-        """List the indicators of a long file that no definition names."""
-        return [] if self.source.source is None else others(self._table, self.source)
+        """The indicators of a long file that have no definition."""
+        return [] if self.source.source is None else unnamed_indicators(self._table, self.source)
 
     @cached_property
     def _table(self) -> Frame:
@@ -366,7 +367,7 @@ class StudyIndicators:
         return None if self.source.source is None else read_indicators(self._table, self.source)
 
     def _customers_of(self, cohort: Mapping[str, str]) -> set[str]:
-        """List the customers with these values of columns of the customers table."""
+        """Return the customers with these values in the customers table."""
         part = self.spec.customers
         if part is None:
             msg = "indicators of a cohort need a customers table with its groupings; add customers"
@@ -387,10 +388,10 @@ class StudyIndicators:
         return {each["customer"] for each in collect(rows)}
 
 
-def together(
+def join_indicators(
     source: IndicatorsSource, of_file: Indicators | None, of_flow: FlowIndicators | None
 ) -> Indicators:
-    """Put the indicators of the file and of the event log on the same periods."""
+    """Put the indicators of a file and of the event log on the same periods."""
     parts = [each for each in (of_file and of_file.periods, of_flow and of_flow.periods) if each]
     ends = [end for each in parts for end in (each.first, each.first + each.length - 1)]
     periods = Periods.of(source.period, ends)
@@ -428,7 +429,7 @@ def _padding(part: Periods, whole: Periods) -> tuple[int, int]:
 
 
 def _until(found: Indicators, moment: datetime | None) -> Indicators:
-    """Leave out the periods that begin after a moment."""
+    """Drop the periods that begin after a moment."""
     periods = found.periods
     if moment is None or periods.kind == "number":
         if moment is not None:
@@ -438,13 +439,10 @@ def _until(found: Indicators, moment: datetime | None) -> Indicators:
     if not kept:
         msg = f"as_of is {moment:%Y-%m-%d}, before the first period ({periods.names[0]}); give a later one"
         raise StudyError(msg)
-    return Indicators(
-        found.definitions,
-        Periods(periods.kind, periods.first, kept),
-        found.customers,
-        found.present[:, :kept].copy(),
-        {name: each[..., :kept].copy() for name, each in found.values.items()},
-        {name: each[:kept].copy() for name, each in found.n.items()},
-        found.repeated,
-        found.reasons,
+    return replace(
+        found,
+        periods=Periods(periods.kind, periods.first, kept),
+        present=found.present[:, :kept].copy(),
+        values={name: each[..., :kept].copy() for name, each in found.values.items()},
+        n={name: each[:kept].copy() for name, each in found.n.items()},
     )

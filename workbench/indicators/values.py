@@ -1,9 +1,9 @@
-"""Values of indicators per period, and what is wrong with them."""
+"""Values of indicators per period, and problems in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -14,20 +14,23 @@ from workbench import display
 from workbench.data.study_data import Problem
 from workbench.errors import StudyError, unknown_name
 from workbench.schema.indicators import IndicatorDefinition
-from workbench.schema.time import PeriodKind, Periods
+from workbench.schema.time import Periods
 from workbench.stats.proportions import Counts, compare
 
 Array = npt.NDArray[Any]
 FEWEST_PERIODS = 12
-FALL, SURE = 0.1, 0.01  # a response rate fell if by so much, with so small a p-value
+FALL, FALL_PVALUE = (
+    0.1,
+    0.01,
+)  # a response rate fell: at least by this, and at most with this p-value
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One value per period: the mean over customers where there are any; NaN where there is none.
+    """One value per period, NaN where there is none; the mean over customers if these are known.
 
-    `n` counts the customers (or rows) behind each value, `asked` the customers who were there;
-    `reason` says why no value is defined.
+    `n` counts the customers (or rows) behind each value, `asked` the customers who were there.
+    `reason` says why the indicator has no values.
     """
 
     name: str
@@ -39,25 +42,21 @@ class Series:
     reason: str = ""
 
     @property
-    def response_rate(self) -> Array:
-        """The share n / asked of the customers there who have a value; NaN without customers."""
-        nobody = np.full(len(self.n), np.nan)
-        return np.asarray(np.divide(self.n, self.asked, out=nobody, where=self.asked > 0))
-
-    @property
     def known(self) -> tuple[int, int]:
-        """The places of the first period with a value and of the one after the last; (0, 0)."""
+        """The positions of the first period with a value and of the one after the last; else (0, 0)."""
         places = np.flatnonzero(~np.isnan(self.values))
         return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Indicators:
-    """The indicators' values on consecutive periods, per customer where these are known.
+    """The values of a study's indicators over the same periods.
 
-    `values` holds an array customers x periods, or one value a period for indicators that know no
-    customers, with NaN where there is none. `present` says in which periods a customer was there:
-    from the first to the last of the customer's rows, whether or not they hold a value.
+    `values` has an array customers x periods for each indicator known by customer, else one value per
+    period, with NaN where there is none. `n` counts what is behind the values without customers.
+    `present` (customers x periods) says when a customer was there: from the customer's first row to
+    the last, with or without values. `repeated` counts values that shared a period, and `reasons`
+    says why an indicator has none.
     """
 
     definitions: Mapping[str, IndicatorDefinition]
@@ -70,7 +69,7 @@ class Indicators:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Keep the arrays from being written to."""
+        """Make the arrays read-only."""
         for each in (self.present, *self.values.values(), *self.n.values()):
             each.setflags(write=False)
 
@@ -90,23 +89,27 @@ class Indicators:
         return tuple(name for name, each in self.definitions.items() if each.kind == "lagging")
 
     @property
-    def of_customers(self) -> tuple[str, ...]:
-        """The names of the indicators that are known for each customer."""
+    def by_customer(self) -> tuple[str, ...]:
+        """The names of the indicators with values per customer."""
         return tuple(name for name in self.names if self.values[name].ndim == 2)
 
     @property
-    def left(self) -> tuple[str, ...]:
-        """The customers who were there, and are no more in the last period."""
-        last = self.present[:, -1] if self.periods.length else np.empty(0, dtype=bool)
-        return tuple(name for name, here in zip(self.customers, last, strict=True) if not here)
+    def leading_by_customer(self) -> tuple[str, ...]:
+        """The names of the leading indicators with values per customer."""
+        return tuple(name for name in self.leading if name in self.by_customer)
 
     def series(self, name: str) -> Series:
-        """Give one value per period; raise StudyError for an unknown name.
+        """Return an indicator's value per period, averaged over customers if these are known.
 
-        >>> nps = [[8.0, np.nan, 7.0], [6.0, 9.0, 8.0]]
-        >>> series = Indicators.of_arrays("number", {"nps": nps}).series("nps")
-        >>> series.values.tolist(), series.n.tolist(), series.response_rate.tolist()
-        ([7.0, 9.0, 7.5], [2, 1, 2], [1.0, 0.5, 1.0])
+        Raises:
+            StudyError: For an unknown name.
+
+        Example:
+            >>> from workbench.study import Study
+            >>> found = Study.load("studies/guided-import/study.yaml").indicators()
+            >>> nps = found.series("nps")
+            >>> nps.values[:3].round(2).tolist(), nps.n[:3].tolist(), nps.asked[:3].tolist()
+            ([6.68, 7.21, 7.05], [19, 42, 64], [33, 81, 122])
         """
         values, n = self._known(name), self.n.get(name)
         asked = np.zeros(self.periods.length, dtype=np.int64)
@@ -124,70 +127,29 @@ class Indicators:
         return Series(name, self.definitions[name], labels, values, n, asked, reason)
 
     def panel(self, names: str | Sequence[str]) -> dict[str, Array]:
-        """Give the values of some indicators, each an array customers x periods with NaN.
+        """Return indicators by name, each customers x periods with NaN where a value is missing.
 
-        Raises StudyError for an unknown name, and for an indicator that knows no customers.
+        Raises:
+            StudyError: For an indicator that is unknown, or has no values per customer.
         """
         wanted = [names] if isinstance(names, str) else list(names)
         found = {name: self._known(name) for name in wanted}
         for name, values in found.items():
             if values.ndim != 2:
-                known = ", ".join(self.of_customers) or "none"
+                known = ", ".join(self.by_customer) or "none"
                 msg = f"indicator {name!r} has no values per customer; those that do: {known}"
                 raise StudyError(msg)
         return found
 
     def of(self, customers: Iterable[str]) -> Indicators:
-        """Keep these customers; indicators that know no customers stay as they are."""
+        """Return the values of some customers; indicators without customers stay as they are."""
         wanted = set(customers)
         kept = np.array([name in wanted for name in self.customers], dtype=bool)
         values = {
             name: each[kept] if each.ndim == 2 else each for name, each in self.values.items()
         }
         names = tuple(name for name in self.customers if name in wanted)
-        return Indicators(
-            self.definitions,
-            self.periods,
-            names,
-            self.present[kept],
-            values,
-            self.n,
-            self.repeated,
-            self.reasons,
-        )
-
-    @classmethod
-    def of_arrays(
-        cls,
-        kind: PeriodKind,
-        values: Mapping[str, npt.ArrayLike],
-        definitions: Mapping[str, IndicatorDefinition] | None = None,
-        customers: Sequence[str] | None = None,
-        first: int = 1,
-    ) -> Indicators:
-        """Take arrays, customers x periods or one value a period, all of one length.
-
-        Without `definitions` all of them are leading; `first` is the number of the first period.
-        """
-        arrays = {name: np.array(each, dtype=float) for name, each in values.items()}
-        lengths = {each.shape[-1] for each in arrays.values()}
-        people = {len(each) for each in arrays.values() if each.ndim == 2}
-        if len(lengths) != 1 or len(people) > 1:
-            msg = f"the arrays have {sorted(lengths)} periods and {sorted(people)} customers; give all of them the same"
-            raise ValueError(msg)
-        (length,) = lengths
-        total = max(people, default=0)
-        names = tuple(customers or (str(place + 1) for place in range(total)))
-        panels = [~np.isnan(each) for each in arrays.values() if each.ndim == 2]
-        seen = np.any(panels, axis=0) if panels else np.zeros((0, length), dtype=bool)
-        return cls(
-            definitions or {name: IndicatorDefinition(kind="leading") for name in arrays},
-            Periods(kind, first, length),
-            names,
-            presence(seen),
-            arrays,
-            {},
-        )
+        return replace(self, customers=names, present=self.present[kept], values=values)
 
     def _known(self, name: str) -> Array:
         if name not in self.values:
@@ -196,7 +158,7 @@ class Indicators:
 
 
 def presence(seen: Array) -> Array:
-    """Fill from each customer's first period that was seen to the last one.
+    """Fill each customer's row from the first period seen to the last.
 
     >>> presence(np.array([[False, True, False, True, False]])).astype(int).tolist()
     [[0, 1, 1, 1, 0]]
@@ -209,9 +171,12 @@ def presence(seen: Array) -> Array:
 def indicator_problems(
     found: Indicators, unnamed: Sequence[str] = (), as_of: date | None = None
 ) -> list[Problem]:
-    """Name what is wrong with each indicator; `as_of` is the last period's end unless given.
+    """List the problems of each indicator.
 
-    `unnamed` lists indicators of the file that no definition names.
+    Args:
+        found: The indicators.
+        unnamed: Indicators of the file that no definition names.
+        as_of: The day against which `freshness` is checked; the end of the last period unless given.
     """
     problems = [
         Problem("note", f"the file holds {name}, which no definition names; it is not read", 1, {})
@@ -247,7 +212,7 @@ def _constant(series: Series) -> Iterator[Problem]:
     known = series.values[~np.isnan(series.values)]
     if len(known) > 1 and np.ptp(known) == 0:
         said = (
-            f"{series.name} is {known[0]:g} in every period; what never changes moves with nothing"
+            f"{series.name} is {known[0]:g} in every period; it cannot be associated with anything"
         )
         yield Problem("warning", said, len(known), {})
 
@@ -263,7 +228,7 @@ def _short(series: Series) -> Iterator[Problem]:
 
 
 def _answers(series: Series) -> Iterator[Problem]:
-    """Compare the response rate of the first third of the periods with that of the last third."""
+    """Compare the response rate in the last third of the periods with that in the first third."""
     first, end = series.known
     third = (end - first) // 3
     if not third or not series.asked.any():
@@ -275,19 +240,20 @@ def _answers(series: Series) -> Iterator[Problem]:
     if not (before.total and now.total):
         return
     change = compare(control=before, treatment=now, test="score", interval="score")
-    if change.estimate <= -FALL and change.pvalue < SURE:
+    if change.estimate <= -FALL and change.pvalue < FALL_PVALUE:
         said = (
             f"the response rate of {series.name} fell from "
             f"{display.rate(before.rate, before.converted, before.total)} in "
             f"{series.periods[first]} to {series.periods[first + third - 1]} to "
             f"{display.rate(now.rate, now.converted, now.total)} in "
-            f"{series.periods[end - third]} to {series.periods[end - 1]}; who still answers may differ"
+            f"{series.periods[end - third]} to {series.periods[end - 1]}; those who still answer may "
+            "differ from those who did"
         )
         yield Problem("warning", said, now.total - now.converted, {})
 
 
 def _stale(found: Indicators, series: Series, as_of: date | None) -> Iterator[Problem]:
-    """Hold the age of the newest value against the indicator's freshness."""
+    """Compare the age of the newest value with the indicator's freshness."""
     periods, freshness = found.periods, series.definition.freshness
     if freshness is None or periods.kind == "number":
         return

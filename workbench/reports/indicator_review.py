@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from workbench import display
 from workbench.charts import Chart, Charts
 from workbench.display import Sentences, Table
-from workbench.indicators.health import Scores
+from workbench.indicators.health import HealthScores
 from workbench.indicators.pairs import Pairs, PairView, Setting
 from workbench.reports.report import Report, Result, open_study
 from workbench.schema.time import moment
@@ -177,8 +177,8 @@ class IndicatorReview(Report):
         return (count, *people, *filter(None, [span]))
 
     @cached_property
-    def _scores(self) -> Scores:
-        return Scores(self.pairs)
+    def _scores(self) -> HealthScores:
+        return HealthScores(self.pairs)
 
     @cached_property
     def _reason(self) -> str:

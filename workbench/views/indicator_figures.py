@@ -30,11 +30,12 @@ from workbench.charts import (
     written,
 )
 from workbench.charts import place as placed
+from workbench.display import signed
 from workbench.errors import StudyError, unknown_name
 from workbench.indicators.health import Health
-from workbench.indicators.lag_curves import LagCurve
-from workbench.indicators.lags import Association, count_of, signed
-from workbench.indicators.pairs import TRANSFORMS, VIEWS, PairView
+from workbench.indicators.lag_curves import TRANSFORMS, LagCurve
+from workbench.indicators.lags import Association, count_of
+from workbench.indicators.pairs import VIEWS, PairView
 from workbench.schema.flow import ADOPTION
 from workbench.schema.indicators import IndicatorDefinition
 from workbench.schema.study import StudySpec

@@ -1,4 +1,4 @@
-"""Tables of indicators, of their pairs, and of the health score."""
+"""Tables and sentences of indicators, their pairs, and the health score."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
+
 from workbench import display
-from workbench.display import Badge, Cell, Column, Sentences, Table
-from workbench.indicators.health import Health
-from workbench.indicators.lags import Association, count_of, order_words, signed
-from workbench.indicators.pairs import Pairs, strength
+from workbench.display import Badge, Cell, Column, Sentences, Table, signed, with_interval
+from workbench.indicators.health import Health, measure_text
+from workbench.indicators.lags import Association, count_of, order_words, pvalue_text
+from workbench.indicators.pairs import Pairs
+from workbench.indicators.panels import PanelCurve
 from workbench.indicators.values import Series, indicator_problems
-from workbench.stats.discrimination import Measure
 from workbench.views.indicator_figures import places_of
 
-KINDS = {"healthy": "ok", "watch": "warn", "at risk": "error", "unknown": "note"}
-MOST = 10
-SAYS = {"found": "ok", "no sign": "note", "too short": "warn", "nothing": "warn"}
+BADGES = {"healthy": "ok", "watch": "warn", "at risk": "error", "unknown": "note"}
+BADGES |= {"found": "ok", "no sign": "note", "too short": "warn", "nothing": "warn"}
+MOST_CUSTOMERS = 10
 
 
 def weights_table(health: Health) -> Table:
-    """The weights in use, which way each indicator counts, and its scale."""
+    """Return the weights of a health score, with direction and scale of each indicator."""
     scaling = health.scaling
     rows = [
         (
@@ -51,20 +53,20 @@ def weights_table(health: Health) -> Table:
     )
     how = {"learned": "Learned", "equal": "Equal", "by hand": "Chosen by hand"}[health.weights.kind]
     why = f" ({health.weights.reason})" if health.weights.reason else ""
-    note = f"{how}{why}. Values count by {scaling.method}, over {scaling.reference}."
+    note = f"{how}{why}. Values are scaled by {scaling.method} of {scaling.reference}."
     return Table("Weights of the health score", columns, tuple(rows), note)
 
 
 def validation_table(health: Health) -> Table:
-    """What the weights foretold out of time, beside equal weights."""
-    yes_no = any(each.measure == "AUC" for each in health.validations)
+    """Return the validation of a health score out of time, beside that of equal weights."""
+    yes_no = _predicts_yes_no(health)
     rows = [
         (
             each.weights.kind,
-            _measure(each.discrimination),
-            "" if each.weights.kind == "equal" else _measure(each.lead, sign=True),
+            measure_text(each.discrimination, sign=False),
+            "" if each.weights.kind == "equal" else measure_text(each.lead),
             f"{each.lift.ratio:.1f} [{each.lift.low:.1f}, {each.lift.high:.1f}]" if yes_no else "",
-            _measure(each.calibration.slope),
+            measure_text(each.calibration.slope, sign=False),
             f"{each.cases:,}",
             f"{each.customers:,}",
         )
@@ -81,58 +83,60 @@ def validation_table(health: Health) -> Table:
         Column("customers", numeric=True),
     )
     note = (
-        f"On cases from {health.tested_from} on, later than all that the weights rest on. An AUC of "
-        "0.5 tells nobody apart, a slope of 1 means that risks are as they say; 95% intervals, "
+        f"Cases from {health.tested_from} on, later than the data behind the weights. An AUC of 0.5 "
+        "is chance; a calibration slope of 1 means that predicted risks are right. 95% intervals, "
         "clustered by customer."
     )
-    empty = f"{health.reason[:1].upper()}{health.reason[1:]}."
+    empty = f"{display.capital(health.reason)}."
     return Table("Validation, out of time", columns, tuple(rows), note, empty)
 
 
-def ranks_table(health: Health, before: Health | None = None, most: int = MOST) -> Table:
-    """The customers with the lowest scores; where each ranked with other weights, if these are given."""
+def ranks_table(health: Health, before: Health | None = None, most: int = MOST_CUSTOMERS) -> Table:
+    """Return the customers with the lowest scores.
+
+    Args:
+        health: The health score.
+        before: A score with other weights, whose ranks are shown beside.
+        most: How many customers to show.
+    """
     earlier = {} if before is None else {each.customer: each.rank for each in before.customers}
+    write_risk = display.percent if _predicts_yes_no(health) else _three_digits
     rows: list[tuple[Cell, ...]] = [
         (
             each.customer,
             str(each.rank),
-            *([_moved(each.rank, earlier.get(each.customer))] if before is not None else []),
-            Badge(each.level, KINDS[each.level]),
+            *(() if before is None else (_moved(each.rank, earlier.get(each.customer)),)),
+            _badge(each.level),
             signed(each.score),
             display.percent(each.confidence),
-            display.percent(each.risk)
-            if health.validations and _yes_no(health)
-            else _plain(each.risk),
+            write_risk(each.risk),
         )
         for each in health.customers[:most]
     ]
     columns = (
         Column("customer"),
         Column("rank", numeric=True),
-        *(
-            [Column(f"with {before.weights.kind} weights", numeric=True)]
-            if before is not None
-            else []
-        ),
+        *(() if before is None else (Column(f"with {before.weights.kind} weights", numeric=True),)),
         Column("level"),
         Column("score", numeric=True),
         Column("confidence", numeric=True),
         Column(f"risk of {health.bad}", numeric=True),
     )
     held = health.stability
-    note = f"Rank 1 is the lowest score of {len(health.customers):,} customers. "
+    note = f"Rank 1 is the lowest score of {len(health.customers):,} customers."
     if held.worst:
         note += (
-            f"When each weight is changed by about a quarter, ranks correlate {held.rank_correlation:.2f} "
-            f"with these, and {held.kept} of the lowest {held.worst} stay among them."
+            f" If each weight changes by about a quarter, ranks correlate "
+            f"{held.rank_correlation:.2f} with these, and {held.kept} of the lowest {held.worst} stay "
+            "among them."
         )
     return Table(
-        "Lowest health scores now", columns, tuple(rows), note.strip(), "Nobody is there now."
+        "Lowest health scores now", columns, tuple(rows), note, "No customer is there now."
     )
 
 
 def summary(health: Health) -> dict[str, Any]:
-    """Give the health score for a machine: weights, validation, and each customer's score."""
+    """Return the health score as plain data: weights, validation, and each customer's score."""
     found = health.validation
     return {
         "lagging": health.lagging,
@@ -165,25 +169,16 @@ def _moved(rank: int, earlier: int | None) -> str:
     return f"{earlier} {'▲' if rank < earlier else '▼'}"
 
 
-def _yes_no(health: Health) -> bool:
-    return health.validations[0].measure == "AUC"
+def _predicts_yes_no(health: Health) -> bool:
+    return any(each.measure == "AUC" for each in health.validations)
 
 
-def _plain(number: float) -> str:
+def _three_digits(number: float) -> str:
     return display.UNDEFINED if math.isnan(number) else f"{number:.3g}".replace("-", display.MINUS)
 
 
-def _measure(found: Measure, *, sign: bool = False) -> str:
-    if math.isnan(found.estimate):
-        return display.UNDEFINED
-    if sign:
-        return f"{signed(found.estimate)} [{signed(found.low)}, {signed(found.high)}]"
-    text = f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
-    return text.replace("-", display.MINUS)
-
-
 def indicators(pairs: Pairs) -> Table:
-    """Each indicator: its kind and place, its unit and direction, who keeps it, how much there is."""
+    """Return each indicator with its kind, place, unit, direction, source and amount of data."""
     found = pairs.indicators()
     at = {
         name: each.name
@@ -216,7 +211,7 @@ def indicators(pairs: Pairs) -> Table:
 
 
 def pairs(associations: Sequence[Association]) -> Table:
-    """Each pair, the surest first: what it says, the lag, the strength, how sure, on how much."""
+    """Return each pair with its lag, correlations, p-value and number of periods."""
     rows = tuple(_pair(each) for each in associations)
     columns = (
         Column("leading"),
@@ -230,35 +225,29 @@ def pairs(associations: Sequence[Association]) -> Table:
     )
     note = (
         "Found: differences and prewhitened values both exceed what unrelated series reach at the "
-        "best of all lags, after Benjamini and Hochberg's correction for all pairs. Intervals of lag "
-        "and correlation are at 95%, by a block bootstrap. Moving before is not causing."
+        "best of all lags, with the Benjamini-Hochberg correction for all pairs. Intervals of lag "
+        "and correlation are 95% block bootstrap intervals. An association is not a cause."
     )
     return Table("Pairs, the surest first", columns, rows, note)
 
 
 def of_customers(known: Pairs) -> Table:
-    """Each pair within customers and between customers, where both are known by customer."""
-    rows = []
-    for each in known.associations():
-        found = known.of_customers(each.leading, each.lagging)
-        if found is None:
-            continue
-        inside, across = found.within, found.between
-        sure = inside.pvalue <= found.alpha
-        rows.append(
-            (
-                each.leading,
-                each.lagging,
-                Badge("found" if sure else "no sign", SAYS["found" if sure else "no sign"]),
-                display.UNDEFINED
-                if inside.best_lag is None
-                else count_of(inside.best_lag, known.period),
-                _with_ends(inside.at(inside.best_lag)) if inside.best_lag is not None else "n/a",
-                _with_ends(across.at(across.best_lag)) if across.best_lag is not None else "n/a",
-                _pvalue(inside.pvalue),
-                f"{max(inside.customers, default=0):,}",
-            )
+    """Return each pair that is known by customer, within customers and between them."""
+    found = (known.panel_association(each.leading, each.lagging) for each in known.associations())
+    rows = [
+        (
+            each.leading,
+            each.lagging,
+            _badge("found" if each.found else "no sign"),
+            display.UNDEFINED if each.best_lag is None else count_of(each.best_lag, known.period),
+            _best_correlation(each.within),
+            _best_correlation(each.between),
+            pvalue_text(each.within.pvalue),
+            f"{max(each.within.customers, default=0):,}",
         )
+        for each in found
+        if each is not None
+    ]
     columns = (
         Column("leading"),
         Column("lagging"),
@@ -270,16 +259,17 @@ def of_customers(known: Pairs) -> Table:
         Column("customers", numeric=True),
     )
     note = (
-        "Within: a customer's own better period comes before that customer's own better period, what "
-        "all share in a period taken off. Between: customers who are higher on the whole. Intervals "
-        "at 95%, clustered by customer."
+        "Within customers: do a customer's periods of high leading values come before the same "
+        "customer's periods of high lagging values? Effects that all customers share in a period are "
+        "removed. Between customers: do customers with a higher average of one have a higher average "
+        "of the other? 95% intervals, clustered by customer."
     )
-    empty = "No pair is known customer by customer."
+    empty = "No pair has values per customer."
     return Table("The same pairs, customer by customer", columns, tuple(rows), note, empty)
 
 
 def forecasts(known: Pairs) -> Sentences:
-    """Say of each pair that was found whether it would have predicted anything."""
+    """Say for each pair that was found whether it would have predicted the lagging indicator."""
     said = [known.forecast(each.leading, each.lagging) for each in known.associations()]
     found = tuple(each.sentence for each in said if each)
     return Sentences(found or ("No pair was found, so there is nothing to predict with.",))
@@ -287,7 +277,7 @@ def forecasts(known: Pairs) -> Sentences:
 
 @dataclass(frozen=True, repr=False)
 class Headline(Sentences):
-    """Sentences of which the first says it all."""
+    """Sentences whose first is the main message."""
 
     def _repr_html_(self) -> str:
         first, *rest = self.sentences
@@ -295,19 +285,16 @@ class Headline(Sentences):
 
 
 def findings(associations: Iterable[Association]) -> Headline:
-    """Say what was found; or that nothing was, and of how many pairs."""
+    """Say which pairs were found, of how many; or that none was."""
     every = tuple(associations)
     found = [each for each in every if each.found]
     known = sum(not each.reason for each in every)
     short = f"; {len(every) - known} more are too short to say" if known < len(every) else ""
     pairs_of = f"{known} pair{'' if known == 1 else 's'}"
     if not found:
-        chance = "than unrelated series do"
-        if known == 1:
-            nothing = f"the pair moves together no more {chance}"
-        else:
-            nothing = f"none of {pairs_of} moves together more {chance}"
-        return Headline((f"Nothing was found: {nothing}{short}.",))
+        nobody = "the only pair does not move" if known == 1 else f"none of {pairs_of} moves"
+        said = f"Nothing was found: {nobody} together more than unrelated series do{short}."
+        return Headline((said,))
     orders = "; ".join(
         order_words(each.leading, each.lagging, each.best_lag or 0, each.period) for each in found
     )
@@ -316,17 +303,17 @@ def findings(associations: Iterable[Association]) -> Headline:
 
 
 def illusions(associations: Iterable[Association]) -> Sentences:
-    """Say of which pairs the raw levels mislead, and why."""
+    """Say for which pairs the raw levels mislead, and why."""
     said = tuple(
         f"{each.leading} and {each.lagging}. {each.warning}"
         for each in associations
         if each.warning
     )
-    return Sentences(said or ("The raw levels mislead in no pair.",))
+    return Sentences(said or ("The raw levels do not mislead for any pair.",))
 
 
 def row(found: Association) -> dict[str, Any]:
-    """Give one association for a machine: one flat row, with the sentence."""
+    """Return one association as plain data, with its sentence."""
     curve = found.prewhitened
     return {
         "leading": found.leading,
@@ -352,7 +339,7 @@ def row(found: Association) -> dict[str, Any]:
 
 
 def to_collect(known: Pairs, as_of: date | None = None, health: Health | None = None) -> Table:
-    """Say what to collect next: gaps, fewer answers, too few periods, values grown old."""
+    """Return what to collect next: gaps, falling response rates, short series, outdated values."""
     problems = indicator_problems(known.indicators(), (), as_of)
     rows: list[tuple[Cell, ...]] = [(Badge(each.level), each.message) for each in problems]
     rows += [
@@ -361,7 +348,8 @@ def to_collect(known: Pairs, as_of: date | None = None, health: Health | None = 
         if pair.needed
     ]
     if health is not None and health.weights.events < health.weights.needed:
-        rows.append((Badge("note"), f"{health.weights.reason}; equal weights serve until then"))
+        said = f"{health.weights.reason}; equal weights are used until then"
+        rows.append((Badge("note"), said))
     columns = (Column("level"), Column("what is missing"))
     empty = "Nothing is missing: no gaps, nothing too short, nothing stale."
     return Table("What is missing", columns, tuple(rows), empty=empty)
@@ -373,11 +361,16 @@ def _more(pair: Association, known: Pairs) -> str:
 
 
 def _values(series: Series) -> tuple[str, str, str]:
-    """Give how many periods have a value, the newest, and the share of customers who answered."""
-    there = [place for place, value in enumerate(series.values) if not math.isnan(value)]
-    newest = series.periods[there[-1]] if there else "none"
+    """Return how many periods have a value, the newest, and the share of customers who answered."""
+    last = series.known[1]
+    newest = series.periods[last - 1] if last else "none"
     asked, answered = int(series.asked.sum()), int(series.n.sum())
-    return f"{len(there)}", newest, display.percent(answered / asked) if asked else ""
+    share = display.percent(answered / asked) if asked else ""
+    return f"{np.isfinite(series.values).sum()}", newest, share
+
+
+def _badge(word: str) -> Badge:
+    return Badge(word, BADGES[word])
 
 
 def _pair(found: Association) -> tuple[Cell, ...]:
@@ -390,23 +383,20 @@ def _pair(found: Association) -> tuple[Cell, ...]:
     return (
         found.leading,
         found.lagging,
-        Badge(word, SAYS[word]),
+        _badge(word),
         lag,
-        strength(found),
+        display.UNDEFINED
+        if found.reason
+        else with_interval(found.correlation, found.low, found.high),
         signed(found.differences.correlation)
         if found.agreed or found.differences.best_lag is None
         else f"{signed(found.differences.correlation)} at lag {found.differences.best_lag}",
-        _pvalue(found.adjusted),
+        pvalue_text(found.adjusted),
         f"{found.prewhitened.periods if found.best_lag is not None else found.periods:,}",
     )
 
 
-def _with_ends(numbers: tuple[float, float, float]) -> str:
-    middle, low, high = numbers
-    return f"{signed(middle)} [{signed(low)}, {signed(high)}]"
-
-
-def _pvalue(probability: float) -> str:
-    if math.isnan(probability) or probability < display.SMALLEST_PVALUE:
-        return display.pvalue(probability)
-    return f"{probability:.3f}"
+def _best_correlation(curve: PanelCurve) -> str:
+    if curve.best_lag is None:
+        return display.UNDEFINED
+    return with_interval(*curve.at(curve.best_lag))

@@ -355,8 +355,6 @@ def _of_ends(frame: pd.DataFrame) -> str:
     )
 
 
-
-
 def _value(value: object) -> str:
     if isinstance(value, str):
         return value

@@ -1,4 +1,7 @@
-"""Widgets: the indicator workshop, the customer journey, the health score."""
+"""Widgets of the indicator workshop: a pair, the customer journey, the health score.
+
+Each widget has a twin without controls: `Pairs.view`, `places_of` and `HealthScores.health`.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from workbench import display
 from workbench.charts import Chart
 from workbench.display import Sentences, Table
 from workbench.errors import StudyError, WorkbenchError
-from workbench.indicators.health import Given, Health, Scores
+from workbench.indicators.health import ChosenWeights, Health, HealthScores
+from workbench.indicators.lag_curves import TRANSFORMS
 from workbench.indicators.pairs import (
-    FILE,
-    TRANSFORMS,
-    Cohort,
+    FINDINGS_FILE,
     Finding,
     Findings,
     Pairs,
     PairView,
     Setting,
+    cohort_name,
     draft,
 )
 from workbench.study import Study
@@ -48,12 +51,11 @@ STYLE = (
     ".wb-shop img { display: block; height: auto; max-width: 100%; width: 100%; }"
     ".wb-shop pre { line-height: 1.45; white-space: pre-wrap; }"
 )
-ALL = "all customers"
 WRAP = {"flex_flow": "row wrap"}
 
 
-class Face:
-    """Something with controls: `box` is what a notebook shows."""
+class Widget:
+    """Controls and what they show; a notebook shows `box`."""
 
     box: Any
 
@@ -61,12 +63,12 @@ class Face:
         return self.box._repr_mimebundle_(**options)
 
 
-class Journey(Face):
-    """Indicators on the customer journey; `places` holds where each lies."""
+class JourneyMap(Widget):
+    """Indicators on the customer journey, which can be moved; `places` has the result."""
 
     def __init__(self, pairs: Pairs) -> None:
         """Make the controls."""
-        w = ipywidgets_or_error()
+        w = import_ipywidgets()
         self.pairs = pairs
         self.moved: dict[str, str] = {}
         spec = pairs.source.spec
@@ -74,14 +76,14 @@ class Journey(Face):
         self.place = w.Dropdown(options=journey_names(spec), description="lies at")
         self.map, self.heat, self.written = (w.HTML() for _ in range(3))
         self.map.layout, self.heat.layout = w.Layout(width="50%"), w.Layout(width="50%")
-        self._here()
-        self.indicator.observe(lambda _: self._here(), names="value")
+        self._show_place()
+        self.indicator.observe(lambda _: self._show_place(), names="value")
         self.place.observe(lambda _: self._move(), names="value")
-        self.heat.value = drawn(heat_figure(pairs.associations(), pairs.indicators().names))
+        self.heat.value = image_html(heat_figure(pairs.associations(), pairs.indicators().names))
         self.redraw()
         self.box = w.VBox(
             [
-                w.HTML(styles()),
+                w.HTML(style_html()),
                 w.HBox([self.indicator, self.place]),
                 w.HBox([self.map, self.heat]),
                 self.written,
@@ -90,14 +92,14 @@ class Journey(Face):
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where each indicator lies now."""
+        """The places of the journey with their indicators, as they are now."""
         return places_of(self.pairs.source.spec, self.pairs.indicators().definitions, self.moved)
 
     def redraw(self) -> None:
-        """Draw the journey, and write what the study file would say."""
+        """Draw the journey, and show the lines for the study file."""
         definitions = self.pairs.indicators().definitions
         chart = journey_figure(self.places, definitions, self.pairs.associations())
-        self.map.value = drawn(chart)
+        self.map.value = image_html(chart)
         steps = self.pairs.source.spec.steps
         lines = [
             f"{name}: step: {where}" if where in steps else f"{name}: leave step out ({where})"
@@ -106,8 +108,8 @@ class Journey(Face):
         said = "In the study file, under indicators, definitions:\n" + "\n".join(lines)
         self.written.value = _html(text=said if lines else "")
 
-    def _here(self) -> None:
-        """Show where the chosen indicator lies."""
+    def _show_place(self) -> None:
+        """Show the place of the chosen indicator."""
         name = self.indicator.value
         self.place.value = next(each.name for each in self.places if name in each.indicators)
 
@@ -118,12 +120,12 @@ class Journey(Face):
             self.redraw()
 
 
-class HealthBoard(Face):
-    """A health score whose weights move; `result` holds it, `reason` why there is none."""
+class HealthBoard(Widget):
+    """A health score with a slider per weight; `result` is the score, `reason` why there is none."""
 
-    def __init__(self, scores: Scores) -> None:
-        """Make a slider for each weight, set to the weights that were learned."""
-        w = ipywidgets_or_error()
+    def __init__(self, scores: HealthScores) -> None:
+        """Make the sliders, set to the learned weights."""
+        w = import_ipywidgets()
         self.scores, self.reason = scores, scores.reason
         self.result: Health | None = None
         self.words, self.levels, self.ranks = (w.HTML() for _ in range(3))
@@ -131,7 +133,7 @@ class HealthBoard(Face):
         self.learned = w.Button(description="Learned weights")
         self.equal = w.Button(description="Equal weights")
         if self.reason:
-            self.words.value = shown(Sentences((self.reason,)))
+            self.words.value = widget_html(Sentences((self.reason,)))
             self.box = w.VBox([self.words])
             return
         self.base = scores.health()
@@ -149,14 +151,14 @@ class HealthBoard(Face):
         }
         for each in self.sliders.values():
             each.observe(self._changed, names="value")
-        self._put: dict[str, float] = {}
-        self.learned.on_click(lambda _: self._set("learned"))
-        self.equal.on_click(lambda _: self._set("equal"))
-        self._set("learned")
+        self._set_to: dict[str, float] = {}
+        self.learned.on_click(lambda _: self._set_weights("learned"))
+        self.equal.on_click(lambda _: self._set_weights("equal"))
+        self._set_weights("learned")
         self.levels.layout, self.ranks.layout = w.Layout(width="42%"), w.Layout(width="58%")
         self.box = w.VBox(
             [
-                w.HTML(styles()),
+                w.HTML(style_html()),
                 w.HBox([self.learned, self.equal]),
                 *self.sliders.values(),
                 self.words,
@@ -165,47 +167,51 @@ class HealthBoard(Face):
         )
 
     @property
-    def given(self) -> dict[str, float]:
-        """The weights that the sliders say."""
+    def slider_weights(self) -> dict[str, float]:
+        """The weights on the sliders."""
         return {name: each.value for name, each in self.sliders.items()}
 
-    def redraw(self, given: Given | None = None) -> None:
-        """Score the customers with the weights of the sliders, or with those that are given."""
+    def redraw(self, weights: ChosenWeights | None = None) -> None:
+        """Score the customers with the weights on the sliders, or with given ones."""
         try:
-            self.result = self.scores.health(self.given if given is None else given)
+            self.result = self.scores.health(self.slider_weights if weights is None else weights)
         except StudyError as error:
             self.result = None
-            self.words.value = shown(Sentences((f"{error}",)))
+            self.words.value = widget_html(Sentences((f"{error}",)))
             self.levels.value = self.ranks.value = ""
             return
         found = self.result
-        self.words.value = shown(Sentences((found.sentence, self.scores.horizon_words)))
+        self.words.value = widget_html(Sentences((found.sentence, self.scores.horizon_words)))
         charts = levels_figure(found)
-        self.levels.value = "".join(map(drawn, charts)) or shown(Sentences((charts.empty,)))
-        self.ranks.value = shown(ranks_table(found, self.base))
+        self.levels.value = "".join(map(image_html, charts)) or widget_html(
+            Sentences((charts.empty,))
+        )
+        self.ranks.value = widget_html(ranks_table(found, self.base))
 
     def _changed(self, _: object) -> None:
-        """Draw anew, unless the sliders are where they were put: browsers send that back."""
-        given = self.given
-        if self._put and all(abs(given[name] - self._put[name]) < STEP / 2 for name in given):
+        """Redraw, unless the sliders are where they were set: browsers send that value back."""
+        weights = self.slider_weights
+        if self._set_to and all(
+            abs(weights[name] - self._set_to[name]) < STEP / 2 for name in weights
+        ):
             return
-        self._put = {}
+        self._set_to = {}
         self.redraw()
 
-    def _set(self, given: Literal["learned", "equal"]) -> None:
-        """Use weights as they were learned, or equal ones; the sliders show them rounded."""
-        weights = self.scores.health(given).weights.by_name
+    def _set_weights(self, weights: Literal["learned", "equal"]) -> None:
+        """Use learned or equal weights; the sliders show them rounded."""
+        chosen = self.scores.health(weights).weights.by_name
         for each in self.sliders.values():
             each.unobserve(self._changed, names="value")
         for name, each in self.sliders.items():
-            each.value = round(weights[name], 2)
+            each.value = round(chosen[name], 2)
             each.observe(self._changed, names="value")
-        self._put = self.given
-        self.redraw(given)
+        self._set_to = self.slider_weights
+        self.redraw(weights)
 
 
-def ipywidgets_or_error() -> Any:
-    """Give ipywidgets; raise StudyError, with what to install, where it is missing."""
+def import_ipywidgets() -> Any:
+    """Import ipywidgets; raise StudyError, which says what to install, if it is missing."""
     try:
         import ipywidgets
     except ImportError:
@@ -213,13 +219,13 @@ def ipywidgets_or_error() -> Any:
     return ipywidgets
 
 
-def shown(what: Sentences | Table) -> str:
-    """Give sentences or a table as a widget shows them."""
-    return _html(content=what)
+def widget_html(what: Sentences | Table) -> str:
+    """Return sentences or a table as a widget shows them."""
+    return f'<div class="wb-shop">{what._repr_html_()}</div>'
 
 
-def drawn(chart: Chart) -> str:
-    """Give a figure as an image with its alternative text; decoded at once, so nothing flickers."""
+def image_html(chart: Chart) -> str:
+    """Return a figure as an image with alternative text, decoded synchronously against flicker."""
     data = base64.b64encode(chart.svg().encode()).decode("ascii")
     return _html(image={"alt": chart.alt, "source": f"data:image/svg+xml;base64,{data}"})
 
@@ -230,69 +236,70 @@ def _html(**parts: object) -> str:
     return display.render("workshop", **every | parts)
 
 
-def styles() -> str:
-    """Give the styles of what faces show."""
+def style_html() -> str:
+    """Return the styles of the widgets."""
     return f"<style>{stylesheet()}{STYLE}</style>"
 
 
 def open_workshop(
     study: str | Path, *, as_of: str | None = None, findings: str | Path | None = ""
 ) -> Workshop:
-    """Open a study's indicators with sliders, all answers worked out beforehand.
+    """Open a study for a workshop, and compute all that its sliders show.
 
     Args:
         study: The study file.
-        as_of: Leave out periods that begin later; ISO text such as "2026-04-27".
-        findings: The CSV file that keeps findings: `findings.csv` beside the study file unless
-            given, None for none.
+        as_of: Periods that begin later are left out, such as "2026-06-30".
+        findings: The CSV file that keeps findings; `findings.csv` beside the study file unless given,
+            None for none.
 
     Returns:
-        The workshop; show its `explorer`, `journey` or `health` in a notebook.
+        The workshop: show `explorer`, `journey` and `health` in cells of their own.
 
     Raises:
-        StudyError: The study has no indicators, or ipywidgets is not installed.
+        StudyError: If the study has no leading or no lagging indicators, or ipywidgets is missing.
 
-    >>> workshop = open_workshop("studies/guided-import/study.yaml", findings=None)
-    >>> workshop.pairs.indicators().periods.kind
-    'week'
+    Example:
+        >>> workshop = open_workshop("studies/guided-import/study.yaml", findings=None)
+        >>> workshop.explorer.view.setting.leading, workshop.explorer.lag.value
+        ('activity', 2)
     """
-    ipywidgets_or_error()
+    import_ipywidgets()
     path = Path(study)
-    where = path.parent / FILE if findings == "" else findings
+    where = path.parent / FINDINGS_FILE if findings == "" else findings
     kept = Findings(None if where is None else Path(where))
     return Workshop(Study.load(path).pairs(as_of).prepare(), kept)
 
 
 class Workshop:
-    """A study's indicators with sliders; show `explorer`, `journey`, `health` in a notebook."""
+    """The widgets of one study: `explorer`, `journey` and `health`."""
 
     def __init__(self, pairs: Pairs, findings: Findings | None = None) -> None:
-        """Take the pairs, all worked out, and where findings are kept."""
+        """Take a study's pairs, and where findings are kept; in memory unless given."""
         self.pairs = pairs
         self.findings = findings if findings is not None else Findings()
 
     @cached_property
     def explorer(self) -> Explorer:
-        """Pick a pair, drag the lag, switch the view, keep what is found."""
+        """Choose a pair, drag the lag, switch the view, keep findings."""
         return Explorer(self.pairs, self.findings)
 
     @cached_property
-    def journey(self) -> Journey:
-        """Place indicators on the customer journey, and see which moves before which."""
-        return Journey(self.pairs)
+    def journey(self) -> JourneyMap:
+        """Place indicators on the customer journey, with arrows for the pairs found."""
+        return JourneyMap(self.pairs)
 
     @cached_property
     def health(self) -> HealthBoard:
-        """Move the weights of the health score; see ranks and validation change."""
-        return HealthBoard(Scores(self.pairs))
+        """Move the weights of the health score, and see ranks and validation change."""
+        return HealthBoard(HealthScores(self.pairs))
 
 
-class Explorer(Face):
-    """One pair under a slider; `view` holds what is shown, for a program."""
+class Explorer(Widget):
+    """One pair with a slider for the lag; `view` has what is shown."""
 
     def __init__(self, pairs: Pairs, findings: Findings) -> None:
         """Make the controls, set to the surest pair at its best lag."""
-        w = ipywidgets_or_error()
+        w = import_ipywidgets()
         self.pairs, self.findings = pairs, findings
         found = pairs.indicators()
         first = pairs.associations()[0]
@@ -308,7 +315,7 @@ class Explorer(Face):
         self.transform = w.ToggleButtons(
             options=TRANSFORMS, value="levels", style={"button_width": "8em"}
         )
-        cohorts = [(_cohort_words(each), each) for each in pairs.cohorts]
+        cohorts = [(cohort_name(each), each) for each in pairs.cohorts]
         self.cohort = w.Dropdown(options=cohorts, value=(), description="cohort")
         self.best = w.Button(description="Go to the best lag")
         self.keep = w.Button(description="Keep this finding", button_style="primary")
@@ -318,7 +325,7 @@ class Explorer(Face):
         self.view: PairView | None = None
         for each in (self.leading, self.lagging, self.lag, self.transform, self.cohort):
             each.observe(self._changed, names="value")
-        self.best.on_click(lambda _: self._to_best())
+        self.best.on_click(lambda _: self._go_to_best_lag())
         self.keep.on_click(lambda _: self._keep())
         self.propose.on_click(lambda _: self._propose())
         self.redraw()
@@ -334,7 +341,7 @@ class Explorer(Face):
         ]
         self.box = w.VBox(
             [
-                w.HTML(styles()),
+                w.HTML(style_html()),
                 w.HBox(
                     [
                         w.VBox(left, layout={"width": "60%"}),
@@ -347,7 +354,7 @@ class Explorer(Face):
 
     @property
     def setting(self) -> Setting:
-        """What the controls say."""
+        """The setting of the controls."""
         return Setting(
             self.leading.value,
             self.lagging.value,
@@ -357,22 +364,24 @@ class Explorer(Face):
         )
 
     def redraw(self) -> None:
-        """Draw what the controls say."""
+        """Draw the pair at the setting of the controls."""
         try:
             seen = self.view = self.pairs.view(self.setting)
         except WorkbenchError as error:
             self.view = None
-            self.words.value = shown(Sentences((f"{error}",)))
+            self.words.value = widget_html(Sentences((f"{error}",)))
             for each in (self.series, self.scatter, self.curve):
                 each.value = ""
             return
-        self.series.value = drawn(series_figure(seen, farthest=self.pairs.farthest, width=WIDE))
-        self.scatter.value = drawn(scatter_figure(seen))
-        self.curve.value = drawn(curve_figure(seen))
-        self.words.value = shown(Sentences(seen.sentences))
+        self.series.value = image_html(
+            series_figure(seen, farthest=self.pairs.farthest, width=WIDE)
+        )
+        self.scatter.value = image_html(scatter_figure(seen))
+        self.curve.value = image_html(curve_figure(seen))
+        self.words.value = widget_html(Sentences(seen.sentences))
 
     def keep_finding(self) -> Finding | None:
-        """Keep what is shown, with its settings, as a row; None where nothing is shown."""
+        """Keep what is shown as a finding; None if nothing is shown."""
         if self.view is None:
             return None
         return self.findings.keep(self.view, self.pairs.source.spec.name)
@@ -381,7 +390,7 @@ class Explorer(Face):
         self.draft.value = ""
         self.redraw()
 
-    def _to_best(self) -> None:
+    def _go_to_best_lag(self) -> None:
         setting = self.setting
         try:
             best = self.pairs.best(setting.leading, setting.lagging, setting.cohort)
@@ -393,22 +402,18 @@ class Explorer(Face):
         try:
             self.keep_finding()
         except WorkbenchError as error:
-            self.kept.value = shown(Sentences((f"{error}",)))
+            self.kept.value = widget_html(Sentences((f"{error}",)))
             return
         self._show_kept()
 
     def _show_kept(self) -> None:
         try:
-            self.kept.value = shown(self.findings.table)
+            self.kept.value = widget_html(self.findings.table)
         except WorkbenchError as error:
-            self.kept.value = shown(Sentences((f"{error}",)))
+            self.kept.value = widget_html(Sentences((f"{error}",)))
 
     def _propose(self) -> None:
         if self.view is None:
             return
-        note = "Copy it into the study file; nothing is written there by itself."
+        note = "Copy it into the study file; nothing is written to it automatically."
         self.draft.value = _html(note=note, text=draft(self.view, self.pairs.source.spec))
-
-
-def _cohort_words(cohort: Cohort) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in cohort) or ALL
