@@ -111,7 +111,7 @@ def test_learned_weights_are_no_better_when_equal_ones_are_right():
     assert abs(np.mean([each.validation.lead.estimate for each in found])) < 0.03
 
 
-def test_nothing_foretells_what_is_chance():
+def test_nothing_predicts_chance():
     found = [of(made(seed, {"a": 0.0, "b": 0.0}, renewing=1.5)) for seed in SEEDS]
     inside = [
         each.validation.discrimination.low <= 0.5 <= each.validation.discrimination.high

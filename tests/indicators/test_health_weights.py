@@ -160,7 +160,7 @@ def test_learned_weights_are_those_of_scikit_learn():
     assert (found.events, found.needed) == (min(good.sum(), (~good).sum()), 30)
 
 
-def test_weights_for_numbers_and_outcomes_that_nothing_foretells():
+def test_weights_for_numbers_and_outcomes_that_nothing_predicts():
     rng = np.random.default_rng(6)
     scaled = rng.normal(size=(300, 2))
     scaled[rng.random(scaled.shape) < 0.3] = NAN

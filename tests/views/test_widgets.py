@@ -1,4 +1,4 @@
-"""The workshop without a browser: widgets are faces of what is tested elsewhere."""
+"""The workshop without a browser: they show what is tested elsewhere."""
 
 from __future__ import annotations
 
@@ -154,9 +154,9 @@ def test_weights_of_nothing_are_said(shop):
     board.learned.click()
 
 
-def test_every_face_is_shown_as_its_box(shop):
-    for face in (shop.explorer, shop.journey, shop.health):
-        assert "application/vnd.jupyter.widget-view+json" in face._repr_mimebundle_()
+def test_every_widget_is_shown_as_its_box(shop):
+    for widget in (shop.explorer, shop.journey, shop.health):
+        assert "application/vnd.jupyter.widget-view+json" in widget._repr_mimebundle_()
 
 
 def test_findings_lie_beside_the_study_unless_said_otherwise(bundled, monkeypatch):

@@ -111,7 +111,7 @@ def validated_levels(scores: Array, bad: Array, customers: Array, *, yes_no: boo
 
 
 def stability(weights: Weights, scaled: Array, *, seed: int = 0) -> Stability:
-    """Change weights by random factors with a standard deviation of about a quarter, and rank anew."""
+    """Rank again with weights changed by random factors (standard deviation about a quarter)."""
     from scipy.stats import rankdata
 
     scores, _ = weights.score(scaled)
