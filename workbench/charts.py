@@ -1,15 +1,14 @@
-"""Figures that carry their words: the drawing that every figure shares."""
+"""Figures with the text that stands for them, in one style, on matplotlib's own axes."""
 
 from __future__ import annotations
 
+import functools
 import io
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from workbench import display
 
@@ -17,9 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.ticker import MaxNLocator
+    from numpy.typing import ArrayLike
 
-# Okabe and Ito's colours, told apart by colour-blind readers; shades and hatches for grey print.
+Drawn = TypeVar("Drawn")
+Given = ParamSpec("Given")
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; markers for grey print.
 INK, QUIET, RULE = "#1a1d21", "#555b64", "#d5d9de"
 SERIES = (
     ("#0072b2", "o"),
@@ -29,47 +34,81 @@ SERIES = (
     ("#8a6d00", "v"),
     ("#1a1d21", "P"),
 )
-WIDTH = 4.9
-LINE = 0.235
-LONGEST_NAME = 34
-WORDS = 9.0
+WIDTH = 4.9  # inches: a column of a page
+LINE = 0.235  # inches: a line of text
+PAD = 0.06  # inches: around the words of a figure
+LONGEST_NAME = 34  # letters
+WORDS, SMALL = 9.0, 8.0  # points
+DASHED: Any = (0, (4, 3))
+NUMBERS = "{x:,.6g}"  # eight letters at most
 STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": QUIET,
+    "axes.facecolor": "none",
+    "axes.formatter.useoffset": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": INK,
+    "axes.labelsize": WORDS,
+    "axes.linewidth": 0.8,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": WORDS,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "figure.titlesize": WORDS + 1.5,
+    "figure.titleweight": "bold",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": WORDS,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
     "hatch.linewidth": 0.6,
+    "legend.borderaxespad": 0.4,
+    "legend.borderpad": 0.2,
+    "legend.columnspacing": 1.6,
+    "legend.fontsize": WORDS,
+    "legend.frameon": False,
+    "legend.handletextpad": 0.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "workbench",
+    "text.color": INK,
     "text.parse_math": False,
     "text.usetex": False,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "ytick.major.size": 0,
 }
 DRAWN_FONT = "'DejaVu Sans', sans-serif"
 READER_FONT = (
     "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Noto Sans', "
     "'Liberation Sans', 'Helvetica Neue', Arial, sans-serif"
 )
-Array = npt.NDArray[Any]
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and the text that stands for it: `alt` says what the figure shows."""
+    """A figure and its alternative text, which says what the figure shows."""
 
     figure: Figure
     alt: str
 
     def __repr__(self) -> str:
-        """Write what the figure shows."""
+        """Return the alternative text."""
         return self.alt
 
     def svg(self) -> str:
-        """Draw the figure; its words stay words, in the reader's own font."""
+        """Return the figure as SVG; its words stay text, in the reader's own font."""
         import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         target = io.StringIO()
-        with mpl.rc_context(STYLE):
-            self.figure.savefig(target, format="svg", metadata={"Date": None}, transparent=True)
+        with mpl.rc_context(STYLE):  # the canvas itself: savefig would draw twice, for the layout
+            canvas: Any = FigureCanvasSVG(self.figure)
+            canvas.print_svg(target, metadata={"Date": None})
         drawn = target.getvalue()
         return drawn[drawn.index("<svg") :].replace(DRAWN_FONT, READER_FONT)
 
@@ -80,21 +119,21 @@ class Chart:
 
 @dataclass(frozen=True)
 class Charts:
-    """Charts that belong together; a notebook shows them one after the other."""
+    """Charts that belong together; a notebook shows one after the other, or why there are none."""
 
     charts: tuple[Chart, ...]
     empty: str = "There is nothing to draw."
 
     def __iter__(self) -> Iterator[Chart]:
-        """Give each chart."""
+        """Iterate over the charts."""
         return iter(self.charts)
 
     def __len__(self) -> int:
-        """Count the charts."""
+        """Return the number of charts."""
         return len(self.charts)
 
     def __repr__(self) -> str:
-        """Write what each of the figures shows."""
+        """Return the alternative texts, or the sentence that says why nothing is drawn."""
         return "\n\n".join(map(repr, self.charts)) or self.empty
 
     def _ipython_display_(self) -> None:
@@ -106,17 +145,234 @@ class Charts:
         display(*shown)  # type: ignore[no-untyped-call]
 
 
-def canvas(lines: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    """Make a figure of so many lines of text, measured from the top; x runs from 0 to 1.
+@dataclass(frozen=True)
+class Estimate:
+    """A row of `draw_estimates`: an estimate, its interval (NaN where unknown), and its words."""
 
-    `width` is in inches: of a column of a page, unless a figure is to be wider.
+    name: str
+    words: str
+    value: float
+    low: float
+    high: float
+    look: tuple[str, str] = SERIES[0]
+    group: str = ""
+
+
+def styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
+    """Decorate a function that draws, so that it draws in the style of all figures.
+
+    In this style, names from data are text: a dollar sign starts no mathematics.
     """
-    import matplotlib as mpl
+
+    @functools.wraps(draw)
+    def drawn(*args: Given.args, **options: Given.kwargs) -> Drawn:
+        import matplotlib as mpl
+
+        with mpl.rc_context(STYLE):
+            return draw(*args, **options)
+
+    return drawn
+
+
+def new_figure(
+    height: float,
+    width: float = WIDTH,
+    *,
+    title: str = "",
+    beside: str = "",
+    margins: tuple[float, float, float, float] | None = None,
+) -> Figure:
+    """Return an empty figure, ready for axes.
+
+    Args:
+        height: Height in inches.
+        width: Width in inches.
+        title: Words at the left of the first line.
+        beside: Words at the right of that line.
+        margins: Inches at the left, at the right, below and above the axes. Axes keep their
+            place while a slider moves, and are drawn in half the time; unless given, the words
+            around the axes get the room that they need.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = None if margins else ConstrainedLayoutEngine(w_pad=PAD, h_pad=PAD)
+    figure = Figure(figsize=(width, height), layout=layout)
+    if margins:
+        left, right, bottom, top = margins
+        ends = {"left": left / width, "right": 1 - right / width}
+        figure.subplots_adjust(**ends, bottom=bottom / height, top=1 - top / height)
+    if title:
+        add_title(figure, title, beside)
+    return figure
+
+
+def add_title(figure: Figure | SubFigure, words: str, beside: str = "") -> None:
+    """Write the title of a figure, or of a part of one, and words at the right of its line."""
+    figure.suptitle(display.shortened(words, 44), x=0.012, ha="left")
+    if beside:
+        y = 1 - 1.3 * PAD * figure.dpi / figure.bbox.height
+        figure.text(0.988, y, beside, ha="right", va="top")
+
+
+def add_key(
+    axes: Axes,
+    handles: Sequence[Any],
+    names: Sequence[str],
+    *,
+    longest: int = 20,
+    below: bool = False,
+) -> None:
+    """Name what is drawn, in as many columns as have room.
+
+    Args:
+        axes: Where it is drawn.
+        handles: The lines, marks or fields that are named.
+        names: Their names, in the same order.
+        longest: Letters after which a name is cut.
+        below: Whether the key stands below the figure rather than above the axes.
+    """
+    shown = [display.shortened(name, longest) for name in names]
+    inches = axes.figure.bbox.width / axes.figure.dpi - 0.5
+    columns = max(1, int(inches / (0.6 + 0.08 * max(map(len, shown)))))
+    if below:
+        axes.figure.legend(handles, shown, loc="outside lower left", ncols=columns)
+    else:
+        axes.legend(handles, shown, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+
+
+def name_line(axes: Axes, x: float, words: str, *, ha: str = "center", color: str = QUIET) -> None:
+    """Write what an upright line stands for, above the axes."""
+    beside = ({"right": -4, "center": 0, "left": 4}[ha], 2)
+    look: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+    axes.annotate(words, (x, 1.0), beside, ha=ha, va="bottom", color=color, **look)
+
+
+def add_intervals(
+    axes: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    ends: tuple[ArrayLike, ArrayLike],
+    *,
+    look: tuple[str, str],
+    upright: bool = True,
+) -> ErrorbarContainer:
+    """Draw estimates with their intervals.
+
+    Args:
+        axes: Where to draw.
+        x: Places of the estimates across.
+        y: Places of the estimates upwards.
+        ends: Low and high ends of the intervals. What is NaN is not drawn.
+        look: Colour and marker.
+        upright: Whether `y` holds the estimates; otherwise `x` does.
+    """
+    middle = np.asarray(y if upright else x, dtype=float)
+    lengths = np.clip([middle - np.asarray(ends[0]), np.asarray(ends[1]) - middle], 0.0, None)
+    colour, marker = look
+    found = axes.errorbar(
+        x,
+        y,
+        **{"yerr" if upright else "xerr": lengths},
+        fmt=marker,
+        color=colour,
+        markersize=6.5,
+        markeredgecolor="white",
+        elinewidth=1.8,
+        capsize=0 if upright else 3.0,
+        capthick=1.2,
+    )
+    for part in found.get_children():
+        part.set_clip_on(False)
+    return found
+
+
+def draw_estimates(
+    rows: Sequence[Estimate], *, title: str = "", lines: float = 0
+) -> tuple[Figure, Axes]:
+    """Draw estimates with their intervals below one another, in a new figure (a forest plot).
+
+    Args:
+        rows: The estimates, from the top. Name and words stand above the interval, and a heading
+            where a group begins.
+        title: The title of the figure.
+        lines: Lines of text to leave room for, above the axes and below them.
+    """
+    groups = len(dict.fromkeys(row.group for row in rows if row.group))
+    height = len(rows) + 0.65 * groups
+    figure = new_figure(LINE * (2.0 * height + lines + (3.0 if title else 1.4)), title=title)
+    axes = figure.subplots()
+    across = axes.get_yaxis_transform()
+    look: dict[str, Any] = {"va": "center_baseline", "transform": across}
+    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    at, group = 0.0, ""
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            heading = display.shortened(group, LONGEST_NAME)
+            axes.text(0, at + 0.35, heading, weight="bold", **look)
+            at += 0.65
+        axes.text(0, at + 0.25, display.shortened(row.name, LONGEST_NAME), **look)
+        axes.text(1, at + 0.25, row.words, ha="right", **look)
+        ends = ([row.low], [row.high])
+        add_intervals(axes, [row.value], [at + 0.65], ends, look=row.look, upright=False)
+        at += 1.0
+    axes.set_ylim(at, 0)
+    axes.yaxis.set_visible(False)
+    axes.grid(axis="x")
+    axes.tick_params(axis="x", length=0)
+    return figure, axes
+
+
+def scale_shares(axes: Axes, axis: Literal["x", "y"], largest: float) -> None:
+    """Scale an axis in percent, from 0 to the round number at or above the largest share."""
+    ticks = round_ticks(4)
+    end = min(float(ticks.tick_values(0.0, largest)[-1]), 1.0)
+    scaled = axes.xaxis if axis == "x" else axes.yaxis
+    scaled.set_major_locator(ticks)
+    scaled.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+    axes.set(**{f"{axis}lim": (0.0, end)})
+
+
+def round_ticks(most: int, **options: Any) -> MaxNLocator:
+    """Return a locator of ticks at round numbers, with so many steps between them at most."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], **options)
+
+
+def signed(number: float, _: object = None) -> str:
+    """Write the number of a tick with its sign.
+
+    >>> signed(-20.0), signed(0.0), signed(2.5)
+    ('−20', '0', '+2.5')
+    """
+    return f"{number:+.10g}".replace("-", display.MINUS) if number else "0"
+
+
+def name_periods(axes: Axes, names: Sequence[str], most: int) -> None:
+    """Name at most so many periods below axes whose x counts the periods from 0."""
+    every = -(-len(names) // most)
+    places = range((every - 1) // 2, len(names), every)
+    axes.set_xticks(places, [names[place] for place in places])
+
+
+def looks(number: int) -> list[tuple[str, str]]:
+    """Return a colour and a marker for each of so many series."""
+    return [SERIES[place % len(SERIES)] for place in range(number)]
+
+
+def canvas(lines: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """Return a figure for a drawing that is no chart: axes without ticks, as wide as the figure.
+
+    Args:
+        lines: Height of the figure in lines of text; y is measured in them from the top.
+        width: Width in inches; x runs from 0 to 1.
+    """
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, lines * LINE))
-        axes = figure.add_axes((0.012, 0.0, 0.976, 1.0))
+    figure = Figure(figsize=(width, lines * LINE))
+    axes = figure.add_axes((0.012, 0.0, 0.976, 1.0))
     axes.set_xlim(0, 1)
     axes.set_ylim(lines, 0)
     axes.axis("off")
@@ -129,174 +385,11 @@ def write(
     y: float,
     words: str,
     *,
-    ha: str = "left",
-    colour: str = INK,
-    weight: str = "normal",
-    size: float = WORDS,
-    background: bool = False,
     longest: int = LONGEST_NAME,
+    background: bool = False,
+    **look: Any,
 ) -> None:
-    """Write words into a figure as they are: neither markup nor mathematics."""
-    axes.text(
-        x,
-        y,
-        display.shortened(words, longest),
-        ha=ha,
-        va="center_baseline",
-        color=colour,
-        weight=weight,
-        fontsize=size,
-        family="sans-serif",
-        parse_math=False,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0} if background else None,
-    )
-
-
-def whisker(
-    axes: Axes,
-    numbers: tuple[float, float, float],
-    span: tuple[float, float],
-    y: float,
-    colour: str,
-    marker: str,
-) -> None:
-    """Draw a number and its interval."""
-    middle, low, high = (place(number, span) for number in numbers)
-    axes.plot([low, high], [y, y], color=colour, linewidth=1.8, clip_on=False)
-    for end in (low, high):
-        axes.plot([end, end], [y - 0.22, y + 0.22], color=colour, linewidth=1.2, clip_on=False)
-    look: dict[str, Any] = {
-        "marker": marker,
-        "markersize": 6.5,
-        "markeredgecolor": "white",
-        "clip_on": False,
-    }
-    axes.plot([middle], [y], color=colour, **look)
-
-
-def scale(
-    axes: Axes,
-    span: tuple[float, float],
-    ticks: Sequence[float],
-    y: float,
-    labels: Sequence[str],
-    *,
-    grid: bool = True,
-) -> None:
-    """Draw a scale under the rows."""
-    for tick, label in zip(ticks, labels, strict=True):
-        x = place(tick, span)
-        ha = "left" if x < 0.02 else "right" if x > 0.98 else "center"
-        write(axes, x, y + 0.8, label, ha=ha, colour=QUIET)
-        top = 0.0 if grid else y
-        axes.plot(
-            [x, x], [y + 0.25 if not grid else top, y + 0.1], color=RULE, linewidth=0.7, zorder=0
-        )
-    axes.plot([0, 1], [y + 0.1, y + 0.1], color=RULE, linewidth=0.9, zorder=0)
-
-
-def place(number: float, span: tuple[float, float]) -> float:
-    """Give where on a span from 0 to 1 a number lies."""
-    return (number - span[0]) / (span[1] - span[0])
-
-
-def axis_end(largest: float) -> float:
-    """Give the next round number at which an axis can end."""
-    rounds = (0.02, 0.04, 0.08, 0.12, 0.2, 0.4, 0.6, 0.8)
-    return next((end for end in rounds if largest <= end), 1.0)
-
-
-def looks(number: int) -> list[tuple[str, str]]:
-    """Give each of so many cohorts its colour and marker."""
-    return [SERIES[place % len(SERIES)] for place in range(number)]
-
-
-@dataclass(frozen=True)
-class Pane:
-    """A box in a figure made by `charts.canvas`, and the numbers that its edges stand for."""
-
-    axes: Axes
-    left: float
-    right: float
-    top: float
-    bottom: float
-    across: Span
-    up: Span
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Give where in the figure a point lies."""
-        return (
-            self.left + (self.right - self.left) * place(x, self.across),
-            self.bottom + (self.top - self.bottom) * place(y, self.up),
-        )
-
-    def points(self, xs: Sequence[float] | Array, ys: Sequence[float] | Array) -> tuple[Array, ...]:
-        """Give where points lie; NaN stays NaN, which breaks a line."""
-        x, y = np.asarray(xs, dtype=float), np.asarray(ys, dtype=float)
-        return tuple(np.asarray(each) for each in self.at(x, y))  # type: ignore[arg-type] # arrays
-
-    def line(self, xs: Sequence[float] | Array, ys: Sequence[float] | Array, **look: Any) -> None:
-        """Draw a line through points, broken where one is missing."""
-        self.axes.plot(*self.points(xs, ys), clip_on=False, **look)
-
-    def band(self, xs: Sequence[float] | Array, reach: Sequence[float] | Array) -> None:
-        """Shade from -reach to reach, with an edge that grey print shows too."""
-        x, high = self.points(xs, reach)
-        _, low = self.points(xs, -np.asarray(reach, dtype=float))
-        self.axes.fill_between(x, low, high, facecolor="#e9ebee", edgecolor="none", zorder=0)
-        for edge in (low, high):
-            self.axes.plot(x, edge, color="#8b929c", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-
-    def scale_up(self, ticks: Sequence[float], labels: Sequence[str]) -> None:
-        """Draw the scale at the left, with lines through the pane."""
-        for tick, words in zip(ticks, labels, strict=True):
-            _, y = self.at(self.across[0], tick)
-            self.axes.plot([self.left, self.right], [y, y], color=RULE, linewidth=0.7, zorder=0)
-            write(self.axes, self.left - 0.012, y, words, ha="right", colour=QUIET)
-
-    def scale_across(self, ticks: Sequence[float], labels: Sequence[str]) -> None:
-        """Draw the scale at the bottom."""
-        self.axes.plot(
-            [self.left, self.right], [self.bottom, self.bottom], color=QUIET, linewidth=0.8
-        )
-        for tick, words in zip(ticks, labels, strict=True):
-            x, _ = self.at(tick, self.up[0])
-            self.axes.plot([x, x], [self.bottom, self.bottom + 0.25], color=QUIET, linewidth=0.8)
-            write(self.axes, x, self.bottom + 0.85, words, ha="center", colour=QUIET)
-
-
-def span_of(*values: Sequence[float] | Array, room: float = 0.06) -> Span:
-    """Give the span of all values with some room at both ends; (-1, 1) where there are none.
-
-    >>> span_of([0.0, 10.0], room=0.1)
-    (-1.0, 11.0)
-    """
-    every = np.concatenate([np.asarray(each, dtype=float).ravel() for each in values])
-    every = every[np.isfinite(every)]
-    if not len(every):
-        return (-1.0, 1.0)
-    low, high = float(every.min()), float(every.max())
-    more = room * (high - low) or 0.5
-    return (low - more, high + more)
-
-
-def ticks_of(span: Span, most: int = 5) -> tuple[float, ...]:
-    """Give round numbers within a span, at most so many.
-
-    >>> ticks_of((-0.9, 11.0)), ticks_of((0.0, 1.0), most=3)
-    ((0.0, 5.0, 10.0), (0.0, 0.5, 1.0))
-    """
-    width = (span[1] - span[0]) / max(most, 1)
-    size = 10.0 ** math.floor(math.log10(width))
-    step = next(size * each for each in (1, 2, 5, 10, 20) if size * each >= width * (1 - 1e-9))
-    first, last = math.ceil(span[0] / step - 1e-9), math.floor(span[1] / step + 1e-9)
-    return tuple(round(each * step, 12) + 0.0 for each in range(first, last + 1))
-
-
-def written(number: float) -> str:
-    """Write a number of a scale.
-
-    >>> written(-0.5), written(1200.0)
-    ('−0.5', '1,200')
-    """
-    return f"{number:,.10g}".replace("-", display.MINUS)
+    """Write words into a drawing as they are, shortened to so many letters."""
+    if background:
+        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.text(x, y, display.shortened(words, longest), va="center_baseline", **look)

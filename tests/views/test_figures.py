@@ -33,7 +33,8 @@ def every_chart():
 def test_there_is_one_flow_figure_for_each_cohort():
     figures = flow_figures(results.metrics())
     assert len(figures) == 2
-    assert [words(each)[0] for each in figures] == ["variant = blank", "variant = preview"]
+    for chart, cohort in zip(figures, ("variant = blank", "variant = preview"), strict=True):
+        assert cohort in words(chart)
 
 
 def test_the_flow_figure_labels_every_number():

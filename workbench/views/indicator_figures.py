@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench import display
+from workbench import charts, display
 from workbench.charts import (
     INK,
     QUIET,
@@ -19,17 +19,10 @@ from workbench.charts import (
     WORDS,
     Chart,
     Charts,
-    Pane,
-    axis_end,
+    Estimate,
     canvas,
-    scale,
-    span_of,
-    ticks_of,
-    whisker,
     write,
-    written,
 )
-from workbench.charts import place as placed
 from workbench.display import signed
 from workbench.errors import StudyError, unknown_name
 from workbench.indicators.health import Health
@@ -42,11 +35,12 @@ from workbench.schema.study import StudySpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 ANYWHERE, OUTCOME, INNOVATION = "whole journey", "business outcome", "true innovation"
 LOOKS = {"leading": SERIES[0], "lagging": SERIES[1]}
 LEADING_AT, LAGGING_AT, CHIP = 0.36, 0.985, 0.235
-DEEPEST, PALE = 0.75, 0.4  # dark words stay readable; what was not found is paler
+DEEPEST, PALE = 0.75, 0.4  # dark words stay readable; a pair without a sign is paler
 UP, DOWN = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion
 LEVEL_LOOKS: Mapping[str, tuple[str, str]] = {
     "healthy": ("#009e73", "^"),
@@ -54,16 +48,15 @@ LEVEL_LOOKS: Mapping[str, tuple[str, str]] = {
     "at risk": ("#d55e00", "o"),
     "unknown": (QUIET, "D"),
 }
-WIDE = 7.2
-LINES = 15.6  # of text that a scatter or a curve is high
+WIDE = 7.2  # inches: a series in the workshop
 EARLY, LATE = SERIES[0], SERIES[1]
 HERE = SERIES[1][0]
-CORRELATIONS = ((-1.0, -0.5, 0.0, 0.5, 1.0), ("−1", "−0.5", "0", "+0.5", "+1"))
+CHANCE: Any = {"color": "#8b929c", "linewidth": 0.9, "linestyle": (0, (4, 2))}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place on the customer journey, what it is there, and the indicators that lie on it."""
+    """A place on the customer journey, its role, and the names of the indicators that lie on it."""
 
     name: str
     role: str
@@ -75,11 +68,18 @@ def places_of(
     definitions: Mapping[str, IndicatorDefinition],
     moved: Mapping[str, str] | None = None,
 ) -> tuple[Place, ...]:
-    """Place indicators on the journey: trigger, steps, need met, adoption, business outcome.
+    """Return the places of the customer journey, in order, with the indicators on each.
 
-    An indicator lies at its `step`; without one, adoption lies at adoption, a leading indicator
-    along the whole journey, and a lagging one at the business outcome. `moved` places some of them
-    elsewhere. Raises StudyError for an unknown indicator or place.
+    An indicator lies at its `step`. Without one, the adoption rate lies at adoption, another
+    leading indicator along the whole journey, and a lagging one at the business outcome.
+
+    Args:
+        spec: The study.
+        definitions: The study's indicators by name.
+        moved: Names of places by names of indicators, for those that are to lie elsewhere.
+
+    Raises:
+        StudyError: For an unknown indicator or place.
     """
     known = _journey(spec)
     at = {name: _place_of(each) for name, each in definitions.items()}
@@ -96,34 +96,34 @@ def places_of(
 
 
 def journey_names(spec: StudySpec) -> tuple[str, ...]:
-    """List the places of the journey, in order."""
+    """Return the names of the places of the journey, in order."""
     return tuple(_journey(spec))
 
 
+@charts.styled
 def journey_figure(
     places: Sequence[Place],
     definitions: Mapping[str, IndicatorDefinition],
     associations: Sequence[Association] = (),
 ) -> Chart:
-    """Draw the journey from the top, the indicators at their places, and arrows of pairs found."""
+    """Draw the journey downwards, with each indicator at its place and an arrow per pair found."""
     shown = [each for each in places if each.indicators or each.name != ANYWHERE]
     rows = [max(1, *_sides(each, definitions)) for each in shown]
     top, each_row, between = 4.0, 1.75, 0.75
     figure, axes = canvas(top + sum(rows) * each_row + between * len(rows) + 0.5, 6.6)
-    write(axes, 0, 0.6, "Indicators on the customer journey", weight="bold", size=WORDS + 1.5)
-    for x, words, kind in ((LEADING_AT, "leading", "leading"), (LAGGING_AT, "lagging", "lagging")):
-        ha = "right" if kind == "lagging" else "left"
-        write(axes, x, 2.3, words, ha=ha, colour=LOOKS[kind][0], weight="bold")
+    title: dict[str, Any] = {"weight": "bold", "size": WORDS + 1.5}
+    write(axes, 0, 0.6, "Indicators on the customer journey", **title)
+    for kind, x, ha in (("leading", LEADING_AT, "left"), ("lagging", LAGGING_AT, "right")):
+        write(axes, x, 2.3, kind, ha=ha, color=LOOKS[kind][0], weight="bold")
     at, where, spine = top, {}, []
     for place, high in zip(shown, rows, strict=True):
         middle = at + 0.5 * high * each_row
         spine.append(middle)
         axes.plot([0.0, 1.0], [at - between / 2] * 2, color=RULE, linewidth=0.7, zorder=0)
-        write(
-            axes, 0.045, middle - (0.5 if place.role else 0), place.name, weight="bold", longest=22
-        )
+        y = middle - (0.5 if place.role else 0)
+        write(axes, 0.045, y, place.name, weight="bold", longest=22)
         if place.role:
-            write(axes, 0.045, middle + 0.65, place.role, colour=QUIET, size=WORDS - 0.5)
+            write(axes, 0.045, middle + 0.65, place.role, color=QUIET, size=WORDS - 0.5)
         for kind in LOOKS:
             names = [each for each in place.indicators if definitions[each].kind == kind]
             for number, name in enumerate(names):
@@ -133,9 +133,8 @@ def journey_figure(
     axes.plot([0.015, 0.015], [spine[0], spine[-1]], color=QUIET, linewidth=1.4, zorder=1)
     axes.plot([0.015] * len(spine), spine, "o", color=QUIET, markersize=6, markeredgecolor="white")
     found = [each for each in associations if each.found]
-    for pair in found:
-        if pair.leading in where and pair.lagging in where:
-            _arrow(axes, pair, where)
+    drawn = [each for each in found if each.leading in where and each.lagging in where]
+    _add_arrows(axes, drawn, where)
     for name, y in where.items():
         _chip(axes, name, definitions[name].kind, y)
     said = [f"{each.name}: {', '.join(each.indicators)}." for each in shown if each.indicators]
@@ -143,57 +142,46 @@ def journey_figure(
     return Chart(figure, " ".join(["Indicators on the customer journey.", *said]))
 
 
+@charts.styled
 def heat_figure(associations: Sequence[Association], order: Sequence[str] = ()) -> Chart:
-    """Draw a field for each pair: colour for direction and strength, a frame where it was found.
+    """Draw a field per pair: its colour is direction and strength, its frame that it was found.
 
-    `order` is that of the indicators; otherwise that of the pairs.
+    Args:
+        associations: The pairs; at least one.
+        order: Names of indicators, in the order of rows and columns; the pairs' own unless given.
     """
+    from matplotlib.patches import Patch
+
     names = order or [name for each in associations for name in (each.leading, each.lagging)]
     leading, lagging = (
         [name for name in dict.fromkeys(names) if name in {*known}]
         for known in zip(*((each.leading, each.lagging) for each in associations), strict=True)
     )
-    by_pair = {(each.leading, each.lagging): each for each in associations}
-    first, high, left = 4.3, 3.0, 0.25
-    figure, axes = canvas(first + high * len(leading) + 2.4, 6.6)
-    write(axes, 0, 0.6, "Lag and strength of each pair", weight="bold", size=WORDS + 1.5)
-    write(
-        axes,
-        0,
-        2.0,
-        "correlation and lag, prewhitened; framed: found; pale: no sign",
-        colour=QUIET,
-        longest=80,
-    )
-    width = (1.0 - left) / max(len(lagging), 1)
-    longest = max(8, int(62 * width))
-    for column, name in enumerate(lagging):
-        x = left + (column + 0.5) * width
-        write(axes, x, first - 0.75, name, ha="center", weight="bold", longest=longest)
-    for row, name in enumerate(leading):
-        y = first + (row + 0.5) * high
-        write(axes, 0, y, name, weight="bold", longest=18)
-        for column, other in enumerate(lagging):
-            pair = by_pair.get((name, other))
-            if pair is not None:
-                _field(axes, pair, left + column * width, y - high / 2, width, high)
-    at = first + high * len(leading) + 1.3
-    for number, size in enumerate((-0.8, -0.4, 0.0, 0.4, 0.8)):
-        x = left + 0.13 * number
-        axes.barh(at, 0.028, left=x, height=0.9, facecolor=_colour(size), edgecolor=RULE)
-        write(
-            axes,
-            x + 0.038,
-            at,
-            f"{size:+.1f}".replace("-", display.MINUS) if size else "0",
-            colour=QUIET,
-        )
+    title = "Lag and strength of each pair"
+    figure = charts.new_figure(1.6 + 0.7 * len(leading), 6.6, title=title)
+    axes = figure.subplots()
+    for pair in associations:
+        _add_field(axes, pair, lagging.index(pair.lagging), leading.index(pair.leading))
+    axes.set(xlim=(-0.5, len(lagging) - 0.5), ylim=(len(leading) - 0.5, -0.5))
+    longest = max(8, int(46 / len(lagging)))
+    look: dict[str, Any] = {"color": INK, "weight": "bold"}
+    shown = [display.shortened(each, longest) for each in lagging]
+    axes.set_xticks(range(len(lagging)), shown, **look)
+    axes.set_yticks(range(len(leading)), [display.shortened(each, 18) for each in leading], **look)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.spines["bottom"].set_visible(False)
+    axes.grid(visible=False)
+    sizes = (-0.8, -0.4, 0.0, 0.4, 0.8)
+    key = [Patch(facecolor=_colour(each), edgecolor=RULE) for each in sizes]
+    words = [f"{each:+.1f}".replace("-", display.MINUS) if each else "0" for each in sizes]
+    axes.set_xlabel("correlation and lag, prewhitened; framed: found; pale: no sign", color=QUIET)
+    charts.add_key(axes, key, words, below=True)
     said = [f"{each.leading} and {each.lagging}: {_field_words(each)}." for each in associations]
     return Chart(figure, " ".join(["Strength and lag of each pair.", *said]))
 
 
 def _journey(spec: StudySpec) -> dict[str, str]:
-    """Give the places of the journey, and what each is."""
+    """Return the places of the journey, with the role of each."""
     steps = spec.steps
     found = {ANYWHERE: ""}
     if spec.flow is not None:
@@ -240,66 +228,40 @@ def _chip(axes: Axes, name: str, kind: str, y: float) -> None:
         zorder=4,
     )
     axes.add_patch(box)
-    axes.text(
-        left + CHIP / 2,
-        y,
-        display.shortened(name, 19),
-        ha="center",
-        va="center_baseline",
-        color=INK,
-        fontsize=WORDS,
-        parse_math=False,
-        zorder=5,
-    )
+    write(axes, left + CHIP / 2, y, name, longest=19, ha="center", zorder=5)
 
 
-def _arrow(axes: Axes, pair: Association, where: Mapping[str, float]) -> None:
-    start = (LEADING_AT + CHIP, where[pair.leading])
-    end = (LAGGING_AT - CHIP, where[pair.lagging])
-    backwards = (pair.best_lag or 0) < 0
-    axes.annotate(
-        "",
-        xy=start if backwards else end,
-        xytext=end if backwards else start,
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": INK,
-            "linewidth": 1.6,
-            "shrinkA": 1,
-            "shrinkB": 1,
-        },
-        zorder=2,
-    )
-    x, y = ((one + other) / 2 for one, other in zip(start, end, strict=True))
-    words = f"{count_of(pair.best_lag or 0, pair.period)}, {signed(pair.correlation)}"
-    write(axes, x, y, words, ha="center", background=True, size=WORDS - 0.5)
+def _add_arrows(axes: Axes, pairs: Sequence[Association], where: Mapping[str, float]) -> None:
+    """Draw an arrow per pair between its indicators' heights, and name each; no two names meet."""
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.6}
+    names = []
+    for pair in pairs:
+        start = (LEADING_AT + CHIP, where[pair.leading])
+        end = (LAGGING_AT - CHIP, where[pair.lagging])
+        words = f"{count_of(pair.best_lag or 0, pair.period)}, {signed(pair.correlation)}"
+        names.append(((start[1] + end[1]) / 2, words))
+        if (pair.best_lag or 0) < 0:
+            start, end = end, start
+        axes.annotate("", end, start, arrowprops=arrow | {"shrinkA": 1, "shrinkB": 1}, zorder=2)
+    y = 0.0
+    for middle, words in sorted(names):
+        y = max(middle, y + 1.2)
+        x = (LEADING_AT + LAGGING_AT) / 2
+        write(axes, x, y, words, ha="center", background=True, size=charts.SMALL)
 
 
-def _field(
-    axes: Axes, pair: Association, left: float, top: float, width: float, high: float
-) -> None:
+def _add_field(axes: Axes, pair: Association, column: int, row: int) -> None:
     from matplotlib.patches import Rectangle
 
-    size = pair.correlation
-    known = math.isfinite(size)
-    field = Rectangle(
-        (left + 0.006, top + 0.12),
-        width - 0.012,
-        high - 0.24,
-        facecolor=_colour(size if pair.found else size * PALE) if known else "white",
-        edgecolor=INK if pair.found else RULE,
-        linewidth=2.2 if pair.found else 0.8,
-        hatch=None if known else "///",
-        zorder=2 if pair.found else 1,
-    )
-    axes.add_patch(field)
-    x, y = left + width / 2, top + high / 2
-    first, _, second = _field_words(pair).partition(", ")
-    colour = INK if pair.found else QUIET
-    weight = "bold" if pair.found else "normal"
-    write(axes, x, y - (0.55 if second else 0), first, ha="center", weight=weight, colour=colour)
-    if second:
-        write(axes, x, y + 0.65, second, ha="center", weight=weight, colour=colour)
+    size, found = pair.correlation, pair.found
+    look: dict[str, Any] = {"facecolor": "white", "hatch": "///"}
+    if math.isfinite(size):
+        look = {"facecolor": _colour(size if found else size * PALE)}
+    look |= {"edgecolor": INK, "linewidth": 2.2} if found else {"edgecolor": RULE, "linewidth": 0.8}
+    axes.add_patch(Rectangle((column - 0.48, row - 0.45), 0.96, 0.9, zorder=1 + found, **look))
+    words = _field_words(pair).replace(", ", "\n", 1)
+    look = {"color": INK, "weight": "bold"} if found else {"color": QUIET}
+    axes.text(column, row, words, ha="center", va="center", linespacing=1.5, zorder=3, **look)
 
 
 def _field_words(pair: Association) -> str:
@@ -310,58 +272,38 @@ def _field_words(pair: Association) -> str:
 
 
 def _colour(size: float) -> str:
-    """Blend white with blue for the same direction, with vermilion for the opposite one."""
+    """Return white, blended with blue for a positive correlation, vermilion for a negative one."""
     full = UP if size > 0 else DOWN
     share = DEEPEST * min(abs(size), 1.0)
     parts = (round(255 + (each - 255) * share) for each in full)
     return "#" + "".join(f"{each:02x}" for each in parts)
 
 
+@charts.styled
 def levels_figure(health: Health) -> Charts:
-    """Draw what came of customers by their score, from the lowest on, against all customers."""
+    """Draw what came of customers in each band of the health score, against all customers."""
     levels = health.levels
     if not levels.levels or levels.base is None:
         return Charts((), f"There are no levels: {levels.reason}.")
     yes_no = levels.base.events == levels.base.events
-    figure, axes = canvas(3.4 + 2.0 * len(levels.levels) + 3.6)
-    write(
-        axes,
-        0,
-        0.6,
-        f"What came of customers: {health.bad}",
-        weight="bold",
-        size=WORDS + 1.5,
-        longest=60,
-    )
-    write(axes, 0, 2.0, "by health score, the lowest fifth first", colour=QUIET, longest=60)
-    ends = [each.high for each in levels.bands] + [each.low for each in levels.bands]
-    span = (0.0, axis_end(max(ends))) if yes_no else (min(ends), max(ends))
-    at, said = 3.0, []
+    name = "fifth" if len(levels.levels) == 5 else "band"
+    rows = []
     for number, (band, level) in enumerate(zip(levels.bands, levels.levels, strict=True), 1):
-        colour, marker = LEVEL_LOOKS[level]
+        numbers = (band.rate, band.low, band.high)
         shown = _rate(band, yes_no=yes_no)
-        axes.plot([0.014], [at + 0.5], color=colour, marker=marker, markersize=6)
-        name = f"fifth {number}" if len(levels.levels) == 5 else f"band {number}"
-        write(axes, 0.036, at + 0.5, f"{name}: {level}", background=True)
-        write(axes, 1, at + 0.5, shown, ha="right", background=True)
-        whisker(axes, (band.rate, band.low, band.high), span, at + 1.3, colour, marker)
-        said.append(f"{name}, {level}: {shown}.")
-        at += 2.0
-    base = placed(levels.base.rate, span)
-    axes.plot(
-        [base, base], [3.0, at + 0.1], color=INK, linewidth=1.0, linestyle=(0, (4, 3)), zorder=0
-    )
-    ticks = [span[0] + (span[1] - span[0]) * part / 4 for part in range(5)]
-    words = [f"{100 * each:g}%" if yes_no else f"{each:.3g}" for each in ticks]
-    scale(axes, span, ticks, at, words, grid=False)
-    write(
-        axes,
-        0,
-        at + 2.0,
-        f"dashed: all customers, {_rate(levels.base, yes_no=yes_no)}",
-        colour=QUIET,
-        longest=60,
-    )
+        rows.append(Estimate(f"{name} {number}: {level}", shown, *numbers, LEVEL_LOOKS[level]))
+    title = f"What came of customers: {health.bad}"
+    figure, axes = charts.draw_estimates(rows, title=title, lines=2.4)
+    axes.set_title("by health score, the lowest fifth first", color=QUIET, fontweight="normal")
+    if yes_no:
+        charts.scale_shares(axes, "x", max(each.high for each in rows))
+    else:
+        axes.xaxis.set_major_locator(charts.round_ticks(4))
+        axes.xaxis.set_major_formatter(charts.NUMBERS)
+    base = f"dashed: all customers, {_rate(levels.base, yes_no=yes_no)}"
+    axes.axvline(levels.base.rate, color=INK, lw=1.0, linestyle=charts.DASHED, zorder=0)
+    axes.set_xlabel(base, color=QUIET, loc="left")
+    said = [f"{each.name.replace(':', ',')}: {each.words}." for each in rows]
     alt = f"Share of {health.bad} by health score, from {health.tested_from} on."
     return Charts((Chart(figure, " ".join([alt, *said])),))
 
@@ -372,194 +314,154 @@ def _rate(band: Any, *, yes_no: bool) -> str:
     return f"{band.rate:.3g} on {band.cases:,} cases".replace("-", display.MINUS)
 
 
+@charts.styled
 def series_figure(seen: PairView, *, farthest: int | None = None, width: float = WIDTH) -> Chart:
-    """Draw the leading series, moved later by the lag, over the lagging one, on one scale.
+    """Draw the leading series, moved later by the lag, and the lagging one, on one scale.
 
-    `farthest` keeps the axis as it is while the lag changes: room for so many periods.
+    Args:
+        seen: The pair at one setting.
+        farthest: Periods to leave room for, so that the axis stays while the lag changes; the
+            lag's own unless given.
+        width: Width in inches.
     """
-    figure, axes = canvas(15.2 if width > WIDTH else 16.4, width)
-    return Chart(figure, f"{_series(axes, seen, farthest, WIDTH / width)} {seen.sentence}")
+    figure = charts.new_figure(3.7, width, margins=(0.5, 0.1, 0.3, 0.8))
+    said = _draw_series(figure, seen, farthest, 5 if width > WIDTH else 4)
+    return Chart(figure, f"{said} {seen.sentence}")
 
 
+@charts.styled
 def scatter_figure(seen: PairView) -> Chart:
     """Draw the lagging value of each period over the leading one of `lag` periods before."""
-    figure, axes = canvas(LINES)
-    return Chart(figure, f"{_scatter(axes, seen, 0.0, LINES)} {seen.sentence}")
+    figure = charts.new_figure(3.7, margins=(0.8, 0.1, 0.5, 0.35))
+    return Chart(figure, f"{_draw_scatter(figure, seen)} {seen.sentence}")
 
 
+@charts.styled
 def pair_figure(seen: PairView) -> Chart:
-    """Draw both series at a lag, and under them the scatter at that lag."""
-    figure, axes = canvas(16.6 + 12.0)
-    said = _series(axes, seen, None, 1.0), _scatter(axes, seen, 16.6, 16.6 + 12.0)
+    """Draw both series at a lag, and below them the scatter at that lag."""
+    figure = charts.new_figure(6.9)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.1, 1.0))[:, 0]
+    said = _draw_series(above, seen), _draw_scatter(below, seen)
     return Chart(figure, " ".join([*said, seen.sentence]))
 
 
+@charts.styled
 def curve_figure(seen: PairView) -> Chart:
     """Draw the correlation of a view at every lag, the band of chance, and the lag looked at."""
     setting, curve = seen.setting, seen.curve
-    figure, axes = canvas(LINES)
     title = "Correlation at every lag"
-    write(axes, 0, 0.6, title, weight="bold", size=WORDS + 1.5)
-    axes.plot([0.0, 0.05], [2.1, 2.1], color="#8b929c", linewidth=0.9, linestyle=(0, (4, 2)))
-    write(axes, 0.062, 2.1, "chance, for the best of all lags", colour=QUIET)
-    pane = _curve(axes, curve, 3.4, LINES - 3.4, setting.lag)
-    pane.scale_across(curve.lags, [str(each) for each in curve.lags])
-    write(
-        axes,
-        (pane.left + pane.right) / 2,
-        LINES - 0.9,
-        f"lag, {seen.association.period}s ({setting.leading} first)",
-        ha="center",
-    )
+    figure = charts.new_figure(3.7, title=title, margins=(0.45, 0.1, 0.5, 0.6))
+    axes = figure.subplots()
+    _draw_curve(axes, curve, setting.lag)
+    axes.set_title("dashed: chance, for the best of all lags", color=QUIET, fontweight="normal")
+    axes.set_xlabel(f"lag, {seen.association.period}s ({setting.leading} first)")
     return Chart(figure, f"{title}, {VIEWS[curve.transform]}. {seen.sentence} {_in_words(curve)}")
 
 
+@charts.styled
 def views_figure(found: Association) -> Chart:
     """Draw the correlation at every lag in all three views of a pair, with the band of chance."""
-    each, first = 8.0, 2.9
-    figure, axes = canvas(first + 3 * each + 1.6)
-    write(axes, 0, 0.6, f"{found.leading} before {found.lagging}", weight="bold", size=WORDS + 1.5)
-    axes.plot([0.0, 0.05], [2.0, 2.0], color="#8b929c", linewidth=0.9, linestyle=(0, (4, 2)))
-    write(
-        axes,
-        0.062,
-        2.0,
-        "correlation; dashed: chance, for the best of all lags",
-        colour=QUIET,
-        longest=60,
-    )
-    said = []
-    for number, transform in enumerate(TRANSFORMS):
-        curve: LagCurve = getattr(found, transform)
-        top = first + number * each
-        write(axes, 0, top + 0.6, VIEWS[transform], weight="bold", background=True)
-        pane = _curve(axes, curve, top + 1.5, top + each - 1.6, curve.best_lag)
-        pane.scale_across(curve.lags, [str(lag) for lag in curve.lags])
-        said.append(f"{VIEWS[transform].capitalize()}: {_in_words(curve)}")
-    write(
-        axes,
-        0.55,
-        first + 3 * each + 0.5,
-        f"lag, {found.period}s ({found.leading} first)",
-        ha="center",
-    )
-    alt = (
+    figure = charts.new_figure(6.4, title=f"{found.leading} before {found.lagging}")
+    stacked = figure.subplots(3)
+    said = [
         f"Correlation of {found.leading} and {found.lagging} at every lag, with the band of chance."
-    )
-    return Chart(figure, " ".join([alt, *said]))
+    ]
+    for axes, transform in zip(stacked, TRANSFORMS, strict=True):
+        curve: LagCurve = getattr(found, transform)
+        _draw_curve(axes, curve, curve.best_lag)
+        axes.set_title(VIEWS[transform])
+        said.append(f"{VIEWS[transform].capitalize()}: {_in_words(curve)}")
+    stacked[-1].set_xlabel(f"lag, {found.period}s ({found.leading} first)")
+    words = "correlation; dashed: chance, for the best of all lags"
+    figure.supxlabel(words, x=0.012, ha="left", color=QUIET, size=WORDS)
+    return Chart(figure, " ".join(said))
 
 
 def strongest_figures(views: Sequence[PairView]) -> Charts:
     """Draw, for each pair, its series and scatter at the lag, and the correlation at every lag."""
-    charts = []
+    drawn = []
     for seen in views:
-        charts += [pair_figure(seen), views_figure(seen.association)]
-    return Charts(tuple(charts), "No pair was found.")
+        drawn += [pair_figure(seen), views_figure(seen.association)]
+    return Charts(tuple(drawn), "No pair was found.")
 
 
-def _series(axes: Axes, seen: PairView, farthest: int | None, unit: float) -> str:
-    """Draw both series from the top of a figure, and say what was drawn."""
+def _draw_series(
+    figure: Figure | SubFigure, seen: PairView, farthest: int | None = None, most: int = 4
+) -> str:
+    """Draw both series, with the names of so many periods at most, and return what was drawn."""
     setting, frame = seen.setting, seen.frame
-    length = len(frame) - setting.lag + (setting.lag if farthest is None else farthest)
-    wide = unit < 1.0
-    top = 3.0 if wide else 4.2
-    turned = seen.upside_down
+    known = len(frame) - setting.lag
     early, late = (frame[name].to_numpy() for name in ("leading_scaled", "lagging_scaled"))
-    early = -early if turned else early
-    size = max(map(abs, span_of(early, late, room=0.04)))
-    across = (0.0, float(max(length - 1, 1)))
-    pane = Pane(axes, 0.055 * unit, 1 - 0.01 * unit, top, top + 10.2, across, (-size, size))
     moved = f"{count_of(setting.lag, seen.association.period)} later" if setting.lag else "as it is"
-    upside = "upside down, " if turned else ""
-    lines = (
-        (early, EARLY, "-", f"{setting.leading}, {upside}drawn {moved}"),
-        (late, LATE, (0, (5, 1.5)), setting.lagging),
-    )
+    upside = "upside down, " if seen.upside_down else ""
+    names = [f"{setting.leading}, {upside}drawn {moved}", setting.lagging]
     title = VIEWS[setting.transform].capitalize()
-    write(axes, 0, 0.6, title, weight="bold", size=WORDS + 1.5)
-    write(axes, 1, 0.6, "in standard deviations", ha="right", colour=QUIET)
-    ticks = ticks_of(pane.up, 5)
-    pane.scale_up(ticks, [written(each) for each in ticks])
-    for number, (values, (colour, marker), dashes, words) in enumerate(lines):
-        small = 3.6 if len(frame) < 60 else 0.0
-        look: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.7}
-        pane.line(range(len(values)), values, marker=marker, markersize=small, **look)
-        x, y = (0.5 * number, 2.0) if wide else (0.0, 2.0 + 1.2 * number)
-        axes.plot([x, x + 0.05 * unit], [y, y], **look)
-        axes.plot([x + 0.025 * unit], [y], color=colour, marker=marker, markersize=4.5)
-        write(axes, x + 0.062 * unit, y, words, longest=60)
-    _periods(pane, list(frame["period"])[: len(frame) - setting.lag], 7 if wide else 4)
-    return (
-        f"{title} of {setting.leading}, {upside}drawn {moved}, over {setting.lagging}, both in "
-        "standard deviations."
-    )
+    charts.add_title(figure, title)
+    axes = figure.subplots()
+    lines: list[Any] = []
+    for values, (colour, marker), dashes in (
+        (-early if seen.upside_down else early, EARLY, "-"),
+        (late, LATE, (0, (5, 1.5))),
+    ):
+        size = 3.6 if len(frame) < 60 else 0.0
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": size}
+        lines += axes.plot(values, linestyle=dashes, linewidth=1.7, **look)
+    charts.name_periods(axes, list(frame["period"])[:known], most)
+    last = known + (setting.lag if farthest is None else farthest) - 1
+    axes.set_xlim(-0.02 * last, 1.02 * max(last, 1))
+    axes.set_ylabel("in standard deviations", color=QUIET)
+    charts.add_key(axes, lines, names, longest=50)
+    return f"{title} of {names[0]}, over {setting.lagging}, both in standard deviations."
 
 
-def _scatter(axes: Axes, seen: PairView, top: float, bottom: float) -> str:
-    """Draw the points of a lag between two lines of a figure, and say what was drawn."""
+def _draw_scatter(figure: Figure | SubFigure, seen: PairView) -> str:
+    """Draw the points of a lag, and return what was drawn."""
     setting, frame = seen.setting, seen.frame.dropna(subset=["leading", "lagging"])
     xs, ys = frame["leading"].to_numpy(), frame["lagging"].to_numpy()
-    period, title = (
-        seen.association.period,
-        f"At a lag of {count_of(setting.lag, seen.association.period)}",
-    )
-    pane = Pane(axes, 0.13, 0.985, top + 3.4, bottom - 3.4, span_of(xs), span_of(ys))
-    at = f", {count_of(setting.lag, period)} before" if setting.lag else ""
-    write(axes, 0, top + 0.6, title, weight="bold", size=WORDS + 1.5)
-    write(axes, 0, top + 2.1, f"up: {setting.lagging}", colour=QUIET)
+    period = seen.association.period
     known = f"{signed(seen.correlation)} on {count_of(len(xs), period)}"
-    write(axes, 1, top + 2.1, known, ha="right")
-    for ticks, draw in (
-        (ticks_of(pane.up, 4), pane.scale_up),
-        (ticks_of(pane.across, 5), pane.scale_across),
-    ):
-        draw(ticks, [written(each) for each in ticks])
-    write(axes, (pane.left + pane.right) / 2, bottom - 0.9, f"{setting.leading}{at}", ha="center")
-    dots: dict[str, Any] = {"marker": "o", "markersize": 5.5, "markeredgewidth": 0.6}
-    dots |= {"color": EARLY[0], "alpha": 0.75, "markeredgecolor": "white"}
-    pane.line(xs, ys, linestyle="none", **dots)
+    charts.add_title(figure, f"At a lag of {count_of(setting.lag, period)}", known)
+    axes = figure.subplots()
+    axes.plot(xs, ys, "o", ms=6, mew=0.6, color=EARLY[0], alpha=0.75, mec="white")
     if len(xs) > 2 and np.ptp(xs) > 0:
         slope, middle = np.polyfit(xs, ys, 1)
         ends = np.array([xs.min(), xs.max()])
-        pane.line(ends, slope * ends + middle, color=INK, linewidth=1.4)
-    return f"{setting.lagging} over {setting.leading}{at}: {VIEWS[setting.transform]}, {known}."
+        axes.plot(ends, slope * ends + middle, color=INK, linewidth=1.4)
+    before = f", {count_of(setting.lag, period)} before" if setting.lag else ""
+    axes.set_xlabel(display.shortened(f"{setting.leading}{before}", 50))
+    axes.set_ylabel(display.shortened(setting.lagging, 26))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(charts.NUMBERS)
+        axis.set_major_locator(charts.round_ticks(5))
+    said = f"{setting.lagging} over {setting.leading}{before}"
+    return f"{said}: {VIEWS[setting.transform]}, {known}."
 
 
-def _curve(axes: Axes, curve: LagCurve, top: float, bottom: float, here: int | None) -> Pane:
-    lags = np.array(curve.lags, dtype=float)
-    room = 0.6
-    pane = Pane(axes, 0.11, 0.985, top, bottom, (lags[0] - room, lags[-1] + room), (-1.0, 1.0))
-    pane.scale_up(*CORRELATIONS)
-    known = np.isfinite(curve.band)
-    if known.any():
-        pane.band(lags[known], np.array(curve.band)[known])
-    for lag, size in zip(curve.lags, curve.correlations, strict=True):
-        if not math.isfinite(size):
-            continue
-        chosen = lag == here
-        colour, marker = (HERE, "D") if chosen else (EARLY[0], "o")
-        pane.line([lag, lag], [0.0, size], color=colour, linewidth=3.2 if chosen else 2.0)
-        pane.line(
-            [lag],
-            [size],
-            color=colour,
-            marker=marker,
-            markersize=8.5 if chosen else 5.5,
-            markeredgecolor="white",
-        )
-        if chosen:  # its number stands where its own stem does not
-            x, y = pane.at(lag, 0.0)
-            away = y + 0.75 if size > 0 else y - 0.75
-            write(pane.axes, x, away, signed(size), ha="center", weight="bold")
-    pane.line(pane.across, (0.0, 0.0), color=INK, linewidth=0.9)
-    return pane
-
-
-def _periods(pane: Pane, names: list[str], most: int) -> None:
-    """Name some periods under a series: none beyond its ends, and no two that meet."""
-    step = max(1, math.ceil(len(names) / most))
-    ticks = range(step // 2, len(names), step)
-    pane.scale_across(ticks, [names[tick] for tick in ticks])
+def _draw_curve(axes: Axes, curve: LagCurve, here: int | None) -> None:
+    """Draw the correlation at each lag, the band of chance, and the lag looked at."""
+    band = np.array(curve.band)
+    axes.fill_between(curve.lags, -band, band, facecolor="#e9ebee", linewidth=0)
+    for edge in (-band, band):
+        axes.plot(curve.lags, edge, **CHANCE)
+    axes.axhline(0, color=INK, linewidth=0.9)
+    lags, sizes = np.array(curve.lags), np.array(curve.correlations)
+    chosen = lags == here
+    for which, colour, width, dot in (
+        (~chosen, EARLY[0], 2.0, {"marker": "o", "ms": 5.5}),
+        (chosen, HERE, 3.2, {"marker": "D", "ms": 8.5}),
+    ):
+        look: dict[str, Any] = {"linestyle": "none", "mec": "white", "clip_on": False, **dot}
+        axes.vlines(lags[which], 0, sizes[which], color=colour, linewidth=width, zorder=3)
+        axes.plot(lags[which], sizes[which], color=colour, zorder=4, **look)
+    for lag, size in zip(lags[chosen], sizes[chosen], strict=True):
+        away = {"xytext": (0, -4), "va": "top"} if size > 0 else {"xytext": (0, 4)}
+        look = {"textcoords": "offset points", "ha": "center", "weight": "bold", **away}
+        if math.isfinite(size):  # the number stands where its own stem does not
+            axes.annotate(signed(size), (lag, 0), **look)
+    axes.set(xlim=(curve.lags[0] - 0.6, curve.lags[-1] + 0.6), ylim=(-1, 1))
+    axes.xaxis.set_major_locator(charts.round_ticks(12, integer=True))
+    axes.set_yticks((-1.0, -0.5, 0.0, 0.5, 1.0))
+    axes.yaxis.set_major_formatter(charts.signed)
 
 
 def _in_words(curve: LagCurve) -> str:

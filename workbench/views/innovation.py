@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench import display
-from workbench.charts import QUIET, SERIES, Chart, Charts, Pane, canvas, write
+from workbench import charts, display
+from workbench.charts import QUIET, SERIES, Chart, Charts, canvas, write
 from workbench.display import Badge, Cell, Column, Table
 from workbench.innovation.backlog import RULE, Backlog
 from workbench.innovation.feedback import EVERYBODY, Feedback
@@ -14,7 +14,6 @@ from workbench.stats.trend import Coefficient
 
 NO_STRATEGY = "The study names no strategic metrics."
 SAID = "Counted are customers, each once; remarks of whole cohorts count nobody."
-LINES = 7.0  # of text that a course's drawing is high
 
 
 def standings(found: Strategy) -> Table:
@@ -186,8 +185,9 @@ def backlog(found: Backlog) -> Table:
     return Table("Backlog", columns, rows, RULE, empty)
 
 
+@charts.styled
 def feeds_figure(found: Strategy) -> Charts:
-    """Draw which flow metric is supposed to feed which strategic one; `feeds` is its table."""
+    """Draw which flow metric is supposed to feed which strategic metric, as `feeds` lists them."""
     links = found.feeds()
     if not links:
         return Charts((), "No flow metric is said to feed a strategic one.")
@@ -196,8 +196,8 @@ def feeds_figure(found: Strategy) -> Charts:
     areas = {each["metric"]: f"{each['area']}, {each['state']}" for each in links}
     lines = 1.6 + 2.6 * max(len(left), len(right))
     figure, axes = canvas(lines)
-    write(axes, 0, 0.6, "flow metric", colour=QUIET)
-    write(axes, 0.52, 0.6, "strategic metric", colour=QUIET)
+    write(axes, 0, 0.6, "flow metric", color=QUIET)
+    write(axes, 0.52, 0.6, "strategic metric", color=QUIET)
     at = {
         side: {
             name: 2.0 + (lines - 2.2) * (row + 0.5) / len(names) for row, name in enumerate(names)
@@ -222,7 +222,7 @@ def feeds_figure(found: Strategy) -> Charts:
         write(axes, 0, y, name, weight="bold", background=True)
     for name, y in at["right"].items():
         write(axes, 0.52, y - 0.45, name, weight="bold", background=True)
-        write(axes, 0.52, y + 0.55, areas[name], colour=QUIET, background=True)
+        write(axes, 0.52, y + 0.55, areas[name], color=QUIET, background=True)
     said = " ".join(
         f"{each['flow_metric']} is supposed to feed {each['metric']} ({areas[each['metric']]})."
         for each in links
@@ -231,32 +231,23 @@ def feeds_figure(found: Strategy) -> Charts:
 
 
 def course_figures(found: Strategy) -> Charts:
-    """Draw each strategic metric, period by period, and the course that was expected of it."""
+    """Draw each strategic metric by period, with the course that was expected of it."""
     return Charts(tuple(_course(each) for each in found.standings), NO_STRATEGY)
 
 
+@charts.styled
 def _course(standing: Standing) -> Chart:
-    points, metric = standing.points, standing.metric
-    figure, axes = canvas(LINES + 4.6)
-    write(axes, 0, 0.6, standing.name, weight="bold")
-    write(axes, 1, 0.6, standing.state, ha="right")
-    numbers = [each.value for each in points] + [each.expected for each in points]
-    span = (min(numbers), max(numbers) if max(numbers) > min(numbers) else min(numbers) + 1)
-    last = max(len(points) - 1, 1)
-    pane = Pane(axes, 0.16, 0.985, 2.8, 2.8 + LINES, (0, last), span)
-    ticks = [span[0], sum(span) / 2, span[1]]
-    pane.scale_up(ticks, [amount(tick) for tick in ticks])
-    look: dict[str, Any] = {"color": QUIET, "linewidth": 1.3, "linestyle": (0, (4, 3))}
-    pane.line(range(len(points)), [each.expected for each in points], **look)
-    pane.line(range(len(points)), [each.value for each in points], color=SERIES[0][0], lw=1.5)
-    unit = metric.unit or "value"
-    axes.plot([0, 0.05], [1.75, 1.75], color=SERIES[0][0], linewidth=1.5)
-    write(axes, 0.065, 1.75, f"{unit} per period", colour=QUIET)
-    axes.plot([0.5, 0.55], [1.75, 1.75], **look)
-    write(axes, 0.565, 1.75, "the course expected", colour=QUIET)
-    bottom = 2.8 + LINES
-    write(axes, 0.16, bottom + 0.9, points[0].period, colour=QUIET)
-    write(axes, 0.985, bottom + 0.9, points[-1].period, ha="right", colour=QUIET)
+    points = standing.points
+    figure = charts.new_figure(2.9, title=standing.name, beside=standing.state)
+    axes = figure.subplots()
+    course: dict[str, Any] = {"color": QUIET, "linewidth": 1.3, "linestyle": charts.DASHED}
+    (expected,) = axes.plot([each.expected for each in points], **course)
+    (values,) = axes.plot([each.value for each in points], color=SERIES[0][0], linewidth=1.7)
+    axes.yaxis.set_major_locator(charts.round_ticks(5))
+    axes.yaxis.set_major_formatter(lambda value, _: amount(value).replace("-", display.MINUS))
+    charts.name_periods(axes, [each.period for each in points], 5)
+    unit = f"{standing.metric.unit or 'value'} per period"
+    charts.add_key(axes, [values, expected], [unit, "the course expected"], below=True)
     return Chart(figure, f"Dashed is the course. {standing.sentence}")
 
 

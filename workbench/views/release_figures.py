@@ -1,4 +1,4 @@
-"""Figures of a release review: the flow, rates over iterations, retention."""
+"""Figures of a release review: goals, the customer flow, rates over iterations, retention."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from workbench import display
-from workbench.charts import (
-    INK,
-    QUIET,
-    RULE,
-    SERIES,
-    WORDS,
-    Chart,
-    Charts,
-    Pane,
-    axis_end,
-    canvas,
-    looks,
-    write,
-)
+import numpy as np
+
+from workbench import charts, display
+from workbench.charts import INK, LINE, QUIET, RULE, SERIES, Chart, Charts
 from workbench.data.metrics import LEARNING_COLUMNS, groupings_of
 from workbench.display import Sentences
 from workbench.innovation.true_innovation import BOTH, Innovation
@@ -32,12 +21,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
 
     from workbench.views.release_tables import Row
 
 NOBODY = "No customer met the trigger in these iterations."
 OPEN = "Nobody's window is over yet, so there is no rate to draw."
-LONGEST = 14  # letters of an iteration's name under a figure
+LONGEST = 14  # letters of an iteration's name below a figure
 LETTERS = 56  # that have room beside each other there
 CURVES: tuple[tuple[str, Any], ...] = (
     (SERIES[0][0], "solid"),
@@ -46,40 +37,44 @@ CURVES: tuple[tuple[str, Any], ...] = (
     (SERIES[3][0], (0, (6, 2, 1, 2))),
 )
 WIDE = 5.6  # inches: the whole flow with five iterations beside each other
-NAMES = 0.335  # where the columns of the whole flow begin
-DIGIT = 0.055  # inches that a letter of a small number takes
+NAMES = 0.335  # share of that width for the names of the stages
+DIGIT = 0.055  # inches of a letter of a small number
 SMALL = 7.0
-ROW, HEIGHT = 4.6, 2.2  # lines that a stage takes, and that its longest column is high
+STAGE, COLUMN = 1.08, 0.52  # inches: height of a stage, and of its highest column
+DOT = (0.018, 0.95)  # of a stage, in shares of the figure across and of its columns upwards
 BEFORE = "#a9cbe3"
 ROLES = {
-    ADOPTION: "came back, of those who|met the trigger again",
-    BOTH: "adopted, and the outcome|came: true innovation",
+    ADOPTION: "came back, of those who\nmet the trigger again",
+    BOTH: "adopted, and the outcome\ncame: true innovation",
 }
 
 
 def goals_figures(innovation: Innovation) -> Charts:
     """Draw each goal over the iterations, with its interval and its target."""
     iterations = list(dict.fromkeys(each.iteration for each in innovation.trend))
-    charts = []
+    drawn = []
     for goal in innovation.goals:
         rows = [row_of_goal(each) for each in innovation.trend if each.name == goal.name]
         if any(each["closed"] for each in rows):
-            pane = _Rates(goal.name, {"": rows}, iterations, 1.0, goal.target, str(goal.state))
-            charts.append(pane.chart())
-    return Charts(tuple(charts), "No goal can be counted yet.")
+            state = str(goal.state)
+            drawn.append(_rates(goal.name, {"": rows}, iterations, 1.0, goal.target, state))
+    return Charts(tuple(drawn), "No goal can be counted yet.")
 
 
 def learning_figures(frame: pd.DataFrame) -> Charts:
-    """Draw each learning metric over the iterations, with intervals; a mark for each cohort.
+    """Draw each learning metric over the iterations, with intervals; a mark per cohort.
 
-    `frame` is the learning metrics of several iterations. All figures have one scale; a step that
-    nobody's window is over for has none.
+    Args:
+        frame: The learning metrics of several iterations.
+
+    Returns:
+        A figure per step, all on one scale; none for a step where no customer's window is over.
     """
     rows = display.records(frame)
     iterations = list(dict.fromkeys(str(each["iteration"]) for each in rows))
     by = groupings_of(frame, LEARNING_COLUMNS)
-    end = axis_end(max((each["high"] for each in rows if is_known(each["high"])), default=1.0))
-    charts = []
+    largest = max((each["high"] for each in rows if is_known(each["high"])), default=1.0)
+    drawn = []
     for step in dict.fromkeys(str(each["step"]) for each in rows):
         cohorts: dict[str, list[Row]] = {}
         for each in rows:
@@ -87,15 +82,19 @@ def learning_figures(frame: pd.DataFrame) -> Charts:
                 cohort = ", ".join(str(each[column]) for column in by)
                 cohorts.setdefault(cohort, []).append(each)
         if any(each["closed"] for shown in cohorts.values() for each in shown):
-            charts.append(_Rates(step, cohorts, iterations, end).chart())
-    return Charts(tuple(charts), OPEN if rows else NOBODY)
+            drawn.append(_rates(step, cohorts, iterations, largest))
+    return Charts(tuple(drawn), OPEN if rows else NOBODY)
 
 
+@charts.styled
 def retention_figure(found: pd.DataFrame | Sentences) -> Charts:
-    """Draw the share who adopted by days since their need was met, a curve an iteration.
+    """Draw the share who adopted by days since their need was met, a curve per iteration.
 
-    `found` is the retention of several iterations, of which the newest four are drawn; the newest
-    of them has its interval. `release_tables.retention` is its table.
+    Args:
+        found: The retention of several iterations, or the sentences that say why there is none.
+
+    Returns:
+        One figure of the newest four iterations; the newest of them has its interval.
     """
     if isinstance(found, Sentences):
         return Charts((), " ".join(found.sentences))
@@ -104,140 +103,41 @@ def retention_figure(found: pd.DataFrame | Sentences) -> Charts:
         return Charts((), "Nobody's need was met, so nobody can return yet.")
     names = list(dict.fromkeys(str(each["iteration"]) for each in rows))[-len(CURVES) :]
     curves = {name: [each for each in rows if each["iteration"] == name] for name in names}
+    figure = charts.new_figure(3.9, title="Share who adopted")
+    axes = figure.subplots()
+    lines: list[Any] = []
+    for (name, curve), (colour, dashes) in zip(reversed(curves.items()), CURVES, strict=False):
+        days, shares = ([each[column] for each in curve] for column in ("days", "share"))
+        look: dict[str, Any] = {"color": colour, "linestyle": dashes, "clip_on": False}
+        lines += axes.step(days, shares, where="post", lw=1.5 if lines else 2.3, **look)
+        if name == names[-1]:
+            low, high = ([each[end] for each in curve] for end in ("low", "high"))
+            axes.fill_between(days, low, high, step="post", color=colour, alpha=0.16, lw=0)
     drawn = [each for curve in curves.values() for each in curve]
     last = max(*(int(each["days"]) for each in drawn), 1)
-    end = axis_end(max((each["high"] for each in drawn if is_known(each["high"])), default=1.0))
-    figure, axes = canvas(16.4)
-    write(axes, 0, 0.6, "Share who adopted", weight="bold", size=WORDS + 1.0)
-    pane = Pane(axes, 0.1, 0.97, 3.4, 13.6, (0, last), (0.0, end))
-    pane.scale_up(*_shares(end))
-    days = range(0, last + 1, 7 * math.ceil(last / 35) if last > 5 else 1)
-    pane.scale_across(days, [f"{day:,}" for day in days])
-    write(axes, 0.535, 15.6, "days since the need was met", ha="center", colour=QUIET)
-    newest = list(reversed(curves.items()))
-    for place, ((name, curve), (colour, dashes)) in enumerate(zip(newest, CURVES, strict=False)):
-        look: dict[str, Any] = {"color": colour, "linestyle": dashes}
-        look["linewidth"] = 1.5 if place else 2.3
-        pane.line(*_corners(curve, "share"), **look)
-        if not place:
-            _band(pane, curve, colour)
-        start = 0.26 * place
-        axes.plot([start, start + 0.055], [2.0, 2.0], **look)
-        write(axes, start + 0.067, 2.0, name, longest=LONGEST)
+    axes.set_xlim(0, last)
+    axes.xaxis.set_major_locator(_days_apart(last))
+    axes.xaxis.set_major_formatter(charts.NUMBERS)
+    axes.set_xlabel("days since the need was met")
+    highs = [each["high"] for each in drawn if is_known(each["high"])]
+    charts.scale_shares(axes, "y", max(highs, default=1.0))
+    charts.add_key(axes, lines, names[::-1], longest=LONGEST)
     said = " ".join(_told(name, curve) for name, curve in curves.items())
     return Charts((Chart(figure, f"Share who adopted, by days since their need was met. {said}"),))
 
 
-class _Rates:
-    """One rate over the iterations, cohort beside cohort."""
-
-    def __init__(
-        self,
-        title: str,
-        cohorts: Mapping[str, Sequence[Row]],
-        iterations: Sequence[str],
-        end: float,
-        target: float = math.nan,
-        state: str = "",
-    ) -> None:
-        self.title, self.cohorts, self.iterations = title, cohorts, iterations
-        self.target = target
-        top = 1.9 + 1.1 * -(-sum(map(bool, cohorts)) // 3)
-        self.figure, self.axes = canvas(top + 9.6)
-        write(self.axes, 0, 0.6, title, weight="bold", size=WORDS + 1.0)
-        aim = f"target {100 * target:g}%: {state}" if is_known(target) else state
-        write(self.axes, 1, 0.6, aim, ha="right")
-        across = (-0.5, len(iterations) - 0.5)
-        self.pane = Pane(self.axes, 0.1, 0.985, top, top + 7.6, across, (0.0, end))
-        self.pane.scale_up(*_shares(end))
-
-    def chart(self) -> Chart:
-        """Draw everything, and say it."""
-        self._name_iterations()
-        if is_known(self.target):
-            self._draw_target()
-        apart = 0.5 / max(len(self.cohorts), 1)
-        styles = zip(self.cohorts, looks(len(self.cohorts)), strict=True)
-        for place, (name, (colour, marker)) in enumerate(styles):
-            self._draw(name, (place - (len(self.cohorts) - 1) / 2) * apart, colour, marker)
-            if name:
-                row, column = divmod(place, 3)
-                start, level = column / 3, 1.75 + 1.1 * row
-                self.axes.plot([start + 0.012], [level], color=colour, marker=marker, ms=6)
-                write(self.axes, start + 0.036, level, name, longest=20)
-        wanted = f" The target is {100 * self.target:g}%." if is_known(self.target) else ""
-        said = " ".join(
-            f"{each['iteration']}{f', {name}' if name else ''}: {rate_words(each)}."
-            for name, rows in self.cohorts.items()
-            for each in rows
-        )
-        return Chart(self.figure, f"{self.title} over the iterations.{wanted} {said}")
-
-    def _draw(self, name: str, aside: float, colour: str, marker: str) -> None:
-        rows = {str(each["iteration"]): each for each in self.cohorts[name] if each["closed"]}
-        xs = [place + aside for place, each in enumerate(self.iterations) if each in rows]
-        shown = [rows[each] for each in self.iterations if each in rows]
-        self.pane.line(xs, [each["rate"] for each in shown], color=colour, lw=0.9, alpha=0.6)
-        for x, each in zip(xs, shown, strict=True):
-            self.pane.line([x, x], [each["low"], each["high"]], color=colour, linewidth=1.8)
-            self.pane.line([x], [each["rate"]], color=colour, marker=marker, ms=6, mec="white")
-
-    def _name_iterations(self) -> None:
-        """Name as many iterations as there is room for, the newest among them; say who is pending."""
-        number, longest = len(self.iterations), max(map(len, self.iterations))
-        each = math.ceil(number * (min(longest, LONGEST) + 1) / LETTERS)
-        places = [place for place in range(number) if (number - 1 - place) % each == 0]
-        names = [display.shortened(self.iterations[place], LONGEST) for place in places]
-        self.pane.scale_across(places, names)
-        closed = {
-            str(row["iteration"]) for rows in self.cohorts.values() for row in rows if row["closed"]
-        }
-        for place, name in enumerate(self.iterations):
-            if name not in closed and number <= LETTERS / 7:
-                x, y = self.pane.at(place, 0.0)
-                write(self.axes, x, y - 0.6, "none yet", ha="center", colour=QUIET, size=8)
-
-    def _draw_target(self) -> None:
-        pane, (_, level) = self.pane, self.pane.at(0, self.target)
-        dashes: Any = (0, (4, 3))
-        self.axes.plot([pane.left, pane.right], [level] * 2, color=INK, lw=1.0, linestyle=dashes)
-
-
-def _shares(end: float) -> tuple[list[float], list[str]]:
-    """Give the marks of a scale of shares, and their words."""
-    ticks = [end * part / 4 for part in range(5)]
-    return ticks, [f"{100 * tick:g}%" for tick in ticks]
-
-
-def _corners(curve: Sequence[Row], name: str) -> tuple[list[float], list[float]]:
-    """Give the corners of a curve that stays where it is from one of its days to the next."""
-    xs: list[float] = []
-    ys: list[float] = []
-    for each in curve:
-        xs += [float(each["days"])] * (2 if ys else 1)
-        ys += [*ys[-1:], float(each[name])]
-    return xs, ys
-
-
-def _band(pane: Pane, curve: Sequence[Row], colour: str) -> None:
-    bounded = [each for each in curve if is_known(each["low"])]
-    xs, lows = _corners(bounded, "low")
-    x, low = pane.points(xs, lows)
-    _, high = pane.points(xs, _corners(bounded, "high")[1])
-    pane.axes.fill_between(x, low, high, facecolor=colour, alpha=0.16, edgecolor="none", zorder=0)
-
-
-def _told(name: str, curve: Sequence[Row]) -> str:
-    end = curve[-1]
-    share = f"{display.percent(end['share'])} {display.interval(end['low'], end['high'])}"
-    return f"{name}: {share} by day {end['days']:,}, of {curve[0]['at_risk']:,} whose need was met."
-
-
+@charts.styled
 def flow_figure(frame: pd.DataFrame, innovation: Innovation, trigger: str) -> Charts:
-    """Draw the customer flow from the trigger to the outcome, in this iteration and those before.
+    """Draw the customer flow from the trigger to the outcome, in this iteration and earlier ones.
 
-    `frame` is the learning metrics of all customers. A row is a stage of the flow, a column an
-    iteration, the newest at the right; the line in a column is its 95 % interval.
+    Args:
+        frame: The learning metrics of all customers.
+        innovation: The goals, for the stage where adoption and the outcome both came.
+        trigger: What starts the flow.
+
+    Returns:
+        One figure: a row per stage of the flow, a column per iteration, the newest at the right,
+        with 95 % intervals.
     """
     rows = display.records(frame)
     if not rows:
@@ -253,113 +153,193 @@ def flow_figure(frame: pd.DataFrame, innovation: Innovation, trigger: str) -> Ch
     here = _fitting(every, rates.values())
     if any(rates[BOTH, name]["closed"] for name in here):
         stages.append(BOTH)
-    steps = [name for name in stages if name not in (ADOPTION, BOTH)]
-    entered = {name: _entered(rates.get((steps[0], name))) for name in here}
-    figure, axes = canvas(2.0 + ROW * (len(stages) + 1), WIDE)
-    middles = _columns(here)
-    for name, x in middles.items():
-        weight = "bold" if name == here[-1] else "normal"
-        write(axes, x, 0.7, name, ha="center", weight=weight, longest=14)
-    _spine(axes, len(stages) + 1)
-    _named(axes, 0, trigger, "the trigger: entered the flow")
-    most = max(entered.values()) or 1
-    for name, x in middles.items():
-        numbers = (entered[name] / most, math.nan, math.nan)
-        _column(axes, 0, x, numbers, (display.count(entered[name]), "customers"), name == here[-1])
-    for row, stage in enumerate(stages, start=1):
-        role = _role(stage, stages, innovation)
-        _named(axes, row, stage, role)
-        for name, x in middles.items():
-            record = rates.get((stage, name))
-            numbers, words = _shown(record)
-            _column(axes, row, x, numbers, words, name == here[-1])
-    said = [f"{name}: {entered[name]:,} entered." for name in here]
+    first = next(name for name in stages if name not in (ADOPTION, BOTH))
+    entered = [_entered(rates.get((first, name))) for name in here]
+    figure, (start, *others) = _stages(here, len(stages) + 1)
+    _name_stage(start, trigger, "the trigger: entered the flow")
+    shares = [(each / (max(entered) or 1), math.nan, math.nan) for each in entered]
+    _draw_stage(start, shares, [(display.count(each), "customers") for each in entered])
+    for stage, each in zip(stages, others, strict=True):
+        _name_stage(each, stage, _role(stage, stages, innovation))
+        shown = [_shown(rates.get((stage, name))) for name in here]
+        _draw_stage(each, [numbers for numbers, _ in shown], [words for _, words in shown])
+    said = [f"{name}: {count:,} entered." for name, count in zip(here, entered, strict=True)]
     said += [
         f"{stage}: {', '.join(f'{name} {rate_words(rates.get((stage, name)))}' for name in here)}."
         for stage in stages
     ]
-    return Charts(
-        (Chart(figure, f"The customer flow from {trigger} on. {' '.join(said)}"),), NOBODY
+    alt = f"The customer flow from {trigger} on. {' '.join(said)}"
+    return Charts((Chart(figure, alt),))
+
+
+@charts.styled
+def _rates(
+    title: str,
+    cohorts: Mapping[str, Sequence[Row]],
+    iterations: Sequence[str],
+    largest: float,
+    target: float = math.nan,
+    state: str = "",
+) -> Chart:
+    """Draw one rate over the iterations, cohort beside cohort."""
+    named = [name for name in cohorts if name]
+    wanted = ""
+    if is_known(target):
+        wanted = f" The target is {100 * target:g}%."
+        state = f"target {100 * target:g}%: {state}"
+    height = 2.6 + LINE * math.ceil(len(named) / 2)
+    figure = charts.new_figure(height, title=title, beside=state)
+    axes = figure.subplots()
+    apart = 0.5 / max(len(cohorts), 1)
+    marks = []
+    for place, (rows, look) in enumerate(
+        zip(cohorts.values(), charts.looks(len(cohorts)), strict=True)
+    ):
+        known = {str(each["iteration"]): each for each in rows if each["closed"]}
+        aside = (place - (len(cohorts) - 1) / 2) * apart
+        xs = [x + aside for x, name in enumerate(iterations) if name in known]
+        shown = [known[name] for name in iterations if name in known]
+        rate, low, high = ([each[name] for each in shown] for name in ("rate", "low", "high"))
+        axes.plot(xs, rate, color=look[0], linewidth=0.9, alpha=0.6)
+        marks.append(charts.add_intervals(axes, xs, rate, (low, high), look=look)[0])
+    charts.scale_shares(axes, "y", largest)
+    _name_iterations(axes, iterations, [row for rows in cohorts.values() for row in rows])
+    if is_known(target):
+        axes.axhline(target, color=INK, linewidth=1.0, linestyle=charts.DASHED)
+    if named:
+        charts.add_key(axes, marks, list(cohorts))
+    said = " ".join(
+        f"{each['iteration']}{f', {name}' if name else ''}: {rate_words(each)}."
+        for name, rows in cohorts.items()
+        for each in rows
     )
+    return Chart(figure, f"{title} over the iterations.{wanted} {said}")
 
 
-def _columns(iterations: Sequence[str]) -> dict[str, float]:
-    """Give the middle of each iteration's column."""
-    width = (1 - NAMES) / len(iterations)
-    return {name: NAMES + width * (place + 0.5) for place, name in enumerate(iterations)}
+def _name_iterations(axes: Axes, iterations: Sequence[str], rows: Iterable[Row]) -> None:
+    """Name as many iterations as have room, the newest among them; say which have no rate yet."""
+    number, longest = len(iterations), max(map(len, iterations))
+    every = math.ceil(number * (min(longest, LONGEST) + 1) / LETTERS)
+    places = range((number - 1) % every, number, every)
+    axes.set_xticks(places, [display.shortened(iterations[each], LONGEST) for each in places])
+    axes.set_xlim(-0.5, number - 0.5)
+    closed = {str(row["iteration"]) for row in rows if row["closed"]}
+    for place, name in enumerate(iterations):
+        if name not in closed and number <= LETTERS / 7:
+            axes.annotate(
+                "none yet",
+                (place, 0),
+                (0, 5),
+                textcoords="offset points",
+                ha="center",
+                color=QUIET,
+                size=charts.SMALL,
+            )
+
+
+def _days_apart(last: int) -> Any:
+    """Return a locator of days: weeks, as many as have room, or each day of a few."""
+    from matplotlib.ticker import MultipleLocator
+
+    return MultipleLocator(7 * math.ceil(last / 35) if last > 5 else 1)
+
+
+def _told(name: str, curve: Sequence[Row]) -> str:
+    end = curve[-1]
+    share = f"{display.percent(end['share'])} {display.interval(end['low'], end['high'])}"
+    return f"{name}: {share} by day {end['days']:,}, of {curve[0]['at_risk']:,} whose need was met."
 
 
 def _fitting(iterations: Sequence[str], rows: Iterable[Row]) -> list[str]:
-    """Give the newest iterations, as many as have room for their numbers beside each other."""
+    """Return the newest iterations, as many as have room for their numbers beside each other."""
     longest = max(len(_shown(each)[1][1]) for each in rows)
     room = WIDE * (1 - NAMES) / (DIGIT * max(longest, 8) + 0.03)
     return list(iterations)[-max(2, math.floor(room)) :]
 
 
-def _column(
+def _stages(iterations: Sequence[str], number: int) -> tuple[Figure, Sequence[Axes]]:
+    """Return axes below one another, one per stage, with the iterations named above the first."""
+    from matplotlib.figure import Figure
+
+    top = 0.72  # inches above the columns of the first stage
+    high = top + STAGE * number - 0.2
+    figure = Figure(figsize=(WIDE, high))
+    grid = {
+        "left": NAMES,
+        "right": 1.0,
+        "top": 1 - top / high,
+        "bottom": 1 - (top + COLUMN + STAGE * (number - 1)) / high,
+        "hspace": STAGE / COLUMN - 1,
+    }
+    stages = figure.subplots(number, gridspec_kw=grid)
+    for place, name in enumerate(iterations):
+        weight = "bold" if place == len(iterations) - 1 else "normal"
+        x = NAMES + (1 - NAMES) * (place + 0.5) / len(iterations)
+        shown = display.shortened(name, LONGEST)
+        figure.text(x, 1 - 0.17 / high, shown, weight=weight, ha="center", va="center_baseline")
+    arrow = {"arrowstyle": "-|>", "color": QUIET, "linewidth": 1.2, "shrinkA": 7, "shrinkB": 6}
+    for axes, after in pairwise(stages):
+        ends: dict[str, Any] = {"xycoords": _beside(after), "textcoords": _beside(axes)}
+        axes.annotate("", DOT, DOT, arrowprops=arrow, annotation_clip=False, **ends)
+    return figure, stages
+
+
+def _beside(axes: Axes) -> Transform:
+    """Return the transform of words beside axes: x in shares of the figure, y of the axes."""
+    from matplotlib.transforms import blended_transform_factory
+
+    return blended_transform_factory(axes.figure.transFigure, axes.transAxes)
+
+
+def _name_stage(axes: Axes, name: str, role: str) -> None:
+    """Write what a stage is at the left of its columns."""
+    place = _beside(axes)
+    axes.plot(*DOT, "o", color=SERIES[0][0], markersize=7, clip_on=False, transform=place)
+    shown = display.shortened(name, 24)
+    axes.text(0.055, DOT[1], shown, weight="bold", va="center_baseline", transform=place)
+    look: dict[str, Any] = {"color": QUIET, "size": charts.SMALL, "linespacing": 1.5}
+    axes.text(0.055, DOT[1] - 0.25, role, va="top", transform=place, **look)
+
+
+def _draw_stage(
     axes: Axes,
-    row: int,
-    x: float,
-    numbers: tuple[float, float, float],
-    words: tuple[str, str],
-    newest: bool,  # noqa: FBT001 - a column is the newest or it is not
+    numbers: Sequence[tuple[float, float, float]],
+    words: Sequence[tuple[str, str]],
 ) -> None:
-    """Draw the rate of a stage in one iteration as a column, with its interval and its numbers."""
-    bottom = 1.3 + ROW * row + 1.25 + HEIGHT
-    share, low, high = numbers
-    axes.plot([x - 0.042, x + 0.042], [bottom, bottom], color=RULE, linewidth=0.9)
-    if is_known(share):
-        look: dict[str, Any] = {"facecolor": SERIES[0][0] if newest else BEFORE}
-        axes.bar(
-            x, -HEIGHT * share, bottom=bottom, width=0.062, edgecolor=SERIES[0][0], lw=0.7, **look
-        )
-    if is_known(low):
-        ends = [bottom - HEIGHT * low, bottom - HEIGHT * high]
-        axes.plot([x, x], ends, color="white", linewidth=3.0)
-        axes.plot([x, x], ends, color=INK, linewidth=1.2)
-    weight = "bold" if newest else "normal"
-    top = bottom - HEIGHT * max(each for each in (share, high, 0.0) if is_known(each))
-    write(axes, x, top - 0.5, words[0], ha="center", weight=weight)
-    write(axes, x, bottom + 0.5, words[1], ha="center", size=SMALL, colour=QUIET)
-
-
-def _spine(axes: Axes, stages: int) -> None:
-    """Draw the way from one stage to the next."""
-    middles = [1.3 + ROW * row + 1.4 for row in range(stages)]
-    for start, end in pairwise(middles):
-        axes.annotate(
-            "",
-            xy=(0.016, end - 0.4),
-            xytext=(0.016, start + 0.35),
-            arrowprops={"arrowstyle": "-|>", "color": QUIET, "linewidth": 1.2},
-        )
-    for middle in middles:
-        axes.plot([0.016], [middle], color=SERIES[0][0], marker="o", markersize=7)
-
-
-def _named(axes: Axes, row: int, name: str, role: str) -> None:
-    top = 1.3 + ROW * row + 1.4
-    write(axes, 0.045, top, name, weight="bold", longest=24)
-    for place, line in enumerate(role.split("|")):
-        write(axes, 0.045, top + 1.0 + 0.85 * place, line, colour=QUIET, size=8)
+    """Draw the rate of a stage in each iteration as a column, with its interval and its numbers."""
+    places = range(len(numbers))
+    shares, low, high = np.array(numbers).T
+    colours = [BEFORE] * (len(numbers) - 1) + [SERIES[0][0]]
+    axes.bar(places, shares, width=0.42, color=colours, edgecolor=SERIES[0][0], linewidth=0.7)
+    axes.vlines(places, low, high, color="white", linewidth=3.0)
+    axes.vlines(places, low, high, color=INK, linewidth=1.2)
+    tops = np.nanmax([np.zeros(len(numbers)), shares, high], axis=0)
+    for place, top, (above, _) in zip(places, tops, words, strict=True):
+        weight = "bold" if place == places[-1] else "normal"
+        look: dict[str, Any] = {"ha": "center", "weight": weight, "annotation_clip": False}
+        axes.annotate(above, (place, top), (0, 4), textcoords="offset points", **look)
+    axes.set(xlim=(-0.5, len(numbers) - 0.5), ylim=(0, 1))
+    axes.set_xticks(places, [below for _, below in words], size=SMALL)
+    axes.tick_params(length=0)
+    axes.yaxis.set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
 
 
 def _role(stage: str, stages: Sequence[str], innovation: Innovation) -> str:
-    """Say what a stage of the flow is; a bar breaks the line."""
+    """Return what a stage of the flow is, in words."""
     if stage in ROLES:
         return ROLES[stage]
     if stage == innovation.goals[2].name:
-        return "the outcome, of all|who entered"
+        return "the outcome, of all\nwho entered"
     after = stages[stages.index(stage) + 1 :]
     ends = {ADOPTION, BOTH, innovation.goals[2].name}
     return "a step" if [each for each in after if each not in ends] else "the last step: need met"
 
 
 def _shown(record: Row | None) -> tuple[tuple[float, float, float], tuple[str, str]]:
-    """Give a rate with its interval, and the words above and below its column."""
-    nothing = (math.nan, math.nan, math.nan)
+    """Return a rate with its interval, and the words above and below its column."""
     if record is None or not record["closed"]:
-        return nothing, (display.UNDEFINED, nobody_words(record))
+        return (math.nan, math.nan, math.nan), (display.UNDEFINED, nobody_words(record))
     numbers = (record["rate"], record["low"], record["high"])
     of = f"{display.count(record['converted'])}/{display.count(record['closed'])}"
     return numbers, (display.percent(record["rate"]), of)
