@@ -241,11 +241,13 @@ def add_key(
         axes.legend(handles, shown, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
 
 
-def name_line(axes: Axes, x: float, words: str, *, ha: str = "center", color: str = QUIET) -> None:
-    """Write what an upright line stands for, above the axes."""
+def mark_value(axes: Axes, x: float, words: str, *, ha: str = "center", **look: Any) -> None:
+    """Draw an upright line, dashed unless `look` says otherwise, and its words above the axes."""
+    line = {"color": QUIET, "linewidth": 0.9, "linestyle": DASHED, "zorder": 1, **look}
+    axes.axvline(x, **line)
     beside = ({"right": -4, "center": 0, "left": 4}[ha], 2)
-    look: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
-    axes.annotate(words, (x, 1.0), beside, ha=ha, va="bottom", color=color, **look)
+    place: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+    axes.annotate(words, (x, 1.0), beside, ha=ha, va="bottom", color=line["color"], **place)
 
 
 def add_intervals(

@@ -102,9 +102,8 @@ def power_figure(plan: Plan) -> Chart:
         row = plan.table[plan.table["analysis"] == name].iloc[0]
         power = display.percent(row["power"])
         said.append(f"{name}: {power} for {display.worth(plan.effect)} points.")
-    axes.axvline(100 * plan.effect, color=QUIET, linewidth=0.9, linestyle=charts.DASHED)
+    charts.mark_value(axes, 100 * plan.effect, f"worth having: {display.worth(plan.effect)}")
     axes.axhline(plan.hypothesis.power, color=QUIET, linewidth=0.9, linestyle=charts.DASHED)
-    charts.name_line(axes, 100 * plan.effect, f"worth having: {display.worth(plan.effect)}")
     wanted = f"power wanted: {100 * plan.hypothesis.power:g}%"
     at = (0, plan.hypothesis.power)
     axes.annotate(wanted, at, (4, 3), textcoords="offset points", color=QUIET, size=charts.SMALL)
@@ -166,14 +165,12 @@ def _effects(name: str, rows: Sequence[dict[str, Any]]) -> Chart:
     axes.xaxis.set_major_formatter(charts.signed)
     axes.grid(visible=False)
     axes.tick_params(axis="x", length=3)
-    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
-    if len(worth) < 2:
-        side = "left" if min(worth, default=0) < 0 else "right"
-        charts.name_line(axes, 0, "no effect", ha=side, color=INK)
+    side = "left" if min(worth, default=0) < 0 else "right"
+    none = "no effect" if len(worth) < 2 else ""
+    charts.mark_value(axes, 0, none, ha=side, color=INK, linestyle="solid")
     for effect in worth:
-        axes.axvline(effect, color=QUIET, linewidth=0.9, linestyle=charts.DASHED, zorder=1)
         side = "left" if effect > 0 else "right"
-        charts.name_line(axes, effect, f"worth having: {display.worth(effect / 100)}", ha=side)
+        charts.mark_value(axes, effect, f"worth having: {display.worth(effect / 100)}", ha=side)
     return Chart(figure, " ".join(said))
 
 

@@ -116,7 +116,7 @@ def retention_figure(found: pd.DataFrame | Sentences) -> Charts:
     drawn = [each for curve in curves.values() for each in curve]
     last = max(*(int(each["days"]) for each in drawn), 1)
     axes.set_xlim(0, last)
-    axes.xaxis.set_major_locator(_days_apart(last))
+    axes.set_xticks(range(0, last + 1, 7 * math.ceil(last / 35) if last > 5 else 1))
     axes.xaxis.set_major_formatter(charts.NUMBERS)
     axes.set_xlabel("days since the need was met")
     highs = [each["high"] for each in drawn if is_known(each["high"])]
@@ -226,22 +226,8 @@ def _name_iterations(axes: Axes, iterations: Sequence[str], rows: Iterable[Row])
     closed = {str(row["iteration"]) for row in rows if row["closed"]}
     for place, name in enumerate(iterations):
         if name not in closed and number <= LETTERS / 7:
-            axes.annotate(
-                "none yet",
-                (place, 0),
-                (0, 5),
-                textcoords="offset points",
-                ha="center",
-                color=QUIET,
-                size=charts.SMALL,
-            )
-
-
-def _days_apart(last: int) -> Any:
-    """Return a locator of days: weeks, as many as have room, or each day of a few."""
-    from matplotlib.ticker import MultipleLocator
-
-    return MultipleLocator(7 * math.ceil(last / 35) if last > 5 else 1)
+            look: dict[str, Any] = {"ha": "center", "color": QUIET, "size": charts.SMALL}
+            axes.annotate("none yet", (place, 0), (0, 5), textcoords="offset points", **look)
 
 
 def _told(name: str, curve: Sequence[Row]) -> str:
