@@ -296,7 +296,8 @@ def _draw_stage(
     places = range(len(numbers))
     shares, low, high = np.array(numbers).T
     colours = [BEFORE] * (len(numbers) - 1) + [SERIES[0][0]]
-    axes.bar(places, shares, width=0.42, color=colours, edgecolor=SERIES[0][0], linewidth=0.7)
+    wide = 0.095 * len(numbers)  # as wide however many there are
+    axes.bar(places, shares, width=wide, color=colours, edgecolor=SERIES[0][0], linewidth=0.7)
     axes.vlines(places, low, high, color="white", linewidth=3.0)
     axes.vlines(places, low, high, color=INK, linewidth=1.2)
     tops = np.nanmax([np.zeros(len(numbers)), shares, high], axis=0)
