@@ -113,7 +113,7 @@ def test_public_names_are_sorted_and_lie_where_they_are_said_to():
 def test_public_name_has_the_sections_of_its_docstring_and_an_example(name):
     public = getattr(workbench, name)
     said = inspect.getdoc(public)
-    assert "\n>>> " in said
+    assert re.search(r"^ *>>> ", said, re.MULTILINE)
     if inspect.isfunction(public):
         assert {"Args:", "Returns:", "Raises:"} <= set(said.splitlines())
         named = set(re.findall(r"^    (\w+): ", said, re.MULTILINE))

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.indicators.values import Indicators, presence
 from workbench.schema.indicators import IndicatorDefinition
-from workbench.schema.time import Grid, PeriodKind
+from workbench.schema.time import PeriodKind, Periods
 from workbench.study import Study
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def indicators_of(
     seen = np.any(panels, axis=0) if panels else np.zeros((0, length), dtype=bool)
     return Indicators(
         definitions or {name: IndicatorDefinition(kind="leading") for name in arrays},
-        Grid(kind, first, length),
+        Periods(kind, first, length),
         tuple(customers or map(str, range(1, len(seen) + 1))),
         presence(seen),
         arrays,

@@ -7,7 +7,7 @@ Begin with `proportions.compare`, which needs no more than four counts.
 - Before a test: `power`, and `anytime_power` for a test at any time.
 - Around a test: `sample_ratio` (are the cohorts as large as planned?), `multiplicity` (many tests).
 - Series and scores: `trend`, `discrimination`.
-- What these are made of: `exact`, `score`, `boundaries`.
+- What these are made of: `exact`, `score`, `boundaries`, `arguments`.
 
 >>> from workbench.stats.proportions import Counts, compare
 >>> round(compare(control=Counts(48, 80), treatment=Counts(56, 70)).pvalue, 4)
