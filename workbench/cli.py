@@ -292,7 +292,8 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
         history, records = loaded.history(), loaded.ledger.export()
     if form is Format.TABLE:
         several = any(each.other_treatments for each in loaded.spec.hypotheses)
-        _show(history[[*HISTORY[:2], "arm", *HISTORY[2:]] if several else HISTORY], form)
+        shown = history.assign(verdict=history["label"])
+        _show(shown[[*HISTORY[:2], "arm", *HISTORY[2:]] if several else HISTORY], form)
     else:
         show(records, list(dict.fromkeys(name for each in records for name in each)), form)
     if not records:

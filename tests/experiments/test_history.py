@@ -39,6 +39,7 @@ from workbench.experiments.history import (
     story,
 )
 from workbench.experiments.ledger import Ledger, Look, Registration, Stored
+from workbench.experiments.qualifier import Qualifier
 from workbench.experiments.verdict import Decided, judge
 from workbench.reports import hypothesis_report
 from workbench.schema.hypothesis import Verdict
@@ -221,6 +222,7 @@ def chapter(**changes) -> dict:
         "low": 0.05,
         "high": 0.3,
         "verdict": "supported",
+        "label": "supported",
         "pvalue": 0.003,
         "level": 0.0055,
         "discovery": "yes",
@@ -364,7 +366,8 @@ def test_the_stream_takes_the_largest_of_claim_and_guardrails(ledger):
     found = replace(evaluation(), guardrails=(guardrail(0.03), guardrail(0.2)))
     (verdict,) = final(ledger, found)
     assert (verdict.pvalue, verdict.success) == (0.2, False)
-    assert verdict.verdict == "supported, but paid is at risk"
+    assert (verdict.verdict, verdict.qualifier) == ("supported", Qualifier(at_risk=("paid",)))
+    assert history(ledger)["label"].tolist() == ["supported, but paid is at risk"]
 
 
 def test_an_unknown_guardrail_is_no_success_and_no_rejection(ledger):

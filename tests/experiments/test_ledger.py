@@ -9,12 +9,14 @@ import hashlib
 import json
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +30,9 @@ from support.ledger_writers import (
     registration,
     verdict,
 )
+from support.small_study import claim, looking_at, write_study
 
+from workbench import Study
 from workbench.errors import StudyError
 from workbench.experiments import ledger_storage
 from workbench.experiments.ledger import (
@@ -44,6 +48,7 @@ from workbench.experiments.ledger import (
     restored,
     standing,
 )
+from workbench.experiments.qualifier import Qualifier
 from workbench.schema.hypothesis import Verdict
 
 WHEN = datetime(2026, 2, 2, tzinfo=UTC)
@@ -125,7 +130,11 @@ def test_a_pvalue_is_one_or_there_is_none(pvalue):
 
 @pytest.mark.parametrize(
     "record",
-    [registration(looks=[0.5, 1]), look("a", low=-math.inf, evalue=math.nan), verdict("a")],
+    [
+        registration(looks=[0.5, 1]),
+        look("a", low=-math.inf, evalue=math.nan),
+        verdict("a", qualifier=Qualifier(at_risk=("paid", "kept"))),
+    ],
     ids=KINDS,
 )
 def test_content_restores_its_record(record):
@@ -429,14 +438,108 @@ def test_what_fails_half_way_leaves_nothing(ledger, monkeypatch):
     assert ledger.record(registration(), look("a"), verdict("a")).look_number == 1
 
 
+# A ledger that workbench 0.1.0 wrote: the bundled study, and a small one with a guardrail at risk
+@pytest.fixture
+def old(tmp_path):
+    return shutil.copy(Path(__file__).with_name("ledger_of_0_1.db"), tmp_path / "ledger.db")
+
+
+def old_study(bundled, folder) -> Path:
+    """Copy the bundled study beside its old ledger."""
+    shutil.copytree(
+        bundled.parent,
+        folder,
+        ignore=shutil.ignore_patterns("reports", "ledger.db*"),
+        dirs_exist_ok=True,
+    )
+    return folder / "study.yaml"
+
+
+def test_an_old_ledger_tells_what_it_told(old, bundled, tmp_path):
+    table = Study.load(old_study(bundled, tmp_path)).history()
+    assert table[["hypothesis", "version", "iteration", "looks"]].values.tolist() == [
+        ["preview-helps", 1, "2026.1", 1],
+        ["hints-map-more", 1, "2026.2", 1],
+        ["preview-helps", 2, "2026.3", 1],
+        ["memory-brings-back", 1, "2026.4", 1],
+    ]
+    told = ["supported", "refuted", "inconclusive", "supported"]
+    assert table["verdict"].tolist() == table["label"].tolist() == told
+    assert table["discovery"].tolist() == ["yes", "no", "no", "no"]
+    assert table["pvalue"].tolist() == pytest.approx(
+        [0.002998119694974, 1.0, 0.268153304259856, 0.015251948425217], rel=1e-12
+    )
+    assert table["level"].tolist() == pytest.approx(
+        [0.005468627072181, 0.010937254144362, 0.003607948341405, 0.003607948341405], rel=1e-12
+    )
+
+
+def test_old_records_are_read_as_verdict_and_qualifier_and_never_rewritten(old, tmp_path):
+    ledger = Ledger.at("ledger.db", tmp_path, "small")
+    (stored,) = ledger.verdicts()
+    assert (stored.record.verdict, stored.record.label) == (
+        "supported",
+        "supported, but bought is at risk",
+    )
+    assert ledger.export()[2]["qualifier"] == {"at_risk": ["bought"], "pending": [], "early": False}
+    with connected(ledger) as connection:
+        rows = text("SELECT content FROM workbench_ledger WHERE id = :id")
+        before = connection.execute(rows, {"id": stored.id}).scalar_one()
+    assert json.loads(before)["verdict"] == "supported, but bought is at risk"
+    ledger.record(registration(), look("a"), verdict("a", qualifier=Qualifier(("paid",))))
+    with connected(ledger) as connection:
+        assert connection.execute(rows, {"id": stored.id}).scalar_one() == before
+    assert [each.record.qualifier.at_risk for each in ledger.verdicts()] == [("bought",), ("paid",)]
+
+
+def test_later_looks_go_into_an_old_ledger(old, bundled, tmp_path):
+    path = old_study(bundled, tmp_path)
+    before = Study.load(path).history()
+    (again,) = Study.load(path).evaluate("2026.1", record=True)
+    assert (again.look, again.label) == (1, "supported")
+    (earlier,) = Study.load(path).evaluate("2026.3", "2026-03-16", record=True)
+    assert (earlier.look, earlier.label) == (2, "inconclusive: looked early")
+    after = Study.load(path).history()
+    assert after["looks"].tolist() == [1, 1, 2, 1]
+    same = ["verdict", "label", "pvalue", "level", "discovery", "corrected"]
+    pd.testing.assert_frame_equal(before[same], after[same])
+
+
+def test_a_guardrail_at_risk_in_an_old_ledger_still_counts(old, tmp_path):
+    guarded = claim(planned_customers=40, guardrails=[{"metric": "bought", "margin": 0.01}])
+    path = write_study(tmp_path, [guarded], rates={"blank": 0.3, "preview": 0.6})
+    first = Study.load(path).history()
+    assert first[["looks", "verdict", "label", "discovery"]].values.tolist() == [
+        [2, "supported", "supported, but bought is at risk", "no"]
+    ]
+    found = looking_at(path)()
+    assert (found.label, found.success, found.look) == (
+        "supported, but bought is at risk",
+        False,
+        3,
+    )
+    assert "is decided once: supported, but bought is at risk." in found.sentence
+    assert Study.load(path).history()["label"].tolist() == first["label"].tolist()
+
+
+def test_an_old_ledger_is_marked_for_old_workbenches_once_it_holds_new_records(old, tmp_path):
+    ledger = Ledger.at("ledger.db", tmp_path)
+    newest = text("SELECT max(format) FROM workbench_ledger_format")
+    for number, add in ((1, False), (2, True), (2, True)):
+        if add:
+            ledger.record(registration(), look("a"))
+        with connected(ledger) as connection:
+            assert connection.execute(newest).scalar_one() == number
+
+
 # What goes wrong
 @pytest.mark.parametrize("write", [True, False])
 def test_a_ledger_of_a_newer_version_is_left_alone(ledger, write):
     ledger.record(registration(), look("a"))
     with connected(ledger) as connection:
-        connection.execute(text("INSERT INTO workbench_ledger_format VALUES (2)"))
+        connection.execute(text("INSERT INTO workbench_ledger_format VALUES (3)"))
         connection.commit()
-    said = "was written by a newer workbench (its format is 2, this one knows 1); update: pip inst"
+    said = "was written by a newer workbench (its format is 3, this one knows 2); update: pip inst"
     refused(ledger, said, write=write)
 
 

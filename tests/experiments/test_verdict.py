@@ -70,7 +70,7 @@ def test_several_tests_at_once_are_said_with_the_interval():
 
 
 def test_what_is_decided_is_not_decided_again():
-    decided = Decided(Verdict.REFUTED, DAY, 90, "refuted", pvalue=0.7)
+    decided = Decided(Verdict.REFUTED, DAY, 90, pvalue=0.7)
     found = judge(hypothesis(), control=CONTROL, treatment=TREATMENT, decided=decided)
     assert found.sentence.endswith(
         "(90% interval). This was decided on 9 March 2026, on 90 customers, and preview-helps "
@@ -148,7 +148,7 @@ def test_two_guardrails_at_risk():
 
 def test_a_broken_comparison_has_no_numbers_and_names_what_is_on_record():
     check = Check("sample ratio", "invalid", "The cohorts' sizes do not fit.")
-    decided = Decided(Verdict.SUPPORTED, DAY, 90, "supported", success=True, pvalue=0.01)
+    decided = Decided(Verdict.SUPPORTED, DAY, 90, success=True, pvalue=0.01)
     found = judge(
         hypothesis(), control=CONTROL, treatment=TREATMENT, checks=[check], decided=decided
     )

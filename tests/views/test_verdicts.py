@@ -118,6 +118,7 @@ def told(**changes):
         "low": 0.05,
         "high": 0.264,
         "verdict": "supported",
+        "label": "supported",
         "pvalue": 0.003,
         "level": 0.00547,
         "discovery": "yes",
@@ -129,8 +130,15 @@ def test_the_story_of_versions():
     undefined = dict.fromkeys(("estimate", "low", "high", "pvalue", "level"), NAN)
     rows = [
         told(),
-        told(version=2, verdict="not recorded", looks=0, discovery="-", **undefined),
-        told(version=3, verdict="supported, but paid is at risk", discovery="no"),
+        told(
+            version=2,
+            verdict="not recorded",
+            label="not recorded",
+            looks=0,
+            discovery="-",
+            **undefined,
+        ),
+        told(version=3, label="supported, but paid is at risk", discovery="no"),
     ]
     shown = lines(verdicts.story(pd.DataFrame(rows)))
     assert shown[2:5] == [

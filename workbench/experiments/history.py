@@ -35,6 +35,7 @@ COLUMNS = (
     "low",
     "high",
     "verdict",
+    "label",
     "pvalue",
     "level",
     "discovery",
@@ -61,7 +62,7 @@ Online = Callable[[Sequence[float]], Sequence[Decision]]
 class Chapter:
     """One arm of a version in one iteration: how often it was looked at, and what came of it.
 
-    `verdict` is "open" while there is no final one. `level` is what the p-value was held to at its
+    `verdict` is "open" while there is no final one; `label` also says what restricts it. `level` is what the p-value was held to at its
     place in the stream of tests, and `discovery` whether the verdict is a success that counts
     among all of them: "yes", "no", or "-" where there is no p-value to count.
     """
@@ -75,6 +76,7 @@ class Chapter:
     low: float
     high: float
     verdict: str
+    label: str
     pvalue: float
     level: float
     discovery: str
@@ -152,6 +154,7 @@ def _chapter(
         low=math.nan if shown is None else shown.low,
         high=math.nan if shown is None else shown.high,
         verdict=OPEN if final is None else final.record.verdict,
+        label=OPEN if final is None else final.record.label,
         pvalue=math.nan if final is None else final.record.pvalue,
         level=math.nan if decision is None else decision.level,
         discovery=_discovery(final, decision),
@@ -183,7 +186,7 @@ def chronicle(claims: Sequence[Hypothesis], history: pd.DataFrame) -> pd.DataFra
     for claim in sorted(claims, key=lambda each: (each.name, each.version)):
         key = (claim.name, claim.version, str(claim.treatment), claim.iteration)
         row = dict(zip(COLUMNS, (*key, changed(claim, _earlier(claim, claims))), strict=False))
-        row |= {"looks": 0, "verdict": UNRECORDED, "discovery": "-"}
+        row |= {"looks": 0, "verdict": UNRECORDED, "label": UNRECORDED, "discovery": "-"}
         row |= dict.fromkeys(("estimate", "low", "high", "pvalue", "level"), math.nan)
         found = recorded.get(key, {})
         row |= {str(name): value for name, value in found.items() if name in COLUMNS}
@@ -262,12 +265,11 @@ class Past:
         seen = [each.record for each in looks if _same_data(each.record, stands.record)]
         if not seen or _customers(_pair(seen[-1])) >= _customers(pair):
             return None
-        label = stands.record.verdict
         return Decided(
-            Verdict(label.partition(",")[0]),
+            Verdict(stands.record.verdict),
             stands.recorded_at,
             _customers(_pair(seen[-1])),
-            label,
+            stands.record.qualifier,
             stands.record.success,
             stands.record.pvalue,
             seen[-1].pvalue,
@@ -345,11 +347,12 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
             version,
             arm,
             iteration,
-            evaluation.label,
+            str(evaluation.verdict),
             evaluation.success,
             _stream_pvalue(evaluation),
             look.fingerprint,
             evaluation.sentence,
+            evaluation.qualifier,
         )
     registration = Registration(name, version, arm, {**claim.frozen(), "start and end": span})
     done = ledger.record(registration, look, verdict)

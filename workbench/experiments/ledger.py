@@ -18,7 +18,15 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from sqlalchemy import Connection, func, insert, select
 
 from workbench.errors import StudyError
-from workbench.experiments.ledger_storage import RECORDS, Database, database, reading, writing
+from workbench.experiments.ledger_storage import (
+    RECORDS,
+    Database,
+    database,
+    reading,
+    use_newest_format,
+    writing,
+)
+from workbench.experiments.qualifier import UNQUALIFIED, Qualifier, read_label
 
 OF_ONE_ARM = frozenset({"treatment"})
 AGAIN = "evaluated again on other data"
@@ -113,9 +121,10 @@ class Look:
 class FinalVerdict:
     """What an iteration says, in the end, about an arm of a version.
 
-    `pvalue` is what the stream of tests across iterations uses; NaN where there is none, as for an
-    invalid comparison. `success` says whether the verdict is a win if it also counts as a discovery:
-    supported, and no guardrail failed.
+    `qualifier` holds what restricts the verdict, such as a guardrail at risk. `pvalue` is what the
+    stream of tests across iterations uses; NaN where there is none, as for an invalid comparison.
+    `success` says whether the verdict is a win if it also counts as a discovery: supported, and no
+    guardrail failed.
     """
 
     KIND: ClassVar[str] = "verdict"
@@ -129,6 +138,12 @@ class FinalVerdict:
     pvalue: float
     fingerprint: str
     sentence: str
+    qualifier: Qualifier = UNQUALIFIED
+
+    @property
+    def label(self) -> str:
+        """The verdict and its qualifier as readers see them."""
+        return self.qualifier.label(self.verdict)
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -183,14 +198,23 @@ def content(record: Record) -> dict[str, Any]:
             "fields": plain(record.fields),
         }
     return {
-        name: _number_out(value) if isinstance(value, float) else value
+        name: _number_out(value) if isinstance(value, float) else plain(value)
         for name, value in asdict(record).items()
     }
 
 
 def restored(kind: str, values: Mapping[str, Any]) -> Record:
-    """Build a record from its plain values."""
-    return KINDS[kind](**{name: value for name, value in values.items() if name != "digest"})
+    """Build a record from its plain values, also from those that format 1 wrote."""
+    given = {name: value for name, value in values.items() if name != "digest"}
+    if kind == FinalVerdict.KIND:
+        if "qualifier" in given:
+            known = given["qualifier"]
+            given["qualifier"] = Qualifier(
+                tuple(known["at_risk"]), tuple(known["pending"]), known["early"]
+            )
+        else:
+            given["verdict"], given["qualifier"] = read_label(given["verdict"])
+    return KINDS[kind](**given)
 
 
 def written(value: Any) -> str:
@@ -256,7 +280,7 @@ def _settle(record: Look | FinalVerdict) -> None:
             value = math.nan if value is None or math.isnan(float(value)) else float(value)
         elif each.type == "bool":
             value = bool(value)
-        elif value is not None:
+        elif value is not None and each.type != "Qualifier":
             value = str(value)
         object.__setattr__(record, each.name, value)
 
@@ -455,6 +479,7 @@ class _Session:
 
     def append(self, record: Record, *, corrects: int | None = None, reason: str = "") -> int:
         """Write a record, with the number after the last one's."""
+        use_newest_format(self.connection)
         last = self.connection.execute(select(func.max(RECORDS.c.id))).scalar_one() or 0
         values = {
             "id": last + 1,

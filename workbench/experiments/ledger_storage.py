@@ -36,7 +36,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from workbench.errors import StudyError
 
-FORMAT = 1
+FORMAT = 2  # 1 held a verdict and what restricts it as one text
 PATIENCE = 60
 PASSWORD = "WORKBENCH_LEDGER_PASSWORD"  # noqa: S105 -- the name of a variable
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
@@ -300,16 +300,27 @@ def writing(place: Database) -> Iterator[Connection]:
         place.lock(connection)
         if not _is_there(connection, place):
             TABLES.create_all(connection, checkfirst=False)
-            connection.execute(insert(FORMATS).values(format=FORMAT))
+            use_newest_format(connection)
         yield connection
         connection.commit()
+
+
+def use_newest_format(connection: Connection) -> None:
+    """Say in the ledger that it holds records of this format, so that older workbenches leave it."""
+    if _format(connection) != FORMAT:
+        connection.execute(insert(FORMATS).values(format=FORMAT))
+
+
+def _format(connection: Connection) -> int | None:
+    found: int | None = connection.execute(select(func.max(FORMATS.c.format))).scalar_one()
+    return found
 
 
 def _is_there(connection: Connection, place: Database) -> bool:
     if not inspect(connection).has_table(FORMATS.name):
         return False
-    found = connection.execute(select(func.max(FORMATS.c.format))).scalar_one()
-    if found > FORMAT:
+    found = _format(connection)
+    if found is not None and found > FORMAT:
         msg = (
             f"the ledger {place} was written by a newer workbench (its format is {found}, this one "
             f"knows {FORMAT}); update: pip install --upgrade workbench"

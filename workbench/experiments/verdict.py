@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from workbench import display
 from workbench.experiments.analysis import Family, GuardrailResult, Progress, Sample, analyse
+from workbench.experiments.qualifier import UNQUALIFIED, Qualifier
 from workbench.schema.hypothesis import DecisionRule, Hypothesis, Verdict
 from workbench.stats.power import detectable_effect
 from workbench.stats.proportions import Comparison, Counts
@@ -32,19 +33,24 @@ class Check:
 
 @dataclass(frozen=True)
 class Decided:
-    """A verdict that the ledger holds already: what was decided, when, and on how many customers.
+    """A final verdict that the ledger holds already.
 
-    `label` is the verdict with what took back half of it. `pvalue` is the verdict's own, `looked` that
-    of the look it rests on, before other tests and guardrails were counted in.
+    `customers` are those whom it rests on, `at` is when it was recorded. `pvalue` is the verdict's
+    own; `looked` is that of its look alone, before other tests and guardrails were counted in.
     """
 
     verdict: Verdict
     at: datetime
     customers: int
-    label: str = ""
+    qualifier: Qualifier = UNQUALIFIED
     success: bool = False
     pvalue: float = math.nan
     looked: float = math.nan
+
+    @property
+    def label(self) -> str:
+        """The verdict and its restriction as readers see them."""
+        return self.qualifier.label(self.verdict)
 
 
 @dataclass(frozen=True)
@@ -100,19 +106,23 @@ class Evaluation:
         return f"{claim.name}{several}"
 
     @property
-    def label(self) -> str:
-        """The verdict as a row gives it: with what takes back half of it."""
+    def qualifier(self) -> Qualifier:
+        """What restricts the verdict, if anything does."""
         if self._stands is not None:
-            return self._stands.label or str(self.verdict)
+            return self._stands.qualifier
         if self.verdict is Verdict.INCONCLUSIVE and self.progress.early:
-            return f"{self.verdict}: looked early"
-        if self.verdict is Verdict.SUPPORTED and not self.success:
-            lost = [each.metric for each in self.guardrails if each.known and not each.held]
-            open_yet = [each.metric for each in self.guardrails if not each.known]
-            verb = "are" if len(lost or open_yet) > 1 else "is"
-            state = "at risk" if lost else "pending"
-            return f"{self.verdict}, but {' and '.join(lost or open_yet)} {verb} {state}"
-        return str(self.verdict)
+            return Qualifier(early=True)
+        if self.verdict is not Verdict.SUPPORTED or self.success:
+            return UNQUALIFIED
+        return Qualifier(
+            tuple(each.metric for each in self.guardrails if each.known and not each.held),
+            tuple(each.metric for each in self.guardrails if not each.known),
+        )
+
+    @property
+    def label(self) -> str:
+        """The verdict and its restriction as readers see them."""
+        return self.qualifier.label(self.verdict)
 
     @property
     def kind(self) -> str:

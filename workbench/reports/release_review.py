@@ -107,7 +107,7 @@ class ReleaseReview(IterationReport):
         for place in frame.index[frame["looks"] == 0]:
             found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
             frame.loc[place, ["estimate", "low", "high", "pvalue"]] = _numbers(found)
-            frame.loc[place, "verdict"] = found.label
+            frame.loc[place, ["verdict", "label"]] = [str(found.verdict), found.label]
         return frame
 
     @cached_property

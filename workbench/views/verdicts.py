@@ -143,7 +143,7 @@ def story(frame: pd.DataFrame) -> Table:
             str(each["changed"]),
             f"{each['looks']:.0f}",
             display.effect(each["estimate"], each["low"], each["high"]),
-            Badge(each["verdict"], _kind(each["verdict"])),
+            Badge(each["label"], _kind(each["verdict"], each["label"])),
             display.pvalue(each["pvalue"]),
             display.pvalue(each["level"]),
             str(each["discovery"]),
@@ -287,7 +287,6 @@ def _rate(counts: Counts) -> tuple[float, float, float]:
     return counts.rate, counts.converted, counts.total
 
 
-def _kind(verdict: str) -> str:
+def _kind(verdict: str, label: str) -> str:
     """Return the word that a verdict's colour goes by."""
-    first = verdict.partition(":")[0].partition(",")[0]
-    return "but" if first == "supported" and first != verdict else first
+    return "but" if verdict == "supported" and label != verdict else verdict
