@@ -116,9 +116,15 @@ def test_effects_leave_out_the_grouping_that_is_tested(study):
 
 
 def test_the_plan_says_what_this_sample_could_detect(study):
-    (row,) = study.plan("2026.3").to_dict("records")
+    (row,) = study.sample_sizes("2026.3").to_dict("records")
     assert 0.05 < row["detectable_effect"] < 0.3
     assert row["customers_needed"] > row["customers_control"]
+
+
+def test_the_name_that_templates_of_0_1_use_gives_the_same_sample_sizes(study):
+    with pytest.warns(DeprecationWarning, match=r"use: study.sample_sizes\(iteration\)"):
+        old = study.plan(iteration="2026.3", as_of=None)
+    pd.testing.assert_frame_equal(old, study.sample_sizes("2026.3"))
 
 
 def test_checking_names_duplicates_and_ties_with_an_example(study):

@@ -276,7 +276,7 @@ def plan(
     Customers and weeks for looking once, at planned looks and at any time, and what the customers that can be had will show.
     """
     with working("Planning"):
-        found = _load(study).design(hypothesis, customers, as_of or None)
+        found = _load(study).plan(hypothesis, customers, as_of or None)
     _show(found.table, form)
     tell(found.sentence)
 

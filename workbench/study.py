@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
+from warnings import warn
 from zoneinfo import ZoneInfo
 
 from workbench.data import study_data
 from workbench.data.metrics import learning_table, next_table
 from workbench.data.study_data import DataReport, Problem, StudyData
 from workbench.errors import StudyError, WorkbenchError, unknown_name
-from workbench.experiments import checks, evaluate, planning, subgroups
-from workbench.experiments.evaluate import Evaluator
+from workbench.experiments import checks, planning, subgroups
+from workbench.experiments.evaluate import Evaluator, changes, sample_sizes
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
-from workbench.innovation import backlog, feedback, strategy, true_innovation
-from workbench.innovation.backlog import Backlog
-from workbench.innovation.feedback import Feedback
-from workbench.innovation.strategy import Strategy
-from workbench.innovation.true_innovation import Innovation
+from workbench.innovation.backlog import Backlog, problems, rank_backlog
+from workbench.innovation.feedback import Feedback, summarize_feedback
+from workbench.innovation.strategy import Strategy, assess_strategy
+from workbench.innovation.true_innovation import Innovation, assess_innovation, retention
 from workbench.schema.study import StudySpec, read_study
 from workbench.schema.time import in_zone, moment, select
 
@@ -89,9 +89,9 @@ class Study:
             journeys = self._data.journeys
         except WorkbenchError as error:
             return DataReport((Problem("error", str(error), 1, {}),))
-        problems = study_data.log_problems(journeys) if journeys is not None else []
+        found = study_data.log_problems(journeys) if journeys is not None else []
         for each in self.spec.iterations:
-            problems += [
+            found += [
                 Problem("warning", f"iteration {each.name}: {row['sentence']}", 1, {})
                 for row in self.quality(each.name).to_dict("records")
                 if row["level"] != "ok"
@@ -100,9 +100,9 @@ class Study:
             try:
                 self._evaluator.evaluate(name, None)
             except WorkbenchError as error:
-                problems.append(Problem("error", str(error), 1, {"iteration": name}))
-        problems += [Problem("error", said, 1, {}) for said in backlog.problems(self._data)]
-        return DataReport((*problems, *self._of_indicators()))
+                found.append(Problem("error", str(error), 1, {"iteration": name}))
+        found += [Problem("error", said, 1, {}) for said in problems(self._data)]
+        return DataReport((*found, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
         """Return the leading and lagging indicators: a series each, or a panel customers x periods.
@@ -246,7 +246,7 @@ class Study:
         from workbench.experiments import history
 
         # What was recorded a moment ago is past too, so nothing that was worked out before serves.
-        vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.Past(self.ledger))
+        vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.PastLooks(self.ledger))
         found = [each for name in names for each in evaluator.evaluate(name, at)]
         return history.record(self.ledger, found, self.spec.iterations)
 
@@ -255,7 +255,7 @@ class Study:
 
         Returns:
             One row a hypothesis, version, treatment and iteration: looks, estimate with its interval,
-            verdict, p-value, its level in the stream of all tests, and whether it still is a discovery.
+            verdict and its label, p-value, its level in the stream of all tests, and whether it still is a discovery.
             Empty if nothing was recorded.
         """
         from workbench.experiments import history
@@ -291,7 +291,7 @@ class Study:
         every = self._iterations(None)
         before = [None, *every][every.index(name)]
         counts = self._data.counts((), self._moment(as_of))
-        return evaluate.changes(counts, before, name, self.spec.steps)
+        return changes(counts, before, name, self.spec.steps)
 
     def effects(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
         """Estimate the effect within each level of each other grouping; exploratory, no verdict.
@@ -334,9 +334,20 @@ class Study:
         (name,) = self._iterations(iteration)
         return subgroups.pooled(self._data, name, hypothesis, self._moment(as_of))
 
-    def design(
+    @overload
+    def plan(
         self, hypothesis: str, customers: int | None = None, as_of: AsOf = None
-    ) -> planning.Plan:
+    ) -> planning.Plan: ...
+    @overload
+    def plan(self, *, iteration: str, as_of: AsOf = None) -> pd.DataFrame: ...
+    def plan(
+        self,
+        hypothesis: str = "",
+        customers: int | None = None,
+        as_of: AsOf = None,
+        *,
+        iteration: str = "",
+    ) -> planning.Plan | pd.DataFrame:
         """Plan a test of a hypothesis: with one look, at planned looks, and at any time.
 
         Args:
@@ -344,6 +355,7 @@ class Study:
             customers: The customers that can be had per cohort; as many as entered the newest
                 iteration unless given.
             as_of: The time as of which the data are read.
+            iteration: What `sample_sizes` was called before; gone with 0.3.
 
         Returns:
             The plan: customers needed, weeks, detectable effect and power of each way to test.
@@ -351,9 +363,12 @@ class Study:
         Raises:
             StudyError: The hypothesis is unknown, or nothing tells its rate, effect or customers.
         """
+        if iteration:
+            warn("use: study.sample_sizes(iteration)", DeprecationWarning, stacklevel=2)
+            return self.sample_sizes(iteration, as_of)
         return planning.plan(self._data, hypothesis, customers, self._moment(as_of))
 
-    def plan(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
+    def sample_sizes(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Return what each hypothesis's sample can detect, and how many customers it needs.
 
         Args:
@@ -368,10 +383,10 @@ class Study:
             StudyError: The iteration is unknown.
 
         >>> study = Study.load("studies/guided-import/study.yaml")
-        >>> study.plan("2026.3")[["customers_control", "customers_needed"]].values.tolist()
+        >>> study.sample_sizes("2026.3")[["customers_control", "customers_needed"]].values.tolist()
         [[152, 1229]]
         """
-        return evaluate.plan(self.evaluate(iteration, as_of))
+        return sample_sizes(self.evaluate(iteration, as_of))
 
     def innovation(self, iteration: str, as_of: AsOf = None) -> Innovation:
         """Compare need met, adoption, outcome and both with the targets of true innovation.
@@ -393,7 +408,7 @@ class Study:
         {'need met': 'reached', 'adoption': 'not yet', 'renewed': 'not yet', 'both': 'not yet'}
         """
         (name,) = self._iterations(iteration)
-        return true_innovation.innovation(self._data, name, self._moment(as_of))
+        return assess_innovation(self._data, name, self._moment(as_of))
 
     def retention(
         self,
@@ -422,7 +437,7 @@ class Study:
         [1, 172, 2]
         """
         names, columns = self._iterations(iteration), self._columns(by)
-        return true_innovation.retention(self._data, names, columns, self._moment(as_of))
+        return retention(self._data, names, columns, self._moment(as_of))
 
     def quality(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Check how far an iteration's data can be trusted.
@@ -442,7 +457,7 @@ class Study:
         ['duplicates', 91.0]
         """
         (name,) = self._iterations(iteration)
-        return checks.of_iteration(self._data, name, self._moment(as_of))
+        return checks.quality(self._data, name, self._moment(as_of))
 
     def strategy(self, as_of: AsOf = None) -> Strategy:
         """Compare strategic metrics with their courses, before and after each iteration.
@@ -460,7 +475,7 @@ class Study:
         >>> {each.name: each.state for each in study.strategy().standings}["active_teams"]
         'on course'
         """
-        return strategy.strategy(StudyData(self.spec, self.folder), self._moment(as_of))
+        return assess_strategy(StudyData(self.spec, self.folder), self._moment(as_of))
 
     def feedback(self, iteration: str | None = None, as_of: AsOf = None) -> Feedback:
         """Summarize what customers said, beside what they did.
@@ -481,7 +496,7 @@ class Study:
         ('seeing columns first gives trust', 6)
         """
         _ = self._iterations(iteration)
-        return feedback.feedback(self._data, iteration, self._moment(as_of))
+        return summarize_feedback(self._data, iteration, self._moment(as_of))
 
     def backlog(self, as_of: AsOf = None) -> Backlog:
         """Rank what to try next.
@@ -496,7 +511,7 @@ class Study:
         Raises:
             StudyError: A hypothesis or an idea names evidence that is no remark of the feedback.
         """
-        return backlog.gathered(self._data, self._evaluator.evaluate, self._moment(as_of))
+        return rank_backlog(self._data, self._evaluator.evaluate, self._moment(as_of))
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Return the time up to which the data are read; None for data without times.
@@ -549,6 +564,6 @@ class Study:
     def _evaluator(self) -> Evaluator:
         if "://" not in self.spec.ledger and not (self.folder / self.spec.ledger).exists():
             return Evaluator(self._data)
-        from workbench.experiments.history import Past
+        from workbench.experiments.history import PastLooks
 
-        return Evaluator(self._data, Past(self.ledger))
+        return Evaluator(self._data, PastLooks(self.ledger))

@@ -18,7 +18,7 @@ from workbench.datasets.feedback import (
     write_feedback,
 )
 from workbench.errors import StudyError
-from workbench.innovation.feedback import Entry
+from workbench.innovation.feedback import CustomerEntry
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_rows():
 
 
 def test_a_remark_that_fits_nobody_is_refused():
-    lonely = {"c1": [Entry("c1", "2026.1", date(2026, 1, 6), {}, {})]}
+    lonely = {"c1": [CustomerEntry("c1", "2026.1", date(2026, 1, 6), {}, {})]}
     with pytest.raises(
         StudyError, match=r"no customer of 2026\.1 deviated at mapped; use another seed"
     ):

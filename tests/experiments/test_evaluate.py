@@ -58,9 +58,8 @@ def test_a_fixed_verdict_stands_when_data_grow(tmp_path):
     assert (later.label, later.final, later.look) == ("supported", False, 2)
     assert later.comparison.control.total == 120
     assert later.pvalue == first.pvalue
-    assert "on 95 customers, and preview-helps version 1 is decided once: supported" in (
-        later.sentence
-    )
+    assert "preview-helps version 1 stands since" in later.sentence
+    assert "on 95 customers: supported." in later.sentence
     verdicts = Study.load(path).ledger.verdicts()
     assert [each.record.verdict for each in verdicts] == ["supported"]
 
@@ -70,7 +69,7 @@ def test_looking_back_shows_what_was_known_then_and_corrects_nothing(tmp_path):
     look = looking_at(path)
     assert look("2026-01-26").look == 1
     back = look("2026-01-19")
-    assert (back.label, back.look, back.decided) == ("supported", 2, None)
+    assert (back.label, back.look, back.recorded) == ("supported", 2, None)
     assert len(Study.load(path).ledger.verdicts()) == 1
 
 
@@ -126,7 +125,7 @@ def test_planned_looks_are_those_that_the_ledger_holds(tmp_path):
     assert [each.final for each in found] == [False, False, True, False]
     assert "This is look 2 of 3, at 55% of the 110 planned customers" in found[1].sentence
     assert "and the last one" in found[2].sentence
-    assert "is decided once: inconclusive" in found[3].sentence
+    assert found[3].sentence.count(" customers: inconclusive.") == 1
     unseen = evaluate(path, as_of="2026-01-22")  # explored, beside two recorded looks
     assert unseen.progress.look == 2
     assert unseen.progress.boundary == found[1].progress.boundary
@@ -185,7 +184,7 @@ def test_an_analysis_at_any_time_that_crossed_stays_so_after_drifting_back(tmp_p
 
 def test_an_analysis_at_any_time_before_anybody_is_through(tmp_path):
     found = evaluate(write_study(tmp_path, [claim(iteration="2", analysis="anytime")]), "2")
-    assert "no effect can be given yet" in found.sentence
+    assert "no effect can be estimated yet" in found.sentence
     assert "No block of customers is through yet" in found.sentence
 
 
@@ -316,7 +315,7 @@ def test_a_verdict_waits_for_a_guardrail_that_nobody_is_through(tmp_path):
     found = look("2026-02-10")
     assert found.label == "supported, but renewed is pending"
     assert not found.final
-    assert "Guardrail renewed: nothing can be said yet" in found.sentence
+    assert "Guardrail renewed: too early to say" in found.sentence
     assert not Study.load(path).ledger.verdicts()
     settled = look()
     assert (settled.label, settled.final) == ("supported", True)
@@ -419,9 +418,7 @@ def test_a_comparison_that_breaks_after_its_verdict_says_what_is_on_record(tmp_p
     )
     found = look()
     assert found.label == "invalid"
-    assert (
-        "is another verdict: supported; if this fault was there then, correct it" in found.sentence
-    )
+    assert ": supported; if this fault was there then, correct that verdict." in found.sentence
     assert not found.final
 
 

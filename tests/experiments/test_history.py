@@ -1,8 +1,6 @@
-"""The story that a ledger tells: one chapter for each arm, version and iteration.
+"""The history of a ledger: one row for each arm, version and iteration, and what versions changed.
 
-The chronicle: what each version changed, and what came of it.
-
-Recording: what looks leave in the ledger, by one process and by many, and what it tells later."""
+Recording: what looks add to a ledger, by one process and by many, and what later looks learn from it."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -29,18 +27,18 @@ from workbench.errors import StudyError
 from workbench.experiments.analysis import GuardrailResult
 from workbench.experiments.history import (
     UNRECORDED,
-    Chapter,
-    Past,
-    changed,
-    chronicle,
+    HypothesisHistory,
+    PastLooks,
+    describe_change,
     fingerprint,
     history,
     record,
-    story,
+    summarize,
+    version_history,
 )
 from workbench.experiments.ledger import Ledger, Look, Registration, Stored
 from workbench.experiments.qualifier import Qualifier
-from workbench.experiments.verdict import Decided, judge
+from workbench.experiments.verdict import RecordedVerdict, evaluate
 from workbench.reports import hypothesis_report
 from workbench.schema.hypothesis import Verdict
 from workbench.stats.proportions import Counts, compare
@@ -65,8 +63,8 @@ def halving(pvalues: Sequence[float]) -> list[Held]:
     return [Held(level, p <= level) for p, level in zip(pvalues, levels, strict=True)]
 
 
-def told(*entries: object) -> tuple[Chapter, ...]:
-    """Tell the story of records in this order; one beside an id corrects that one."""
+def told(*entries: object) -> tuple[HypothesisHistory, ...]:
+    """Return the history of records in this order; one beside an id corrects that one."""
     numbers = count(1)
     held = [
         Stored(next(numbers), WHEN, *(each if isinstance(each, tuple) else (each,)))
@@ -75,15 +73,15 @@ def told(*entries: object) -> tuple[Chapter, ...]:
     kinds: dict[str, list[Stored]] = {"registration": [], "look": [], "verdict": []}
     for each in held:
         kinds[each.record.KIND].append(each)
-    return story(kinds["verdict"], kinds["look"], kinds["registration"], online=halving)
+    return summarize(kinds["verdict"], kinds["look"], kinds["registration"], online=halving)
 
 
-def test_nothing_recorded_is_no_story():
+def test_nothing_recorded_is_no_history():
     assert told() == ()
 
 
 def test_two_versions_over_three_iterations():
-    chapters = told(
+    rows = told(
         registration(),
         look("a", "2026.1"),
         look("b", "2026.1", estimate=0.1, low=-0.05, high=0.25),
@@ -96,91 +94,85 @@ def test_two_versions_over_three_iterations():
     )
     assert [
         (each.version, each.iteration, each.looks, each.estimate, each.verdict, each.discovery)
-        for each in chapters
+        for each in rows
     ] == [
         (1, "2026.1", 2, 0.1, "inconclusive", "no"),
         (1, "2026.2", 1, 0.2, "supported", "yes"),
         (2, "2026.3", 1, 0.3, "supported", "no"),
     ]
-    assert [each.level for each in chapters] == [0.025, 0.0125, 0.00625]
-    assert [each.pvalue for each in chapters] == [0.1, 0.012, 0.01]
+    assert [each.level for each in rows] == [0.025, 0.0125, 0.00625]
+    assert [each.pvalue for each in rows] == [0.1, 0.012, 0.01]
 
 
 def test_what_has_no_final_verdict_is_open():
-    (chapter,) = told(registration(), look("a", pvalue=0.001), look("b", estimate=0.25))
-    assert (chapter.verdict, chapter.looks, chapter.estimate) == ("open", 2, 0.25)
-    assert math.isnan(chapter.pvalue)
-    assert math.isnan(chapter.level)
-    assert chapter.discovery == "-"
+    (row,) = told(registration(), look("a", pvalue=0.001), look("b", estimate=0.25))
+    assert (row.verdict, row.looks, row.estimate) == ("open", 2, 0.25)
+    assert math.isnan(row.pvalue)
+    assert math.isnan(row.level)
+    assert row.discovery == "-"
 
 
 def test_what_was_registered_and_never_looked_at_is_open_too():
-    (chapter,) = told(registration())
-    assert (chapter.iteration, chapter.looks, chapter.verdict) == ("", 0, "open")
-    assert math.isnan(chapter.estimate)
+    (row,) = told(registration())
+    assert (row.iteration, row.looks, row.verdict) == ("", 0, "open")
+    assert math.isnan(row.estimate)
 
 
 def test_an_invalid_comparison_is_no_test_of_the_stream():
     invalid = verdict("a", "2026.1", verdict="invalid", success=False, pvalue=None)
-    chapters = told(look("a", "2026.1"), invalid, look("b", "2026.2"), verdict("b", "2026.2"))
-    assert [each.discovery for each in chapters] == ["-", "yes"]
-    assert chapters[1].level == 0.025
+    rows = told(look("a", "2026.1"), invalid, look("b", "2026.2"), verdict("b", "2026.2"))
+    assert [each.discovery for each in rows] == ["-", "yes"]
+    assert rows[1].level == 0.025
 
 
 def test_a_discovery_is_a_success_too():
-    (chapter,) = told(look("a"), verdict("a", success=False, pvalue=0.0001))
-    assert chapter.discovery == "no"
+    (row,) = told(look("a"), verdict("a", success=False, pvalue=0.0001))
+    assert row.discovery == "no"
 
 
 def test_a_corrected_verdict_keeps_its_place_in_the_stream():
     first = [look("a", "2026.1"), verdict("a", "2026.1", pvalue=0.03)]
     second = [look("b", "2026.2"), verdict("b", "2026.2", pvalue=0.012)]
     before = told(*first, *second)
-    chapters = told(
+    rows = told(
         *first,
         *second,
         look("z", "2026.1", estimate=0.4),
         (verdict("z", "2026.1", pvalue=0.001), 2, "other data"),
     )
-    assert chapters[1] == before[1]
+    assert rows[1] == before[1]
     assert (before[0].level, before[0].discovery) == (0.025, "no")
-    assert (chapters[0].level, chapters[0].discovery) == (0.00625, "yes")
-    assert (chapters[0].corrected, chapters[1].corrected) == (True, False)
-    assert (chapters[0].estimate, chapters[0].looks) == (0.4, 2)
+    assert (rows[0].level, rows[0].discovery) == (0.00625, "yes")
+    assert (rows[0].corrected, rows[1].corrected) == (True, False)
+    assert (rows[0].estimate, rows[0].looks) == (0.4, 2)
 
 
 def test_the_estimate_is_of_the_look_that_the_verdict_rests_on():
-    (chapter,) = told(look("a", estimate=0.1), look("b"), verdict("a"))
-    assert chapter.estimate == 0.1
+    (row,) = told(look("a", estimate=0.1), look("b"), verdict("a"))
+    assert row.estimate == 0.1
     (alone,) = told(verdict("a"))
     assert math.isnan(alone.estimate)
 
 
-def test_arms_and_hypotheses_tell_their_own_chapters():
+def test_arms_and_hypotheses_have_rows_of_their_own():
     arms = [look("a", arm=arm) for arm in ("group=guide", CLAIM[2])]
-    chapters = told(*arms, look("a", hypothesis="Another"))
-    assert [(each.hypothesis, each.arm) for each in chapters] == [
+    rows = told(*arms, look("a", hypothesis="Another"))
+    assert [(each.hypothesis, each.arm) for each in rows] == [
         (CLAIM[0], "group=guide"),
         (CLAIM[0], CLAIM[2]),
         ("Another", CLAIM[2]),
     ]
 
 
-def test_adding_later_records_changes_no_earlier_chapter():
+def test_adding_later_records_changes_no_earlier_row():
     records: list[Registration | Look | object] = []
-    last: tuple[Chapter, ...] = ()
+    last: tuple[HypothesisHistory, ...] = ()
     for number in range(6):
         name = f"2026.{number}"
         records += [look("a", name), verdict("a", name, pvalue=0.02 / (number + 1))]
         now = told(*records)
         assert now[:-1] == last
         last = now
-
-
-def test_a_chapter_is_a_row_of_plain_values():
-    (chapter,) = told(look("a"), verdict("a"))
-    assert tuple(chapter.row().values()) == astuple(chapter)
-    assert list(chapter.row())[:4] == ["hypothesis", "version", "arm", "iteration"]
 
 
 @pytest.mark.parametrize(
@@ -208,10 +200,10 @@ def test_a_chapter_is_a_row_of_plain_values():
     ],
 )
 def test_what_a_version_changed(changes, said):
-    assert changed(hypothesis(version=2, **changes), FIRST) == said
+    assert describe_change(hypothesis(version=2, **changes), FIRST) == said
 
 
-def chapter(**changes) -> dict:
+def row(**changes) -> dict:
     given = {
         "hypothesis": "preview-helps",
         "version": 1,
@@ -227,12 +219,12 @@ def chapter(**changes) -> dict:
         "level": 0.0055,
         "discovery": "yes",
     }
-    return Chapter(**{**given, **changes}).row()
+    return asdict(HypothesisHistory(**{**given, **changes}))
 
 
 def test_versions_in_order_with_what_the_ledger_says():
     second = hypothesis(version=2, iteration="2026.2", alpha=0.01)
-    table = chronicle([second, FIRST], pd.DataFrame([chapter()]))
+    table = version_history([second, FIRST], pd.DataFrame([row()]))
     assert table["version"].tolist() == [1, 2]
     assert table["verdict"].tolist() == ["supported", UNRECORDED]
     assert table["looks"].tolist() == [2, 0]
@@ -241,13 +233,13 @@ def test_versions_in_order_with_what_the_ledger_says():
 
 
 def test_nothing_recorded():
-    (row,) = chronicle([FIRST], EMPTY).to_dict("records")
+    (row,) = version_history([FIRST], EMPTY).to_dict("records")
     assert (row["verdict"], row["discovery"], row["looks"]) == (UNRECORDED, "-", 0)
 
 
 def test_another_treatment_is_a_change_and_no_first_version():
     second = hypothesis(version=2, treatment={"variant": "hints"})
-    table = chronicle([FIRST, second], EMPTY)
+    table = version_history([FIRST, second], EMPTY)
     assert table["changed"].tolist() == [
         "first version",
         "treatment from variant = preview to variant = hints",
@@ -260,7 +252,7 @@ def test_each_treatment_is_held_against_itself():
         hypothesis(version=version, treatment=both, alpha=alpha)
         for version, alpha in ((1, 0.05), (2, 0.01))
     )
-    table = chronicle([*first.arms, *second.arms], EMPTY)
+    table = version_history([*first.arms, *second.arms], EMPTY)
     assert table["changed"].tolist() == ["first version"] * 2 + ["alpha from 0.05 to 0.01"] * 2
 
 
@@ -269,11 +261,11 @@ def ledger(tmp_path) -> Ledger:
     return Ledger.at("ledger.db", tmp_path)
 
 
-# The story of two versions over the bundled study's iterations
+# The history of two versions over the bundled study's iterations
 @pytest.fixture(scope="module")
 def recorded(bundled: Path, tmp_path_factory) -> Path:
     """Copy the bundled study, and look at all of its hypotheses, iteration by iteration."""
-    folder = tmp_path_factory.mktemp("story") / "study"
+    folder = tmp_path_factory.mktemp("history") / "study"
     left = shutil.ignore_patterns("reports", "ledger.db*")
     shutil.copytree(bundled.parent, folder, ignore=left)
     path = folder / "study.yaml"
@@ -296,7 +288,7 @@ def test_the_ledger_tells_versions_and_iterations(recorded):
 
 
 def test_the_report_says_what_a_version_changed(recorded):
-    told = hypothesis_report.begin(study=recorded, iteration="2026.3").story()
+    told = hypothesis_report.begin(study=recorded, iteration="2026.3").history()
     assert told["version"].tolist() == [1, 2]
     assert told["changed"].tolist() == ["first version", "what it does (its statement)"]
     assert told["verdict"].tolist() == ["supported", "inconclusive"]
@@ -344,7 +336,7 @@ def test_the_same_data_are_one_look(ledger):
 def test_a_fingerprint_tells_data_apart():
     one = evaluation()
     assert fingerprint(one) == fingerprint(replace(one, as_of=None))
-    other = judge(hypothesis(), control=Counts(48, 80), treatment=Counts(55, 70))
+    other = evaluate(hypothesis(), control=Counts(48, 80), treatment=Counts(55, 70))
     assert fingerprint(one) != fingerprint(other)
     guarded = replace(one, guardrails=(guardrail(0.01),))
     assert fingerprint(one) != fingerprint(guarded)
@@ -386,7 +378,7 @@ def test_a_broken_comparison_is_no_test_of_the_stream(ledger):
 
 
 def test_a_refutation_never_pays_for_later_discoveries(ledger):
-    found = judge(hypothesis(), control=Counts(5_000, 10_000), treatment=Counts(5_200, 10_000))
+    found = evaluate(hypothesis(), control=Counts(5_000, 10_000), treatment=Counts(5_200, 10_000))
     assert (found.verdict, found.pvalue <= 0.05) == (Verdict.REFUTED, True)
     (verdict,) = final(ledger, found)
     assert verdict.pvalue == 1.0
@@ -400,32 +392,32 @@ def test_the_history_of_nothing(ledger):
 # What the ledger says before the next look
 def test_earlier_looks_are_those_with_fewer_customers(ledger):
     for treated in (20, 60):
-        found = judge(hypothesis(), control=Counts(10, treated), treatment=Counts(12, treated))
+        found = evaluate(hypothesis(), control=Counts(10, treated), treatment=Counts(12, treated))
         record(ledger, [found], [])
-    past = Past(ledger)
+    past = PastLooks(ledger)
     now = (Counts(20, 50), Counts(25, 50))
     assert past.earlier(hypothesis(), now) == ((Counts(10, 20), Counts(12, 20)),)
     assert past.earlier(hypothesis(version=2), now) == ()
 
 
 def test_what_is_decided_is_decided_for_more_customers_only(ledger):
-    found = judge(hypothesis(), control=Counts(10, 50), treatment=Counts(30, 50))
+    found = evaluate(hypothesis(), control=Counts(10, 50), treatment=Counts(30, 50))
     record(ledger, [found], [])
-    past = Past(ledger)
-    decided = past.decided(hypothesis(), (Counts(10, 51), Counts(30, 50)))
-    assert isinstance(decided, Decided)
+    past = PastLooks(ledger)
+    decided = past.verdict(hypothesis(), (Counts(10, 51), Counts(30, 50)))
+    assert isinstance(decided, RecordedVerdict)
     assert (decided.verdict, decided.label, decided.customers) == ("supported", "supported", 100)
     assert decided.success
-    assert decided.looked == found.comparison.pvalue
-    assert past.decided(hypothesis(), (Counts(10, 50), Counts(30, 50))) is None
-    assert past.decided(hypothesis(version=2), (Counts(10, 60), Counts(30, 60))) is None
+    assert decided.look_pvalue == found.comparison.pvalue
+    assert past.verdict(hypothesis(), (Counts(10, 50), Counts(30, 50))) is None
+    assert past.verdict(hypothesis(version=2), (Counts(10, 60), Counts(30, 60))) is None
 
 
 def test_corrected_data_of_as_many_customers_correct_the_verdict(ledger):
     for converted in (30, 29):
         record(
             ledger,
-            [judge(hypothesis(), control=Counts(10, 50), treatment=Counts(converted, 50))],
+            [evaluate(hypothesis(), control=Counts(10, 50), treatment=Counts(converted, 50))],
             [],
         )
     assert [each.corrects is None for each in ledger.verdicts()] == [True, False]

@@ -518,7 +518,7 @@ def test_a_guardrail_at_risk_in_an_old_ledger_still_counts(old, tmp_path):
         False,
         3,
     )
-    assert "is decided once: supported, but bought is at risk." in found.sentence
+    assert "on 95 customers: supported, but bought is at risk." in found.sentence
     assert Study.load(path).history()["label"].tolist() == first["label"].tolist()
 
 

@@ -30,7 +30,7 @@ def short_curve(monkeypatch):
 
 def design(tmp_path, customers=None, as_of=None, events=None, **changes):
     path = write_study(tmp_path, [claim(**changes)], **(events or {}))
-    return Study.load(path).design("preview-helps", customers, as_of)
+    return Study.load(path).plan("preview-helps", customers, as_of)
 
 
 def test_three_ways_side_by_side(tmp_path):
@@ -101,7 +101,7 @@ def test_either_way_plans_for_the_harder_one(tmp_path):
 
 def test_the_newest_version_is_planned(tmp_path):
     claims = [claim(minimum_effect=0.1), claim(version=2, minimum_effect=0.4, baseline=0.3)]
-    plan = Study.load(write_study(tmp_path, claims)).design("preview-helps")
+    plan = Study.load(write_study(tmp_path, claims)).plan("preview-helps")
     assert plan.hypothesis.version == 2
 
 
@@ -122,7 +122,7 @@ def test_more_customers_than_a_way_can_be_planned_for(tmp_path):
         (
             None,
             {"minimum_effect": 0},
-            "has no minimum_effect; a plan needs the smallest worth having",
+            "has no minimum_effect; a plan needs the smallest effect worth having",
         ),
         (
             None,
@@ -150,13 +150,13 @@ def test_where_nothing_is_known_yet(tmp_path):
     with pytest.raises(StudyError, match="no rate of imported is known yet; give the hypothesis a"):
         design(tmp_path, as_of="2026-01-06")
     with pytest.raises(
-        StudyError, match="nobody has entered yet, so how many customers can be had"
+        StudyError, match="nobody has entered yet, so the number of customers available"
     ):
         design(tmp_path, iteration="2", baseline=0.3, events={"customers": 1})
     with pytest.raises(
         StudyError, match="unknown hypothesis 'preview'; did you mean 'preview-helps'"
     ):
-        Study.load(tmp_path / "study.yaml").design("preview")
+        Study.load(tmp_path / "study.yaml").plan("preview")
 
 
 def test_counts_have_the_pace_of_their_iteration(tmp_path):
@@ -171,4 +171,4 @@ def test_counts_have_the_pace_of_their_iteration(tmp_path):
         "hypotheses:\n  - {name: more, statement: More., metric: bought, iteration: '1', "
         "control: {arm: a}, treatment: {arm: b}, alternative: greater, minimum_effect: 0.4}\n"
     )
-    assert Study.load(tmp_path / "study.yaml").design("more").per_week == pytest.approx(35)
+    assert Study.load(tmp_path / "study.yaml").plan("more").per_week == pytest.approx(35)

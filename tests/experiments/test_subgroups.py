@@ -112,7 +112,7 @@ def test_levels_too_small_to_be_named(tmp_path):
 def test_one_level_cannot_tell(tmp_path):
     cells = {("small", variant): (10, 20) for variant in ("blank", "preview")}
     (row,) = outcomes(tmp_path, cells).pooled("1", "preview-helps").to_dict("records")
-    assert "Whether the effect differs by size cannot be told" in row["sentence"]
+    assert "Cannot tell whether the effect differs by size" in row["sentence"]
     assert "nan" not in row["sentence"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.results import hypothesis
 
 from workbench.experiments.analysis import Expected, Family, Progress, Sample, analyse, guardrails
-from workbench.experiments.verdict import Check, Decided, judge
+from workbench.experiments.verdict import Check, RecordedVerdict, evaluate
 from workbench.schema.hypothesis import Verdict
 from workbench.stats.proportions import Counts
 
@@ -19,11 +19,11 @@ DAY = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
 
 def judged(claim, sample, **more):
-    return judge(
+    return evaluate(
         claim,
         control=sample.control,
         treatment=sample.treatment,
-        looked=analyse(claim, sample),
+        analysed=analyse(claim, sample),
         **more,
     )
 
@@ -36,12 +36,12 @@ def test_an_early_look_says_when_it_will_decide():
         "100 of 150 planned customers per cohort are through; wait until no more" in found.sentence
     )
     for customers, said in (
-        (150, "at the present rate of entry all of them are about 9 March 2026; decide then"),
+        (150, "at the present rate of entry all of them will be about 9 March 2026; decide then"),
         (120, "the iteration will be over about 9 March 2026, with 120 at the present rate"),
     ):
         progress = Progress("fixed", 150, 100, early=True, expected=Expected(DAY, customers))
-        found = judge(
-            claim, control=CONTROL, treatment=TREATMENT, looked=(found.comparison, progress)
+        found = evaluate(
+            claim, control=CONTROL, treatment=TREATMENT, analysed=(found.comparison, progress)
         )
         assert said in found.sentence
         assert math.isnan(found.pvalue)
@@ -56,11 +56,11 @@ def test_several_tests_at_once_are_said_with_the_interval():
     family = Family(
         2, 0.02, 0.0, 0.29, "Holm's test says of the lower end only that it leaves out the null"
     )
-    found = judge(hypothesis(), control=CONTROL, treatment=TREATMENT, family=family)
+    found = evaluate(hypothesis(), control=CONTROL, treatment=TREATMENT, family=family)
     assert "(90% interval; Holm's test says of the lower end only that it leaves" in found.sentence
     assert "(p = 0.0200, adjusted for 2 tests at once)" in found.sentence
     assert (found.comparison.low, found.pvalue) == (0.0, 0.02)
-    lost = judge(
+    lost = evaluate(
         hypothesis(),
         control=CONTROL,
         treatment=TREATMENT,
@@ -70,11 +70,11 @@ def test_several_tests_at_once_are_said_with_the_interval():
 
 
 def test_what_is_decided_is_not_decided_again():
-    decided = Decided(Verdict.REFUTED, DAY, 90, pvalue=0.7)
-    found = judge(hypothesis(), control=CONTROL, treatment=TREATMENT, decided=decided)
+    decided = RecordedVerdict(Verdict.REFUTED, DAY, 90, pvalue=0.7)
+    found = evaluate(hypothesis(), control=CONTROL, treatment=TREATMENT, recorded=decided)
     assert found.sentence.endswith(
-        "(90% interval). This was decided on 9 March 2026, on 90 customers, and preview-helps "
-        "version 1 is decided once: refuted."
+        "(90% interval). The final verdict on preview-helps version 1 stands since 9 March "
+        "2026, on 90 customers: refuted."
     )
     assert (found.label, found.pvalue, found.success, found.final) == ("refuted", 0.7, False, False)
 
@@ -89,12 +89,12 @@ def test_where_planned_looks_stand():
     crossed = judged(claim, Sample(CONTROL, Counts(55, 100), complete=False))
     assert crossed.sentence.endswith("and its boundary is crossed.")
     early = judged(claim, Sample(Counts(1, 3), Counts(2, 3), complete=False))
-    assert "so early, none of alpha may be spent" in early.sentence
+    assert "no alpha may be spent this early" in early.sentence
     assert "inf" not in early.sentence
     last = judged(claim, Sample(Counts(60, 200), Counts(66, 200)))
     assert "and the last one" in last.sentence
     nobody = judged(claim, Sample(Counts(0, 0), Counts(0, 0), complete=False))
-    assert "None of the 2 planned looks was taken yet: nobody is through." in nobody.sentence
+    assert "None of the 2 planned looks has taken place yet: nobody is through." in nobody.sentence
     assert (
         "Of those whose window is over, 0 of 0 customers of the preview cohort" in nobody.sentence
     )
@@ -123,9 +123,9 @@ def test_guardrails_in_the_words_of_what_may_be_lost():
             "supported, but paid is at risk",
             "5 is the most allowed.",
         ),
-        ((Counts(0, 0), Counts(0, 0)), "supported, but paid is pending", "nothing can be said yet"),
+        ((Counts(0, 0), Counts(0, 0)), "supported, but paid is pending", "too early to say"),
     ):
-        found = judge(
+        found = evaluate(
             claim,
             control=CONTROL,
             treatment=TREATMENT,
@@ -142,26 +142,26 @@ def test_two_guardrails_at_risk():
     claim = hypothesis(guardrails=both)
     pair = (Counts(20, 100), Counts(18, 100))
     kept = guardrails(claim, {"paid": pair, "kept": pair})
-    found = judge(claim, control=CONTROL, treatment=TREATMENT, guardrails=kept)
+    found = evaluate(claim, control=CONTROL, treatment=TREATMENT, guardrails=kept)
     assert found.label == "supported, but paid and kept are at risk"
 
 
 def test_a_broken_comparison_has_no_numbers_and_names_what_is_on_record():
     check = Check("sample ratio", "invalid", "The cohorts' sizes do not fit.")
-    decided = Decided(Verdict.SUPPORTED, DAY, 90, success=True, pvalue=0.01)
-    found = judge(
-        hypothesis(), control=CONTROL, treatment=TREATMENT, checks=[check], decided=decided
+    decided = RecordedVerdict(Verdict.SUPPORTED, DAY, 90, success=True, pvalue=0.01)
+    found = evaluate(
+        hypothesis(), control=CONTROL, treatment=TREATMENT, checks=[check], recorded=decided
     )
     assert found.sentence == (
-        "No verdict on imported. The cohorts' sizes do not fit. On record since 9 March 2026 is "
-        "another verdict: supported; if this fault was there then, correct it."
+        "No verdict on imported. The cohorts' sizes do not fit. The ledger holds another verdict "
+        "since 9 March 2026: supported; if this fault was there then, correct that verdict."
     )
     assert (found.label, found.success) == ("invalid", False)
     assert math.isnan(found.pvalue)
 
 
 def test_an_effect_too_small_for_any_study_needs_no_number_of_customers():
-    found = judge(
+    found = evaluate(
         hypothesis(minimum_effect=1e-5), control=Counts(40, 100), treatment=Counts(44, 100)
     )
     assert found.needed is None
@@ -170,12 +170,12 @@ def test_an_effect_too_small_for_any_study_needs_no_number_of_customers():
 
 def test_no_interval_is_left_says_why():
     claim = hypothesis(analysis="anytime")
-    found = judge(hypothesis(), control=CONTROL, treatment=TREATMENT)
+    found = evaluate(hypothesis(), control=CONTROL, treatment=TREATMENT)
     odd = replace(found.comparison, low=math.nan, high=math.nan, reason="rates seem to change")
     progress = Progress("anytime", None, 100, final=False, evalue=40.0, blocks=100)
-    found = judge(claim, control=CONTROL, treatment=TREATMENT, looked=(odd, progress))
+    found = evaluate(claim, control=CONTROL, treatment=TREATMENT, analysed=(odd, progress))
     assert "+18.0 percentage points (90% interval), too large for chance alone" in found.sentence
-    assert "No interval is left: rates seem to change." in found.sentence
+    assert "It has no interval: rates seem to change." in found.sentence
     assert (
         "The largest e-value is 40, in 100 blocks of customers (20 would settle it)"
         in found.sentence
@@ -184,7 +184,7 @@ def test_no_interval_is_left_says_why():
 
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
 def test_sentences_without_a_minimum_effect(alternative):
-    found = judge(
+    found = evaluate(
         hypothesis(alternative=alternative, minimum_effect=0),
         control=Counts(40, 100),
         treatment=Counts(41, 100),

@@ -263,7 +263,7 @@ def test_a_study_of_indicators_only_says_what_it_cannot_do(study):
         opened.evaluate,
         opened.newest,
         lambda: opened.changes("1"),
-        lambda: opened.plan("1"),
+        lambda: opened.sample_sizes("1"),
         lambda: opened.quality("1"),
     ]
     for verb in verbs:

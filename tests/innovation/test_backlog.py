@@ -24,7 +24,7 @@ from workbench.experiments.analysis import Expected, GuardrailResult
 from workbench.experiments.verdict import Check, Evaluation
 from workbench.innovation.backlog import (
     FEWEST_TESTS,
-    RULE,
+    LEARNING_RULE,
     Backlog,
     Candidate,
     Cost,
@@ -258,7 +258,7 @@ def test_the_cheapest_way_to_learn(changes, way, why):
     (found,) = rank([candidate(**changes)])
     assert found.learn_by == way
     assert why in found.why
-    assert way in RULE
+    assert way in LEARNING_RULE
 
 
 def some_tests(guessed, realised):
@@ -305,7 +305,7 @@ def test_how_well_a_team_guesses():
 def test_few_tests_tell_nothing():
     found = guessing(some_tests([2, 9], [0.0, 0.2]))
     assert math.isnan(found.correlation)
-    said = "Too few tests to tell how well impact is guessed: 2, and 5 needed."
+    said = "Too few tests to say how well impact is guessed: 2 of the 5 needed."
     assert found.sentence == said
     assert FEWEST_TESTS == 5
     assert "is the same" in guessing(some_tests([5] * 6, range(6))).sentence
@@ -474,7 +474,7 @@ def test_what_was_tested_is_held_against_what_was_guessed(study):
     evaluation = study().evaluate("1")[0]
     assert (tried.name, tried.impact.middle) == ("preview-helps", 8)
     assert tried.realised == evaluation.comparison.estimate
-    assert "Too few tests to tell how well impact is guessed: 1, and 5 needed" in found.sentence
+    assert "Too few tests to say how well impact is guessed: 1 of the 5 needed" in found.sentence
 
 
 def test_an_earlier_backlog_knows_less(study):
@@ -527,7 +527,7 @@ def test_strategy_is_held_against_its_course(study):
     early = study().strategy(as_of="2026-02-01").rows()[0]
     assert early["state"] == "too early"
     assert early["period"] == "2026-01"
-    assert [each["iteration"] for each in found.change_rows()] == ["1", "2", "3"]
+    assert [each.iteration for each in found.changes] == ["1", "2", "3"]
 
 
 def ask(study, old, new):
@@ -611,7 +611,7 @@ def test_feedback_to_a_study_of_outcomes_and_of_counts(tmp_path):
 
 
 def test_a_date_that_is_none_is_said_with_its_remark(study):
-    with pytest.raises(DataError, match="remark F-2: date 'yesterday' is none"):
+    with pytest.raises(DataError, match="remark F-2: 'yesterday' is not a date"):
         study("feedback.csv", "F-2,2026-01-20", "F-2,yesterday").feedback()
 
 
@@ -626,7 +626,7 @@ def test_the_command_line_ranks(study, tmp_path, capsys):
         ["1", "undo"],
         ["2", "hints-help"],
     ]
-    assert "Too few tests to tell" in shown.err
+    assert "Too few tests to say" in shown.err
     with pytest.raises(SystemExit):
         main(["backlog", str(tmp_path / "study.yaml"), "--format", "json"])
     first = json.loads(capsys.readouterr().out)[0]

@@ -16,11 +16,11 @@ from workbench.innovation.feedback import (
     NOT_ENTERED,
     SOURCES,
     Claim,
-    Entry,
+    CustomerEntry,
     Remark,
     Unaddressed,
     read_feedback,
-    weigh,
+    summarize,
 )
 from workbench.schema.cohort import Cohort
 from workbench.schema.study import FeedbackSource
@@ -89,8 +89,8 @@ def test_there_are_ten_sources(tmp_path):
             "remark F-1: unknown step 'importd'; did you mean 'imported'? known",
         ),
         ("negative", "bad", "remark F-1: unknown sentiment 'bad'; known: negative, neutral, posit"),
-        ("2026-01-09", "9 Jan", "remark F-1: date '9 Jan' is none; write it as 2026-01-31"),
-        ("2026-01-09", "2026-02-30", "date '2026-02-30' is none"),
+        ("2026-01-09", "9 Jan", "remark F-1: '9 Jan' is not a date; write it as 2026-01-31"),
+        ("2026-01-09", "2026-02-30", "'2026-02-30' is not a date"),
         ("2026-01-09", "", "remark F-1 has no date; fill it in"),
         ("F-1", "", "remark in row 1 has no id"),
         (",007,,", ",,,", "remark F-1 has no customer and no cohort; say whose it is"),
@@ -117,7 +117,7 @@ def test_a_missing_column_and_an_id_twice(tmp_path):
 
 def entry(customer, iteration="1", entered=date(2026, 1, 6), imported="aligned", **levels):
     done = {"previewed": "aligned", "imported": imported}
-    return Entry(customer, iteration, entered, done, {"industry": "retail", **levels})
+    return CustomerEntry(customer, iteration, entered, done, {"industry": "retail", **levels})
 
 
 ENTRIES = {
@@ -143,7 +143,7 @@ def remark(number, customer="a", **changes):
 
 
 def weighed(*remarks, claims=(), iteration=None, **source):
-    return weigh(
+    return summarize(
         remarks,
         ENTRIES,
         FeedbackSource(source="f.csv", **source),
@@ -209,7 +209,7 @@ def test_a_remark_is_held_against_the_entry_before_it():
 
 
 def test_success_at_a_step_that_was_never_entered_disagrees():
-    ENTRIES["f"] = [Entry("f", "1", date(2026, 1, 6), {"imported": NOT_ENTERED}, {})]
+    ENTRIES["f"] = [CustomerEntry("f", "1", date(2026, 1, 6), {"imported": NOT_ENTERED}, {})]
     (found,) = weighed(remark(1, "f")).contradictions
     assert found.done == NOT_ENTERED
     del ENTRIES["f"]

@@ -18,13 +18,13 @@ from workbench.datasets import events
 from workbench.datasets.events import DAY
 from workbench.errors import StudyError
 from workbench.innovation.true_innovation import Innovation, State, Tally, assess
-from workbench.schema.strategy import Scale
+from workbench.schema.strategy import Targets
 from workbench.schema.study import read_study
 from workbench.schema.time import Span
 from workbench.stats.proportions import Counts, wilson
 
 BUNDLED = Path(__file__).parents[2] / "studies" / "guided-import" / "study.yaml"
-SCALE = Scale(need_rate=0.5, adoption_rate=0.4, outcome_rate=0.25, customers=50)
+SCALE = Targets(need_rate=0.5, adoption_rate=0.4, outcome_rate=0.25, customers=50)
 
 
 def told(
@@ -205,7 +205,7 @@ def test_states_and_both_keep_their_level_over_many_seeds():
                 "renewed": Tally(here["renewed"]),
                 "both": Tally(both[name]),
             }
-            scale = Scale(
+            scale = Targets(
                 need_rate=true["imported"],
                 adoption_rate=true["adoption"],
                 outcome_rate=true["renewed"],

@@ -295,9 +295,9 @@ def test_anytime_needs_events(tmp_path):
 def test_a_plan_of_what_is_not_there(study):
     opened = Study.load(study())
     with pytest.raises(WorkbenchError, match="unknown hypothesis 'preview-help'; did you mean"):
-        opened.design("preview-help")
+        opened.plan("preview-help")
     with pytest.raises(WorkbenchError, match="customers is 1; a plan needs 2 or more per cohort"):
-        opened.design("preview-helps", 1)
+        opened.plan("preview-helps", 1)
 
 
 @pytest.mark.parametrize(("file", "old", "new", "said"), DATA, ids=[said for *_, said in DATA])

@@ -54,9 +54,9 @@ def opened(bundled):
 
 
 def test_the_story_holds_versions_up_to_this_iteration(opened, bundled):
-    assert opened.story()["version"].tolist() == [1, 2]
-    assert begin(study=bundled, iteration="2026.1").story()["version"].tolist() == [1]
-    assert begin(study=bundled, iteration="2026.5").story().empty
+    assert opened.history()["version"].tolist() == [1, 2]
+    assert begin(study=bundled, iteration="2026.1").history()["version"].tolist() == [1]
+    assert begin(study=bundled, iteration="2026.5").history().empty
 
 
 def test_looks_are_recorded_only_if_that_is_wanted(opened):

@@ -79,19 +79,19 @@ def test_metrics_are_those_of_this_iteration_and_of_all_before(review):
 
 
 def test_versions_that_are_not_on_record_have_the_verdict_of_the_data(review):
-    frame = review.story
+    frame = review.history
     told = frame.set_index(["hypothesis", "version"])["verdict"].to_dict()
     assert told[("hints-map-more", 1)] == "refuted"
     assert told[("preview-helps", 1)] == "supported"
     assert told[("preview-helps", 2)] == "inconclusive"
     assert not frame["looks"].any()
-    assert "not on record" in release_tables.story(frame).note
+    assert "not on record" in release_tables.history(frame).note
 
 
 def test_what_is_on_record_is_told_from_the_ledger(review):
     study = review.study.folder / "study.yaml"
     release_review.begin(study=study, iteration="2026.1", record=True).evaluations  # noqa: B018 - records
-    frame = release_review.begin(study=study, iteration="2026.5").story.set_index(
+    frame = release_review.begin(study=study, iteration="2026.5").history.set_index(
         ["hypothesis", "version"]
     )
     assert frame.loc[("preview-helps", 1), ["looks", "verdict", "discovery"]].tolist() == [

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from workbench.experiments.verdict import Check, judge
+from workbench.experiments.verdict import Check, evaluate
 from workbench.schema.hypothesis import DecisionRule, Hypothesis, Verdict
 from workbench.stats.proportions import Counts
 
@@ -55,7 +55,7 @@ def test_test_and_interval_never_disagree():
 
 
 def test_the_sentence_of_a_supported_hypothesis():
-    found = judge(hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100))
+    found = evaluate(hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100))
     assert found.sentence == (
         "48.0% (48/100) of the preview cohort reached imported, 30.0% (30/100) of the blank "
         "cohort: an effect of +18.0 [+4.7, +29.1] percentage points (90% interval), too large for "
@@ -64,14 +64,16 @@ def test_the_sentence_of_a_supported_hypothesis():
 
 
 def test_the_sentence_of_a_refuted_hypothesis_says_when_the_effect_is_there_but_small():
-    found = judge(hypothesis(), control=Counts(50_000, 100_000), treatment=Counts(51_000, 100_000))
+    found = evaluate(
+        hypothesis(), control=Counts(50_000, 100_000), treatment=Counts(51_000, 100_000)
+    )
     assert "rules out a gain of 5 points, the least worth having; there is one, but a smaller" in (
         found.sentence
     )
 
 
 def test_the_sentence_of_an_inconclusive_hypothesis_names_the_customers_needed():
-    found = judge(hypothesis(), control=Counts(40, 100), treatment=Counts(44, 100))
+    found = evaluate(hypothesis(), control=Counts(40, 100), treatment=Counts(44, 100))
     assert found.needed is not None
     assert found.needed > 1_000
     assert f"{found.needed:,} more customers per cohort are needed to show +5 points" in (
@@ -81,20 +83,22 @@ def test_the_sentence_of_an_inconclusive_hypothesis_names_the_customers_needed()
 
 def test_a_broken_comparison_has_no_verdict_but_a_reason():
     check = Check("sample ratio", "invalid", "The cohorts' sizes do not fit.")
-    found = judge(hypothesis(), control=Counts(1, 9), treatment=Counts(90, 100), checks=[check])
+    found = evaluate(hypothesis(), control=Counts(1, 9), treatment=Counts(90, 100), checks=[check])
     assert found.verdict is Verdict.INVALID
     assert found.sentence == "No verdict on imported. The cohorts' sizes do not fit."
 
 
 def test_a_warning_is_part_of_the_sentence():
     check = Check("randomization", "warn", "Nothing was randomized.")
-    found = judge(hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100), checks=[check])
+    found = evaluate(
+        hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100), checks=[check]
+    )
     assert found.verdict is Verdict.SUPPORTED
     assert found.sentence.endswith("Nothing was randomized.")
 
 
 def test_an_empty_cohort_is_undefined_with_a_reason():
-    found = judge(hypothesis(), control=Counts(0, 0), treatment=Counts(3, 10))
+    found = evaluate(hypothesis(), control=Counts(0, 0), treatment=Counts(3, 10))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert math.isnan(found.comparison.estimate)
     assert found.comparison.reason
@@ -102,7 +106,7 @@ def test_an_empty_cohort_is_undefined_with_a_reason():
 
 
 def test_the_row_holds_plain_values():
-    row = judge(hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100)).row()
+    row = evaluate(hypothesis(), control=Counts(30, 100), treatment=Counts(48, 100)).row()
     assert row["verdict"] == "supported"
     assert type(row["verdict"]) is str
     assert (row["control_converted"], row["treatment_closed"]) == (30, 100)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.experiments.verdict import Check, Evaluation, judge
+from workbench.experiments.verdict import Check, Evaluation, evaluate
 from workbench.schema.hypothesis import Hypothesis
 from workbench.stats.proportions import Counts
 
@@ -44,7 +44,7 @@ def evaluation(
     if verdict == "invalid":
         checks = (*checks, Check("sample ratio", "invalid", "The cohorts are not as planned."))
     control, treatment = counts[verdict]
-    found = judge(
+    found = evaluate(
         hypothesis(**changes),
         control=control,
         treatment=treatment,
@@ -156,7 +156,7 @@ def deviations() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["iteration", "step", "next_event", "customers", "share"])
 
 
-def plan() -> pd.DataFrame:
+def sample_sizes() -> pd.DataFrame:
     row = {
         "hypothesis": "preview-helps",
         "control_rate": 0.6,

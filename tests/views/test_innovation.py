@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from workbench.innovation.backlog import Backlog, Candidate, Cost, Tried, guessing, rank
-from workbench.innovation.feedback import Entry, Remark
-from workbench.innovation.feedback import weigh as weigh_voices
-from workbench.innovation.strategy import Strategy, weigh
+from workbench.innovation.feedback import CustomerEntry, Remark, summarize
+from workbench.innovation.strategy import Strategy, assess
 from workbench.schema.hypothesis import Rating
 from workbench.schema.strategy import StrategySource
 from workbench.schema.study import FeedbackSource
@@ -36,7 +35,7 @@ def strategy():
     months = [Period.read(f"{2025 + n // 12}-{n % 12 + 1:02}") for n in range(24)]
     values = 100 + np.random.default_rng(1).normal(size=24)
     series = {name: dict(zip(months, values, strict=True)) for name in metrics}
-    return weigh(series, source, ITERATIONS)
+    return assess(series, source, ITERATIONS)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +45,11 @@ def feedback():
         for n, (who, said) in enumerate([("a", "positive"), ("b", "negative"), ("c", "negative")])
     ]
     entries = {
-        who: [Entry(who, "1", date(2026, 1, 6), {"imported": done})]
+        who: [CustomerEntry(who, "1", date(2026, 1, 6), {"imported": done})]
         for who, done in (("a", "deviated"), ("b", "deviated"), ("c", "aligned"))
     }
     source = FeedbackSource(source="f.csv")
-    return weigh_voices(
+    return summarize(
         remarks, entries, source, steps=["imported"], groupings=[], iterations=ITERATIONS
     )
 

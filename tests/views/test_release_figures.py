@@ -13,7 +13,7 @@ from support.results import DOLLARS, SCRIPT
 from workbench.display import Sentences
 from workbench.innovation.backlog import Advice
 from workbench.innovation.true_innovation import Innovation, Tally, assess
-from workbench.schema.strategy import Scale
+from workbench.schema.strategy import Targets
 from workbench.stats.proportions import Counts
 from workbench.views import release_figures, release_tables
 
@@ -36,7 +36,7 @@ def innovation(iterations=("2026.1", "2026.2"), outcome="renewed", **scale) -> I
         for place, name in enumerate(iterations)
     }
     wanted = {"need_rate": 0.3, "adoption_rate": 0.4, "outcome_rate": 0.25} | scale
-    return assess(tallies, Scale(**wanted), outcome)
+    return assess(tallies, Targets(**wanted), outcome)
 
 
 def metrics(iterations=("2026.1", "2026.2"), step="imported", cohorts=()) -> pd.DataFrame:

@@ -121,7 +121,7 @@ def test_rare_next_events_are_one_row():
 
 
 def test_plan_names_the_power():
-    table = tables.plan(results.plan())
+    table = tables.sample_sizes(results.sample_sizes())
     assert lines(table)[-1] == "preview-helps 60.0% 80 70 +18.0 +5 1,166"
     assert "power of 80%" in table._repr_html_()
 

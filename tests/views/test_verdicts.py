@@ -13,7 +13,7 @@ from support.results import DOLLARS, NAN, SCRIPT, evaluation, hypothesis
 
 from workbench.experiments.analysis import guardrails
 from workbench.experiments.planning import Plan
-from workbench.experiments.verdict import Check, judge
+from workbench.experiments.verdict import Check, evaluate
 from workbench.stats.proportions import Counts
 from workbench.views import figures, verdicts
 
@@ -44,7 +44,7 @@ def test_the_verdict_comes_before_the_claim_the_sentence_and_the_numbers():
 def test_the_effect_worth_having_has_a_direction(alternative, minimum_effect, words):
     changes = {"alternative": alternative, "minimum_effect": minimum_effect}
     verdict = "refuted" if alternative == "less" else "supported"
-    found = judge(hypothesis(**changes), control=Counts(48, 80), treatment=Counts(56, 70))
+    found = evaluate(hypothesis(**changes), control=Counts(48, 80), treatment=Counts(56, 70))
     assert found.verdict == verdict
     assert words in soup_of(found).get_text(" ", strip=True)
 
@@ -140,7 +140,7 @@ def test_the_story_of_versions():
         ),
         told(version=3, label="supported, but paid is at risk", discovery="no"),
     ]
-    shown = lines(verdicts.story(pd.DataFrame(rows)))
+    shown = lines(verdicts.history(pd.DataFrame(rows)))
     assert shown[2:5] == [
         "preview-helps 1 2026.1 first version 2 +16.6 [+5.0, +26.4] supported 0.00300 0.00547 yes",
         "preview-helps 2 2026.1 first version 0 n/a not recorded n/a n/a -",
@@ -149,23 +149,23 @@ def test_the_story_of_versions():
             "risk 0.00300 0.00547 no"
         ),
     ]
-    assert "Later verdicts never change earlier ones" in verdicts.story(pd.DataFrame(rows)).note
+    assert "Later verdicts never change earlier ones" in verdicts.history(pd.DataFrame(rows)).note
 
 
 def test_the_story_names_treatments_where_there_are_several():
     rows = [told(), told(arm=f"variant = {SCRIPT}")]
-    table = verdicts.story(pd.DataFrame(rows))
+    table = verdicts.history(pd.DataFrame(rows))
     assert "preview-helps 1: variant = preview" in lines(table)[2]
     assert SCRIPT not in table._repr_html_()
 
 
 def test_a_story_of_nothing():
-    assert "No hypothesis of the study is tested" in repr(verdicts.story(pd.DataFrame()))
+    assert "No hypothesis of the study is tested" in repr(verdicts.history(pd.DataFrame()))
 
 
 def guarded(pair, **more):
     claim = hypothesis(guardrails=[{"metric": "paid", "margin": 0.05}])
-    return judge(
+    return evaluate(
         claim,
         control=Counts(48, 80),
         treatment=Counts(56, 70),
@@ -214,11 +214,13 @@ def test_a_second_opinion_states_its_prior():
 
 
 def test_a_second_opinion_on_a_fall_and_on_what_is_sure():
-    down = judge(hypothesis(alternative="less"), control=Counts(90, 100), treatment=Counts(10, 100))
+    down = evaluate(
+        hypothesis(alternative="less"), control=Counts(90, 100), treatment=Counts(10, 100)
+    )
     assert "more than 99.9%" in repr(verdicts.beliefs([down]))
-    up = judge(hypothesis(), control=Counts(90, 100), treatment=Counts(10, 100))
+    up = evaluate(hypothesis(), control=Counts(90, 100), treatment=Counts(10, 100))
     assert "less than 0.1%" in repr(verdicts.beliefs([up]))
-    nobody = judge(hypothesis(), control=Counts(0, 0), treatment=Counts(0, 0))
+    nobody = evaluate(hypothesis(), control=Counts(0, 0), treatment=Counts(0, 0))
     assert "nan" not in repr(verdicts.beliefs([nobody]))
 
 
@@ -249,15 +251,15 @@ def plan():
 
 
 def test_a_plan_side_by_side(plan):
-    shown = lines(verdicts.design(plan))
+    shown = lines(verdicts.plan(plan))
     assert shown[0] == "Plan of preview-helps"
     assert shown[2:5] == [
         "fixed 278 278 9.3 9.3 +15.7 47.5%",
         "sequential, 4 looks 286 229 9.5 7.6 +15.9 46.4%",
         "anytime n/a n/a n/a n/a n/a n/a",
     ]
-    assert "found with 120 (points)" in repr(verdicts.design(plan))
-    assert plan.sentence in verdicts.design(plan).note
+    assert "found with 120 (points)" in repr(verdicts.plan(plan))
+    assert plan.sentence in verdicts.plan(plan).note
 
 
 def test_a_plan_without_a_pace(plan):

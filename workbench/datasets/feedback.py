@@ -20,7 +20,7 @@ import numpy as np
 from workbench.data.engines import collect
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError
-from workbench.innovation.feedback import COLUMNS, Entry, entries
+from workbench.innovation.feedback import COLUMNS, CustomerEntry, read_entries
 
 SEED = 2026
 AUTOCORRELATION = 0.3  # of the strategic metrics' errors, from one period to the next
@@ -188,7 +188,9 @@ def _weeks() -> Iterator[tuple[str, date]]:
         monday += timedelta(days=7)
 
 
-def simulate_feedback(seed: int, known: Mapping[str, Sequence[Entry]]) -> list[dict[str, str]]:
+def simulate_feedback(
+    seed: int, known: Mapping[str, Sequence[CustomerEntry]]
+) -> list[dict[str, str]]:
     """Assign each remark to a customer who did what it is about, eight days after the trigger.
 
     Args:
@@ -246,7 +248,7 @@ def write_feedback(study: Path) -> None:
     listed = [
         row["customer"] for row in collect(data.journeys.log.rows().select("customer").unique())
     ]
-    known = {name: own for name, own in sorted(entries(data, listed).items()) if own}
+    known = {name: own for name, own in sorted(read_entries(data, listed).items()) if own}
     folder = study.parent / "data"
     with (folder / "strategy.csv").open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")

@@ -22,13 +22,22 @@ FURTHER = 1.001  # a look has at least so many times the customers of the one be
 
 @dataclass(frozen=True)
 class Sample:
-    """What one look has to go on: the customers of control and treatment whose window is over.
+    """The data of one look: counts of control and treatment, and what is known about the iteration.
 
-    `complete` means that nobody is still pending and nobody more will enter. `earlier` are the
-    cumulative counts of earlier looks, `in_order` the same customers in their order of entry.
-    `usual_rate` is the metric's rate as it was known before the iteration. `entered` and `per_day`
-    are those of the smaller cohort that customers still enter, `most` is the size of one that they
-    do not. `seen` is the time of the look, `ends` that of the iteration.
+    Args:
+        control: Customers of control whose window is over.
+        treatment: Customers of treatment whose window is over.
+        complete: Whether no customer is pending and none will enter any more.
+        earlier: The cumulative counts of earlier looks.
+        in_order: The customers' outcomes in order of entry, for an analysis at any time.
+        usual_rate: The metric's rate in the iteration before; NaN if it is not known.
+        entered: Customers who entered the smaller cohort, of those still growing.
+        per_day: Customers who enter that cohort a day; NaN if it is not known.
+        most: The size of a cohort that no longer grows, as the earlier one of a before-after
+            comparison.
+        seen: The time as of which the data were read.
+        ends: The end of the iteration.
+        window: The time that a customer has to reach the metric.
     """
 
     control: Counts
@@ -46,7 +55,7 @@ class Sample:
 
     @property
     def smaller(self) -> int:
-        """The customers of the smaller cohort."""
+        """The size of the smaller cohort."""
         return min(self.control.total, self.treatment.total)
 
 
@@ -60,15 +69,13 @@ class Expected:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an analysis has got, and whether it may decide.
+    """How far an analysis is, and whether it may decide.
 
-    `planned` and `through` count customers per cohort, the latter those of the smaller one whose
-    window is over. `early` forbids a decision, `final` says that nothing more will come, so that
-    what this one says stands for its iteration.
-    `expected` says when it will decide at the present rate of entry: when the planned customers are
-    through, or all of an iteration that ends before. `fraction` of the planned customers,
-    `boundary` (a z value), `crossed` and `spent` (alpha) belong to planned looks, `evalue` and
-    `blocks` to the analysis at any time.
+    `planned` counts customers per cohort, `through` those of the smaller cohort whose window is
+    over. `early` means that it may not decide yet, `final` that this look is the last. `expected`
+    says when it will decide at the present rate of entry. Planned looks have `look`, `looks`, the
+    `fraction` of the planned customers, the `boundary` (a z value), whether it is `crossed`, and
+    the alpha `spent`; an analysis at any time has its `evalue` and its `blocks` of customers.
     """
 
     analysis: Analysis
@@ -89,9 +96,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Family:
-    """A hypothesis among the `size` tested together: Holm's p-value, and the interval with it.
+    """The adjustment of a hypothesis for the `size` tests of its family: p-value and interval.
 
-    `note` says for a reader what the interval is.
+    `note` says for a reader what the interval holds for.
     """
 
     size: int
@@ -102,14 +109,18 @@ class Family:
 
 
 def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Comparison, Progress]:
-    """Compare the cohorts in the way that the hypothesis's analysis allows, and say how far it is.
+    """Compare the cohorts by the hypothesis's analysis, and return how far it is.
 
-    Planned looks of a hypothesis that is tested with others spend its part of alpha only: one that
-    crosses at alpha itself would end, and never reach what Holm's method asks of it (Bonferroni;
-    `together` counts them all).
+    Args:
+        claim: The hypothesis.
+        sample: The data of this look.
+        together: The number of hypotheses tested together. Planned looks spend alpha / `together`
+            (Bonferroni): a look that crosses the boundary for alpha itself would end the test before
+            it could reach what Holm's method asks for.
 
-    Raises StudyError for planned looks without a planned size, and for an analysis at any time of
-    customers whose order of entry is not known.
+    Raises:
+        StudyError: For planned looks without a planned size, and for an analysis at any time
+            without the customers' order of entry.
     """
     if claim.analysis == "sequential":
         return _sequential(claim, sample, together)
@@ -130,11 +141,11 @@ def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Co
 
 
 def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
-    """Give the customers per cohort that the hypothesis plans for.
+    """Return the customers per cohort that the hypothesis plans for.
 
-    They are those it names, or those that show its minimum effect with its power from its
-    baseline, or else from the rate known before the iteration, or else from the control's. None if
-    it has no minimum effect, or one that the rate leaves no room for.
+    They are those it names, or those that show its minimum effect with its power. That takes
+    control's rate: the hypothesis's baseline, or else the rate before the iteration, or else
+    control's own. None without a minimum effect, and where the rate leaves no room for it.
     """
     if claim.planned_customers is not None:
         return claim.planned_customers
@@ -152,12 +163,18 @@ def families(
 ) -> list[Family | None]:
     """Adjust hypotheses that are tested together, so that alpha holds for all of them (Holm 1979).
 
-    One that was looked at early, or of which nobody is through yet, is still in the race and counts
-    as not rejected. The interval's end that supports a claim is adjusted with it (Guilbaud 2008),
-    where its analysis is fixed; the other end, which refutes one, holds for its hypothesis alone.
-    Planned looks spend their part of alpha already, so their p-value takes Bonferroni's factor and
-    their interval holds as it is. None for a hypothesis on its own,
-    and for one without a p-value.
+    A hypothesis without a p-value yet, and an early look at one, counts as not rejected. With a
+    fixed analysis, the end of the interval that supports a hypothesis is adjusted too (Guilbaud
+    2008); the other end, which refutes it, holds for this hypothesis alone. Planned looks spend
+    their share of alpha already, so their p-value takes Bonferroni's factor, and their interval
+    stays as it is.
+
+    Args:
+        claims: The hypotheses tested together.
+        looked: Comparison and progress of each, as `analyse` returns them.
+
+    Returns:
+        The adjustment of each; None for a single hypothesis, and for one without a p-value.
     """
     waiting = [progress.early or math.isnan(found.pvalue) for found, progress in looked]
     tested = len(claims)
@@ -185,7 +202,7 @@ def families(
 
 
 def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[float, float, str]:
-    """Give the interval that goes with Holm's test; a one-sided claim keeps its own other end."""
+    """Return the interval of Holm's test; a one-sided hypothesis keeps its own other end."""
     low, high = found.low, found.high
     if not math.isnan(bound.confidence_level):
         alone = compare(
@@ -206,7 +223,7 @@ def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[flo
 
 
 def _is_settled(claim: Hypothesis, sample: Sample) -> bool:
-    """Whether a planned size comes from elsewhere than the data that it is the size of."""
+    """Whether the planned size depends on nothing in the data that it is for."""
     elsewhere = claim.planned_customers or claim.baseline
     return elsewhere is not None or not math.isnan(sample.usual_rate)
 
@@ -270,7 +287,7 @@ def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
 
 
 def _expected(planned: int | None, sample: Sample) -> Expected | None:
-    """Say when the planned customers are through, if they go on entering as they did."""
+    """Return when the planned customers are through, at the present rate of entry."""
     seen, ends, window = sample.seen, sample.ends, sample.window or timedelta(0)
     if seen is None or ends is None or not sample.per_day > 0:
         return None
@@ -285,10 +302,9 @@ def _expected(planned: int | None, sample: Sample) -> Expected | None:
 
 @dataclass(frozen=True)
 class GuardrailResult:
-    """Whether another metric held: `comparison` tests a loss of `margin` or more.
+    """Whether a guardrail holds: `comparison` tests a loss of `margin` or more.
 
-    `needed` counts the customers per cohort that would rule that loss out if nothing is lost. A
-    guardrail is not `known` while nobody of a cohort is through.
+    `needed` counts the customers per cohort that would rule this loss out if nothing is lost.
     """
 
     metric: str
@@ -299,7 +315,7 @@ class GuardrailResult:
 
     @property
     def known(self) -> bool:
-        """Whether there are customers to tell."""
+        """Whether both cohorts have customers whose window is over."""
         return not math.isnan(self.comparison.estimate)
 
 
@@ -309,12 +325,17 @@ def guardrails(
     sample: Sample | None = None,
     orders: Mapping[str, Outcomes] | None = None,
 ) -> tuple[GuardrailResult, ...]:
-    """Test each guardrail of a hypothesis: one-sided, at its alpha, that no more than margin is lost.
+    """Test for each guardrail of a hypothesis that less than its margin is lost (one-sided).
 
-    `counts` gives control's and treatment's for each metric, `orders` the same in order of entry. A
-    guardrail is looked at whenever its claim is, so it has the claim's analysis: the fixed test,
-    read when a claim at planned looks or at any time is first supported, says up to twice as often
-    as alpha that a lost guardrail holds.
+    A guardrail has the analysis of its hypothesis, because it is looked at whenever the hypothesis
+    is. A fixed test, read when a hypothesis at planned looks or at any time is first supported,
+    would say up to twice as often as alpha that a lost guardrail holds.
+
+    Args:
+        claim: The hypothesis, whose alpha the tests have.
+        counts: Control's and treatment's counts for each metric.
+        sample: The data of the look; the guardrail's own counts are all of it unless given.
+        orders: Outcomes in order of entry for each metric, for an analysis at any time.
     """
     found = []
     for each in claim.guardrails:
@@ -334,10 +355,10 @@ def guardrails(
 def _guarded(
     claim: Hypothesis, guardrail: Guardrail, pair: Pair, sample: Sample, order: Outcomes | None
 ) -> Comparison:
-    """Compare a guardrail's counts in the way that the claim's analysis allows.
+    """Compare a guardrail's counts by the hypothesis's analysis.
 
-    Its counts at earlier looks are not known. Their sizes alone matter to this look's boundary, so
-    that earlier looks may stand for ones that did not cross.
+    Its counts at earlier looks are not known. Only their sizes matter for this look's boundary, so
+    made-up counts that did not cross take their place.
     """
     null = -guardrail.margin
     if claim.analysis == "anytime" and order is not None:

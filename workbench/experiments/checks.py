@@ -1,4 +1,4 @@
-"""What is wrong with the data, and what that does to a comparison; said before any number."""
+"""Checks of what could break a comparison, and of how far an iteration's data can be trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Fact = tuple[str, float, Level, str]
 
 
 def log_facts(data: Journeys) -> list[Fact]:
-    """Count a log's rows, and those that need a word."""
+    """Return the rows of a log, its duplicates and its ties, each with a sentence."""
     until = f"{data.as_of(None):%Y-%m-%d %H:%M} UTC"
     return [
         ("rows", data.log.facts.rows, "ok", f"Rows of the log, up to {until}."),
@@ -32,8 +32,8 @@ def log_facts(data: Journeys) -> list[Fact]:
     ]
 
 
-def of_iteration(data: StudyData, iteration: str, at: datetime | None) -> pd.DataFrame:
-    """Say how far an iteration's data can be trusted: check, value, level, sentence."""
+def quality(data: StudyData, iteration: str, at: datetime | None) -> pd.DataFrame:
+    """Return how far an iteration's data can be trusted: check, value, level, sentence."""
     facts = [] if data.journeys is None else log_facts(data.journeys)
     counts = [each for each in data.counts((), at) if each.iteration == iteration]
     entered = sum(each.entered for each in counts if each.step == data.spec.steps[0])
@@ -41,21 +41,21 @@ def of_iteration(data: StudyData, iteration: str, at: datetime | None) -> pd.Dat
     facts.append(("customers", entered, "ok", f"Customers who entered the flow in {iteration}."))
     checks = [
         pending_check(entered - closed, entered),
-        *crossovers(data, iteration, entered, at),
+        *crossover_checks(data, iteration, entered, at),
         *(
-            ratio_check(sizes, shares(data, iteration, sizes))
+            ratio_check(sizes, planned_shares(data, iteration, sizes))
             for sizes in (data.entered([column], at, iteration) for column in data.experiments)
         ),
-        *carry_over(data, iteration, entered, at),
+        *carry_over_checks(data, iteration, entered, at),
     ]
     names = [each.name for each in data.spec.iterations]
     for before in names[: names.index(iteration)][-1:]:
-        checks += mixes(data, before, iteration, at)
+        checks += mix_checks(data, before, iteration, at)
     return quality_table(facts, checks)
 
 
-def mixes(data: StudyData, before: str, now: str, at: datetime | None) -> list[Check]:
-    """Check for each grouping but experiments whether two iterations hold the same mix."""
+def mix_checks(data: StudyData, before: str, now: str, at: datetime | None) -> list[Check]:
+    """Check whether two iterations have the same mix of customers, for each grouping but experiments."""
     others = [each for each in data.spec.groupings if each not in data.experiments]
     return [
         mix_check(column, *(data.entered([column], at, name) for name in (before, now)))
@@ -63,39 +63,43 @@ def mixes(data: StudyData, before: str, now: str, at: datetime | None) -> list[C
     ]
 
 
-def shares(data: StudyData, iteration: str, cohorts: Iterable[str]) -> Mapping[str, float]:
-    """Give the allocation of an iteration, if it is that of these cohorts; empty for equal shares.
+def planned_shares(data: StudyData, iteration: str, cohorts: Iterable[str]) -> Mapping[str, float]:
+    """Return the planned shares of these cohorts in an iteration; empty for equal shares.
 
-    Where a study has several experiments, an allocation is of the one whose cohorts it names.
+    Where a study has several experiments, an allocation belongs to the one whose cohorts it names.
     """
     planned = data.allocation(iteration)
     ours = len(data.experiments) < 2 or not planned.keys().isdisjoint(cohorts)
     return planned if ours else {}
 
 
-def carry_over(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:
-    """Check how many customers of an iteration entered an earlier one too, if the data can tell."""
+def carry_over_checks(
+    data: StudyData, iteration: str, entered: int, at: datetime | None
+) -> list[Check]:
+    """Check how many customers of an iteration entered an earlier one too; empty without events."""
     names = [each.name for each in data.spec.iterations]
     if data.journeys is None or not names.index(iteration):
         return []
     return [carry_over_check(entered_before(data.journeys.paths(at), iteration), entered)]
 
 
-def crossovers(data: StudyData, iteration: str, entered: int, at: datetime | None) -> list[Check]:
-    """Check how many customers of an iteration saw two groups, if the data can tell."""
+def crossover_checks(
+    data: StudyData, iteration: str, entered: int, at: datetime | None
+) -> list[Check]:
+    """Check how many customers of an iteration saw two groups; empty without events."""
     if data.journeys is None or not data.experiments:
         return []
     return [crossover_check(data.journeys.crossovers(iteration, at), entered)]
 
 
 def quality_table(facts: Sequence[Fact], checks: Iterable[Check]) -> pd.DataFrame:
-    """Lay facts and checks out as one table: check, value, level, sentence."""
+    """Return facts and checks as one table: check, value, level, sentence."""
     rows = [*facts, *((each.name, each.value, each.level, each.sentence) for each in checks)]
     return pd.DataFrame(rows, columns=["check", "value", "level", "sentence"])
 
 
 def before_after_check(claim: Hypothesis, *, endless: bool) -> Check:
-    """Say that two iterations were not randomized, and that they need equal time."""
+    """Return the check of a before-after comparison: not randomized, and invalid without a window."""
     before, after = claim.iteration_of(claim.control), claim.iteration_of(claim.treatment)
     if endless:
         said = (
@@ -111,7 +115,7 @@ def before_after_check(claim: Hypothesis, *, endless: bool) -> Check:
 
 
 def opportunity_check() -> Check:
-    """Say that who has an opportunity to adopt is known only after the groups were made."""
+    """Return the warning that opportunities to adopt arise after randomization."""
     said = (
         "Only customers who met the trigger again after their need was met can adopt: a choice made "
         "after the groups were, so these may differ in more than the treatment."
@@ -120,7 +124,7 @@ def opportunity_check() -> Check:
 
 
 def groups_check(claim: Hypothesis) -> Check:
-    """Say that cohorts which nobody was put into by chance were not randomized."""
+    """Return the warning that the cohorts of a segment were not randomized."""
     said = (
         f"Nothing was randomized: {claim.control.label} and {claim.treatment.label} are groups that customers "
         "belong to, and may differ in more than one way."
@@ -129,9 +133,14 @@ def groups_check(claim: Hypothesis) -> Check:
 
 
 def ratio_check(counts: Mapping[str, int], allocation: Mapping[str, float] | None = None) -> Check:
-    """Check that an experiment's cohorts have the sizes that the planned allocation would give.
+    """Check an experiment's sample ratio: whether its cohorts have the sizes that were planned.
 
-    `allocation` gives a share for each cohort; without it they are equal.
+    Args:
+        counts: The customers of each cohort.
+        allocation: The planned share of each cohort; equal shares unless given.
+
+    Returns:
+        A check that warns below a p-value of 0.01 and is invalid below 0.001.
     """
     planned = allocation or {}
     unplanned = [
@@ -169,7 +178,7 @@ def ratio_check(counts: Mapping[str, int], allocation: Mapping[str, float] | Non
 
 
 def carry_over_check(known: Mapping[str, int], entered: int) -> Check:
-    """Check how many customers met an earlier iteration before; `known` counts them for each."""
+    """Check how many customers entered an earlier iteration; `known` counts them for each one."""
     if not (entered and any(known.values())):
         return Check("carry-over", "ok", "No customer entered an earlier iteration too.", 0)
     name, most = max(known.items(), key=lambda each: each[1])
@@ -182,7 +191,7 @@ def carry_over_check(known: Mapping[str, int], entered: int) -> Check:
 
 
 def mix_check(grouping: str, before: Mapping[str, int], now: Mapping[str, int]) -> Check:
-    """Check whether an iteration's customers are of the same kinds as those of the one before."""
+    """Check whether the mix of a grouping changed since the iteration before."""
     name = f"mix of {grouping}"
     levels = [level for level in {**before, **now} if before.get(level) or now.get(level)]
     old, new = ([each.get(level, 0) for level in levels] for each in (before, now))

@@ -1,4 +1,4 @@
-"""Evaluate hypotheses: gather what a study's data and its ledger say, and judge it."""
+"""Evaluate the hypotheses of a study on its data, with what its ledger already holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from workbench.data.counts import StepCounts
 from workbench.data.paths import outcomes_in_order
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, unknown_name
-from workbench.experiments import checks as checks_module
 from workbench.experiments.analysis import (
     GuardrailResult,
     Pair,
@@ -26,15 +25,16 @@ from workbench.experiments.analysis import (
 )
 from workbench.experiments.checks import (
     before_after_check,
-    carry_over,
-    crossovers,
+    carry_over_checks,
+    crossover_checks,
     groups_check,
+    mix_checks,
     opportunity_check,
     pending_check,
+    planned_shares,
     ratio_check,
-    shares,
 )
-from workbench.experiments.verdict import Check, Decided, Evaluation, judge
+from workbench.experiments.verdict import Check, Evaluation, RecordedVerdict, evaluate
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import ADOPTION
 from workbench.schema.hypothesis import Hypothesis
@@ -42,7 +42,7 @@ from workbench.schema.time import from_instant
 from workbench.stats.proportions import Comparison, Counts, compare
 
 if TYPE_CHECKING:
-    from workbench.experiments.history import Past
+    from workbench.experiments.history import PastLooks
     from workbench.stats.anytime import Outcomes
 
 CHANGES = (
@@ -58,7 +58,7 @@ CHANGES = (
     "low",
     "high",
 )
-PLAN = (
+SAMPLE_SIZES = (
     "hypothesis",
     "control_rate",
     "customers_control",
@@ -71,12 +71,13 @@ PLAN = (
 Arms = tuple[list[StepCounts], list[StepCounts]]
 
 
-def of_cohort(
+def cohort_counts(
     counts: Iterable[StepCounts], columns: Sequence[str], cohort: Cohort, iteration: str
 ) -> list[StepCounts]:
-    """Pick a cohort's counts out of those made by `columns`.
+    """Return a cohort's counts in an iteration, out of counts grouped by `columns`.
 
-    Raises StudyError for a value that no customer of the iteration has.
+    Raises:
+        StudyError: For a value that no customer of the iteration has.
     """
     here = [each for each in counts if each.iteration == iteration]
     for column, value in cohort.values:
@@ -89,10 +90,10 @@ def of_cohort(
     return here
 
 
-def by_level(
+def level_counts(
     counts: Iterable[StepCounts], columns: Sequence[str], claim: Hypothesis
 ) -> tuple[dict[str, Counts], dict[str, Counts]]:
-    """Give control's and treatment's counts for each value of the last column."""
+    """Return the counts of control and of treatment for each value of the last column."""
     of_metric = [each for each in counts if each.step == claim.metric]
     control, treatment = (
         {
@@ -100,7 +101,7 @@ def by_level(
             for level in {each.cohort[-1] for each in rows}
         }
         for rows in (
-            of_cohort(of_metric, columns, cohort, claim.iteration_of(cohort))
+            cohort_counts(of_metric, columns, cohort, claim.iteration_of(cohort))
             for cohort in (claim.control, claim.treatment)
         )
     )
@@ -108,7 +109,7 @@ def by_level(
 
 
 def total(counts: Iterable[StepCounts]) -> Counts:
-    """Add counts of one step up over cohorts."""
+    """Return the sum of one step's counts over cohorts."""
     rows = list(counts)
     return Counts(sum(each.converted for each in rows), sum(each.closed for each in rows))
 
@@ -116,7 +117,7 @@ def total(counts: Iterable[StepCounts]) -> Counts:
 def changes(
     counts: Sequence[StepCounts], before: str | None, now: str, steps: Sequence[str]
 ) -> pd.DataFrame:
-    """Compare each step's rate in two iterations, now minus before."""
+    """Compare each step's rate in two iterations: now minus before."""
     rows = []
     for step in steps if before is not None else ():
         old, new = (
@@ -129,8 +130,8 @@ def changes(
     return pd.DataFrame(rows, columns=list(CHANGES))
 
 
-def plan(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
-    """Say what each sample could detect, and what a new one would need for the effect wanted."""
+def sample_sizes(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
+    """Return what each sample could detect, and how many customers the minimum effect needs."""
     rows = []
     for each in evaluations:
         rule, found = each.hypothesis, each.comparison
@@ -139,64 +140,63 @@ def plan(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
         needed = rule.customers_needed(rate, effect)
         numbers = (rate, found.control.total, found.treatment.total, each.detectable, effect)
         rows.append((rule.name, *numbers, math.nan if needed is None else needed, rule.power))
-    return pd.DataFrame(rows, columns=list(PLAN))
+    return pd.DataFrame(rows, columns=list(SAMPLE_SIZES))
 
 
-class _Looked(NamedTuple):
-    """One hypothesis, looked at but not yet judged."""
+class _Analysed(NamedTuple):
+    """A hypothesis that is analysed and has no verdict yet."""
 
     claim: Hypothesis
-    pairs: dict[str, Pair]
     found: tuple[Comparison, Progress]
     guardrails: tuple[GuardrailResult, ...]
     checks: list[Check]
-    decided: Decided | None
+    recorded: RecordedVerdict | None
 
 
 @dataclass(frozen=True)
 class Evaluator:
     """Evaluates the hypotheses of a study, those of an iteration together.
 
-    `past` tells the earlier looks, and what is decided, if there is a ledger already.
+    `past` holds the earlier looks and verdicts, if there is a ledger. What was evaluated once is kept.
     """
 
     data: StudyData
-    past: Past | None = None
-    _known: dict[tuple[str, datetime | None], list[Evaluation]] = field(
+    past: PastLooks | None = None
+    _cache: dict[tuple[str, datetime | None], list[Evaluation]] = field(
         default_factory=dict, repr=False
     )
 
     def evaluate(self, iteration: str, at: datetime | None) -> list[Evaluation]:
-        """Give each hypothesis of an iteration its verdict, on the data as of a time."""
-        if (iteration, at) not in self._known:
-            self._known[iteration, at] = self._anew(iteration, at)
-        return self._known[iteration, at]
+        """Return an evaluation of each hypothesis and treatment of an iteration, as of a time."""
+        if (iteration, at) not in self._cache:
+            self._cache[iteration, at] = self._evaluate(iteration, at)
+        return self._cache[iteration, at]
 
-    def _anew(self, iteration: str, at: datetime | None) -> list[Evaluation]:
+    def _evaluate(self, iteration: str, at: datetime | None) -> list[Evaluation]:
         claims = self.data.spec.claims([iteration])
-        looked = [self._look(claim, at, len(claims)) for claim in claims]
+        analysed = [self._analyse(claim, at, len(claims)) for claim in claims]
         sound = [
-            each for each in looked if not any(check.level == "invalid" for check in each.checks)
+            each for each in analysed if not any(check.level == "invalid" for check in each.checks)
         ]
-        adjusted = families([each.claim for each in sound], [_as_decided(each) for each in sound])
+        adjusted = families([each.claim for each in sound], [_for_family(each) for each in sound])
         family = {id(each): found for each, found in zip(sound, adjusted, strict=True)}
         seen = self.data.newest(at)
         return [
-            judge(
+            evaluate(
                 each.claim,
                 control=each.found[0].control,
                 treatment=each.found[0].treatment,
                 checks=each.checks,
                 as_of=seen,
-                looked=each.found,
+                analysed=each.found,
                 guardrails=each.guardrails,
                 family=family.get(id(each)),
-                decided=each.decided,
+                recorded=each.recorded,
             )
-            for each in looked
+            for each in analysed
         ]
 
-    def _look(self, claim: Hypothesis, at: datetime | None, together: int) -> _Looked:
+    def _analyse(self, claim: Hypothesis, at: datetime | None, together: int) -> _Analysed:
         arms = self._arms(claim, at)
         metrics = [claim.metric, *(each.metric for each in claim.guardrails)]
         pairs = {metric: _pair(arms, metric) for metric in metrics}
@@ -212,40 +212,40 @@ class Evaluator:
         base = claim.metric if self._is_end(claim) else self._first
         whole = sum(each.entered for rows in arms for each in rows if each.step == base)
         waiting = whole - control.total - treatment.total
-        checks = [pending_check(waiting, whole), *self._design(claim, entered, at)]
+        checks = [pending_check(waiting, whole), *self._comparability(claim, entered, at)]
         sample = self._sample(claim, (control, treatment), entered, at, waiting or pending)
         found = analyse(claim, sample, together=together)
         orders = {each.metric: self._in_order(claim, each.metric, at) for each in claim.guardrails}
         known = {metric: order for metric, order in orders.items() if order is not None}
         kept = guardrails(claim, pairs, sample, known)
-        return _Looked(claim, pairs, found, kept, checks, self._decided(claim, sample, found[0]))
+        return _Analysed(claim, found, kept, checks, self._recorded(claim, sample, found[0]))
 
     def _arms(self, claim: Hypothesis, at: datetime | None) -> Arms:
-        """Give the counts of control and treatment, over all steps."""
+        """Return the counts of control and treatment, over all steps."""
         counts = self.data.counts(claim.columns, at, claim)
         try:
             control, treatment = (
-                of_cohort(counts, claim.columns, cohort, claim.iteration_of(cohort))
+                cohort_counts(counts, claim.columns, cohort, claim.iteration_of(cohort))
                 for cohort in (claim.control, claim.treatment)
             )
         except StudyError as error:
             raise StudyError(f"hypothesis {claim.name}: {error}") from None
         return control, treatment
 
-    def _design(
+    def _comparability(
         self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
     ) -> list[Check]:
-        """Check what makes the two cohorts comparable."""
+        """Return the checks of whether the two cohorts are comparable."""
         flow, iteration = self.data.spec.flow, claim.iteration
         here = (iteration, self._first)
         everybody = sum(
             each.entered for each in self.data.counts((), at) if (each.iteration, each.step) == here
         )
-        again = carry_over(self.data, iteration, everybody, at)
+        again = carry_over_checks(self.data, iteration, everybody, at)
         if claim.before_after:
             endless = flow is not None and not self._window(claim)
             before, now = (claim.iteration_of(each) for each in (claim.control, claim.treatment))
-            mixes = checks_module.mixes(self.data, before, now, at)
+            mixes = mix_checks(self.data, before, now, at)
             return [before_after_check(claim, endless=endless), *again, *mixes]
         if not self._is_randomized(claim):
             return [groups_check(claim), *again]
@@ -253,22 +253,22 @@ class Evaluator:
         return [
             *([opportunity_check()] if chosen else []),
             ratio_check(*self._sizes(claim, entered, at)),
-            *crossovers(self.data, iteration, everybody, at),
+            *crossover_checks(self.data, iteration, everybody, at),
             *again,
         ]
 
     def _is_randomized(self, claim: Hypothesis) -> bool:
-        """Whether nothing but groups of an experiment tells control and treatment apart."""
+        """Whether control and treatment differ in groups of an experiment only."""
         apart = {column for column, _ in {*claim.control.values} ^ {*claim.treatment.values}}
         return bool(apart) and apart <= {*self.data.experiments}
 
     def _sizes(
         self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
     ) -> tuple[dict[str, int], Mapping[str, float]]:
-        """Give the sizes to hold against the allocation: of the whole experiment, if it is one."""
+        """Return cohorts' sizes and planned shares, of the whole experiment where that is possible."""
         if len(claim.columns) == 1:
             sizes = self.data.entered(claim.columns, at, claim.iteration)
-            planned = shares(self.data, claim.iteration, sizes)
+            planned = planned_shares(self.data, claim.iteration, sizes)
             return (sizes if planned or claim.other_treatments else entered), planned
         # Part of an experiment's customers: by the shares of the groups that tell them apart.
         groups = [
@@ -328,7 +328,7 @@ class Evaluator:
         return outcomes_in_order(paths, metric, cohorts)
 
     def _usual_rate(self, claim: Hypothesis, at: datetime | None) -> float:
-        """Give the metric's rate over the iteration before; NaN for the first one."""
+        """Return the metric's rate in the iteration before; NaN in the first one."""
         names = [each.name for each in self.data.spec.iterations]
         before = names[: names.index(claim.iteration)][-1:]
         counts = self.data.counts((), at, claim) if before else []
@@ -336,20 +336,22 @@ class Evaluator:
             each for each in counts if (each.iteration, each.step) == (*before, claim.metric)
         ).rate
 
-    def _decided(self, claim: Hypothesis, sample: Sample, found: Comparison) -> Decided | None:
+    def _recorded(
+        self, claim: Hypothesis, sample: Sample, found: Comparison
+    ) -> RecordedVerdict | None:
         if self.past is None:
             return None
-        # An analysis at any time counts, and records, the customers of whole blocks only.
+        # An analysis at any time counts and records the customers of whole blocks only.
         counted = found if claim.analysis == "anytime" else sample
-        return self.past.decided(claim, (counted.control, counted.treatment))
+        return self.past.verdict(claim, (counted.control, counted.treatment))
 
     def _window(self, claim: Hypothesis) -> timedelta | None:
-        """Give the window that decides on a claim's metric, its own or the flow's."""
+        """Return the window of a hypothesis's metric: its own, or else the flow's."""
         flow = self.data.spec.flow
         return claim.window or (flow.window_of(claim.metric) if flow is not None else None)
 
     def _is_end(self, claim: Hypothesis) -> bool:
-        """Whether a claim is about adoption or the outcome, which have counts of their own."""
+        """Whether the metric is adoption or the outcome, whose customers are counted apart."""
         flow = self.data.spec.flow
         return flow is not None and claim.metric in flow.ends
 
@@ -358,15 +360,15 @@ class Evaluator:
         return self.data.spec.steps[0]
 
 
-def _as_decided(looked: _Looked) -> tuple[Comparison, Progress]:
-    """Give what was found; of a verdict on record, with the p-value that it rests on."""
-    found, progress = looked.found
-    if looked.decided is None:
+def _for_family(analysed: _Analysed) -> tuple[Comparison, Progress]:
+    """Return comparison and progress; of a verdict on record, with the p-value that it rests on."""
+    found, progress = analysed.found
+    if analysed.recorded is None:
         return found, progress
-    return replace(found, pvalue=looked.decided.looked), replace(progress, early=False)
+    return replace(found, pvalue=analysed.recorded.look_pvalue), replace(progress, early=False)
 
 
 def _pair(arms: Arms, metric: str) -> Pair:
-    """Add up control's and treatment's counts of a metric."""
+    """Return the counts of control and treatment for a metric."""
     control, treatment = (total(each for each in rows if each.step == metric) for rows in arms)
     return control, treatment

@@ -1,29 +1,40 @@
-"""History: what looks leave in the ledger, and what the ledger says of each hypothesis."""
+"""What looks add to a ledger, and the history that a ledger gives of each hypothesis."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from workbench.experiments.analysis import Pair
-from workbench.experiments.ledger import FinalVerdict, Ledger, Look, Registration, Stored, standing
-from workbench.experiments.verdict import Decided, Evaluation
+from workbench.experiments.ledger import (
+    FinalVerdict,
+    Key,
+    Ledger,
+    Look,
+    Registration,
+    Stored,
+    key,
+    standing,
+)
+from workbench.experiments.verdict import Evaluation, RecordedVerdict
 from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import Iteration
 from workbench.stats.multiplicity import saffron
 from workbench.stats.proportions import Counts
 
+if TYPE_CHECKING:
+    from workbench.stats.multiplicity import StreamTest
+
 OPEN = "open"
-NONE = "-"
-Key = tuple[str, int, str, str]
 UNRECORDED = "not recorded"
+NO_TEST = "-"
 COLUMNS = (
     "hypothesis",
     "version",
@@ -41,30 +52,18 @@ COLUMNS = (
     "discovery",
 )
 ONLINE = saffron  # its first levels are the largest: a study has few verdicts, not hundreds
-
-
-class Decision(Protocol):
-    """What an online test says about one p-value of a stream, at its place."""
-
-    @property
-    def level(self) -> float:
-        """The level that the p-value is held to."""
-
-    @property
-    def rejected(self) -> bool:
-        """Whether the p-value is at or below it."""
-
-
-Online = Callable[[Sequence[float]], Sequence[Decision]]
+OnlineTest = Callable[[Sequence[float]], "Sequence[StreamTest]"]
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """One arm of a version in one iteration: how often it was looked at, and what came of it.
+class HypothesisHistory:
+    """One row of the history: an arm of a version in one iteration.
 
-    `verdict` is "open" while there is no final one; `label` also says what restricts it. `level` is what the p-value was held to at its
-    place in the stream of tests, and `discovery` whether the verdict is a success that counts
-    among all of them: "yes", "no", or "-" where there is no p-value to count.
+    `looks` counts the recorded looks. `estimate`, `low` and `high` are those of the look that the
+    final verdict rests on, or else of the newest one. `verdict` is "open" while there is no final
+    one; `label` also says what restricts it. `pvalue` is that of the verdict, `level` the threshold
+    at its place in the stream of all final verdicts, and `discovery` says whether the verdict is a
+    success that counts among all of them: "yes", "no", or "-" without a p-value.
     """
 
     hypothesis: str
@@ -82,73 +81,70 @@ class Chapter:
     discovery: str
     corrected: bool = False
 
-    def row(self) -> dict[str, Any]:
-        """Give the chapter as one row of plain values."""
-        return asdict(self)
 
-
-def story(
+def summarize(
     verdicts: Iterable[Stored[FinalVerdict]],
     looks: Iterable[Stored[Look]],
     registrations: Iterable[Stored[Registration]],
     *,
-    online: Online,
-) -> tuple[Chapter, ...]:
-    """Tell what each iteration found, in the order in which iterations came on record.
+    online: OnlineTest = ONLINE,
+) -> tuple[HypothesisHistory, ...]:
+    """Summarize a ledger's records, one row for each arm of a version and iteration.
 
-    `online` takes the p-values of all final verdicts, in their order, and decides on each by
-    those before it. A corrected verdict keeps its place among them, and its correction has one of
-    its own: what was decided since it came rests on it, and no later record may change that. The
-    chapter shows the correction.
+    Args:
+        verdicts: All final verdicts, corrected ones and corrections included.
+        looks: All looks; a correction takes the place of what it corrects.
+        registrations: All registrations.
+        online: Tests the p-values of all final verdicts in their order, each by those before it.
+            A corrected verdict keeps its place, and its correction gets one of its own, so no later
+            record changes what an earlier one decided.
 
-    >>> story([], [], [], online=lambda pvalues: [])
+    Returns:
+        The rows, in the order in which they first came on record. A corrected verdict is shown as
+        its correction says.
+
+    >>> summarize([], [], [])
     ()
     """
     verdicts, looks = tuple(verdicts), tuple(looks)
     tests = [each for each in verdicts if not math.isnan(each.record.pvalue)]
-    decisions = dict(
-        zip(
-            (each.id for each in tests),
-            online([each.record.pvalue for each in tests]) if tests else (),
-            strict=True,
-        )
-    )
-    seen: dict[Key, list[Stored[Look]]] = {}
+    tested = online([each.record.pvalue for each in tests])
+    tested_by_id = dict(zip((each.id for each in tests), tested, strict=True))
+    final = {key(each.record): each for each in standing(verdicts)}
+    looks_by_key: dict[Key, list[Look]] = {}
     for each in standing(looks):
-        seen.setdefault(_key(each.record), []).append(each)
-    final = {_key(each.record): each for each in standing(verdicts)}
+        looks_by_key.setdefault(key(each.record), []).append(each.record)
     first: dict[Key, int] = {}
-    for number, key in sorted(
-        [(each.id, _key(each.record)) for each in looks]
-        + [(each.id, _key(each.record)) for each in verdicts]
-    ):
-        first.setdefault(key, number)
-    begun = {key[:3] for key in first}
+    found = [(each.id, key(each.record)) for each in looks]
+    found += [(each.id, key(each.record)) for each in verdicts]
+    for number, of_record in sorted(found):
+        first.setdefault(of_record, number)
+    seen = {each[:3] for each in first}
     for entry in registrations:
-        claim = entry.record.hypothesis, entry.record.version, entry.record.arm
-        if claim not in begun:
-            first[(*claim, "")] = entry.id
+        if (registered := key(entry.record))[:3] not in seen:
+            first[registered] = entry.id
     return tuple(
-        _chapter(key, seen.get(key, []), final.get(key), decisions)
-        for key in sorted(first, key=first.__getitem__)
+        _row(each, looks_by_key.get(each, []), final.get(each), tested_by_id)
+        for each in sorted(first, key=first.__getitem__)
     )
 
 
-def _chapter(
-    key: Key,
-    looks: Sequence[Stored[Look]],
+def _row(
+    identity: Key,
+    looks: Sequence[Look],
     final: Stored[FinalVerdict] | None,
-    decisions: dict[int, Decision],
-) -> Chapter:
-    shown = looks[-1].record if looks else None
+    tested: dict[int, StreamTest],
+) -> HypothesisHistory:
+    shown = looks[-1] if looks else None
+    test = None
     if final is not None:
-        meant = [
-            each.record for each in looks if each.record.fingerprint == final.record.fingerprint
-        ]
-        shown = meant[-1] if meant else shown
-    decision = None if final is None else decisions.get(final.id)
-    return Chapter(
-        *key,
+        shown = next((each for each in reversed(looks) if _same_data(each, final.record)), shown)
+        test = tested.get(final.id)
+    discovery = NO_TEST
+    if final is not None and test is not None:
+        discovery = "yes" if test.rejected and final.record.success else "no"
+    return HypothesisHistory(
+        *identity,
         looks=len(looks),
         estimate=math.nan if shown is None else shown.estimate,
         low=math.nan if shown is None else shown.low,
@@ -156,77 +152,87 @@ def _chapter(
         verdict=OPEN if final is None else final.record.verdict,
         label=OPEN if final is None else final.record.label,
         pvalue=math.nan if final is None else final.record.pvalue,
-        level=math.nan if decision is None else decision.level,
-        discovery=_discovery(final, decision),
+        level=math.nan if test is None else test.level,
+        discovery=discovery,
         corrected=final is not None and final.corrects is not None,
     )
 
 
-def _discovery(final: Stored[FinalVerdict] | None, decision: Decision | None) -> str:
-    if final is None or decision is None:
-        return NONE
-    return "yes" if decision.rejected and final.record.success else "no"
+def history(ledger: Ledger) -> pd.DataFrame:
+    """Return a ledger's history: one row for each arm of a version and iteration.
 
-
-def _key(record: Look | FinalVerdict) -> Key:
-    return record.hypothesis, record.version, record.arm, record.iteration
-
-
-def chronicle(claims: Sequence[Hypothesis], history: pd.DataFrame) -> pd.DataFrame:
-    """Tell hypotheses through their versions: a row a version and treatment, in order.
-
-    `claims` are versions as the study file has them, one for each treatment; `history` is that of
-    the ledger. A version that nobody put on record has no numbers.
+    The columns are the fields of `HypothesisHistory`. The final verdicts are one stream of tests,
+    in which `ONLINE` keeps the false discovery rate at 5 %.
     """
-    recorded = {
+    rows = summarize(ledger.verdicts(), ledger.all_looks(), ledger.registrations())
+    return pd.DataFrame(list(rows), columns=[each.name for each in fields(HypothesisHistory)])
+
+
+def version_history(versions: Sequence[Hypothesis], recorded: pd.DataFrame) -> pd.DataFrame:
+    """Return the history of hypotheses as a study file has them, with what each version changed.
+
+    Args:
+        versions: Versions of hypotheses, one for each treatment.
+        recorded: The ledger's history, as `history` returns it.
+
+    Returns:
+        One row for each version and treatment, ordered by name and version. The verdict of a version
+        without a record is "not recorded", and its numbers are NaN.
+    """
+    known = {
         (row["hypothesis"], row["version"], row["arm"], row["iteration"]): row
-        for row in history.to_dict("records")
+        for row in recorded.to_dict("records")
     }
-    rows = []
-    for claim in sorted(claims, key=lambda each: (each.name, each.version)):
-        key = (claim.name, claim.version, str(claim.treatment), claim.iteration)
-        row = dict(zip(COLUMNS, (*key, changed(claim, _earlier(claim, claims))), strict=False))
-        row |= {"looks": 0, "verdict": UNRECORDED, "label": UNRECORDED, "discovery": "-"}
-        row |= dict.fromkeys(("estimate", "low", "high", "pvalue", "level"), math.nan)
-        found = recorded.get(key, {})
-        row |= {str(name): value for name, value in found.items() if name in COLUMNS}
-        rows.append(row)
+    unknown = {
+        **dict.fromkeys(COLUMNS, math.nan),
+        **dict.fromkeys(("verdict", "label"), UNRECORDED),
+        "looks": 0,
+        "discovery": NO_TEST,
+    }
+    rows = [
+        {
+            **unknown,
+            **dict(zip(("hypothesis", "version", "arm", "iteration"), _key(each), strict=True)),
+            "changed": describe_change(each, _version_before(each, versions)),
+            **known.get(_key(each), {}),
+        }
+        for each in sorted(versions, key=lambda each: (each.name, each.version))
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def changed(claim: Hypothesis, earlier: Hypothesis | None) -> str:
-    """Say what a version changed: its frozen fields, or its statement alone.
+def describe_change(version: Hypothesis, before: Hypothesis | None) -> str:
+    """Say in which fields a version of a hypothesis differs from the one before.
 
     >>> first = Hypothesis.model_validate({
     ...     "name": "a", "statement": "It helps.", "metric": "imported", "iteration": "1",
     ...     "control": {"variant": "blank"}, "treatment": {"variant": "preview"}})
-    >>> changed(first.model_copy(update={"version": 2, "minimum_effect": 0.1}), first)
+    >>> describe_change(first.model_copy(update={"version": 2, "minimum_effect": 0.1}), first)
     'minimum effect from 0 to 0.1'
     """
-    if earlier is None:
+    if before is None:
         return "first version"
-    old, new = ({**each.frozen(), "window": each.window} for each in (earlier, claim))
+    old, new = ({**each.frozen(), "window": each.window} for each in (before, version))
     parts = [
-        f"{name.replace('_', ' ')} from {_said(old[name])} to {_said(new[name])}"
+        f"{name.replace('_', ' ')} from {_written(old[name])} to {_written(new[name])}"
         for name in new
         if old[name] != new[name] and name not in ("iteration", "treatments")
     ]
-    if claim.statement != earlier.statement:
+    if version.statement != before.statement:
         parts.append("what it does (its statement)")
     return "; ".join(parts) or "tested again, unchanged"
 
 
-def _earlier(claim: Hypothesis, claims: Sequence[Hypothesis]) -> Hypothesis | None:
-    """Give the version before, with the same treatment if that had several."""
-    before = [each for each in claims if each.name == claim.name and each.version < claim.version]
+def _version_before(version: Hypothesis, versions: Sequence[Hypothesis]) -> Hypothesis | None:
+    """Return the version before, with the same treatment if that one had several."""
     return max(
-        before,
-        key=lambda each: (each.version, str(each.treatment) == str(claim.treatment)),
+        (each for each in versions if each.name == version.name and each.version < version.version),
+        key=lambda each: (each.version, str(each.treatment) == str(version.treatment)),
         default=None,
     )
 
 
-def _said(value: object) -> str:
+def _written(value: object) -> str:
     if value is None or value == []:
         return "none"
     if isinstance(value, timedelta):
@@ -237,77 +243,69 @@ def _said(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Past:
-    """What a ledger holds of the looks before."""
+class PastLooks:
+    """The looks and verdicts that a ledger already holds of a hypothesis."""
 
     ledger: Ledger
 
-    def earlier(self, claim: Hypothesis, pair: Pair) -> tuple[Pair, ...]:
-        """Give the counts of the recorded looks that saw fewer customers than this one."""
-        seen = [_pair(each.record) for each in self.ledger.looks(*_claim_key(claim))]
+    def earlier(self, hypothesis: Hypothesis, pair: Pair) -> tuple[Pair, ...]:
+        """Return the counts of the recorded looks that saw fewer customers than `pair`."""
+        seen = [_pair(each.record) for each in self.ledger.looks(*_key(hypothesis))]
         now = _customers(pair)
         return tuple(each for each in dict.fromkeys(seen) if _customers(each) < now)
 
-    def decided(self, claim: Hypothesis, pair: Pair) -> Decided | None:
-        """Give the final verdict, if one was made on fewer customers than there are now.
+    def verdict(self, hypothesis: Hypothesis, pair: Pair) -> RecordedVerdict | None:
+        """Return the final verdict, if it rests on fewer customers than `pair`.
 
-        That a comparison was broken decides nothing: once mended, it is tested.
+        An invalid comparison is no verdict: once its fault is corrected, it is tested.
         """
-        of_claim = [
+        wanted = _key(hypothesis)
+        final = [
             each
-            for each in self._verdicts
-            if _key_of(each.record) == _claim_key(claim) and each.record.verdict != Verdict.INVALID
+            for each in standing(self.ledger.verdicts())
+            if key(each.record) == wanted and each.record.verdict != Verdict.INVALID
         ]
-        if not of_claim:
+        if not final:
             return None
-        stands = of_claim[-1]
-        looks = self.ledger.looks(*_claim_key(claim))
-        seen = [each.record for each in looks if _same_data(each.record, stands.record)]
+        newest = final[-1]
+        looks = [each.record for each in self.ledger.looks(*wanted)]
+        seen = [each for each in looks if _same_data(each, newest.record)]
         if not seen or _customers(_pair(seen[-1])) >= _customers(pair):
             return None
-        return Decided(
-            Verdict(stands.record.verdict),
-            stands.recorded_at,
+        return RecordedVerdict(
+            Verdict(newest.record.verdict),
+            newest.recorded_at,
             _customers(_pair(seen[-1])),
-            stands.record.qualifier,
-            stands.record.success,
-            stands.record.pvalue,
+            newest.record.qualifier,
+            newest.record.success,
+            newest.record.pvalue,
             seen[-1].pvalue,
         )
-
-    @property
-    def _verdicts(self) -> tuple[Stored[FinalVerdict], ...]:
-        return standing(self.ledger.verdicts())
 
 
 def record(
     ledger: Ledger, evaluations: Iterable[Evaluation], iterations: Iterable[Iteration]
 ) -> list[Evaluation]:
-    """Put looks on record, and the verdicts that are final for their iteration.
+    """Record looks, and the verdicts that are final for their iteration.
 
-    Gives the evaluations with the number of their look. `iterations` are the study's: when one
-    starts and ends is part of what a version may not change. The same look at the same data is recorded
-    once. Raises StudyError for a frozen field that changed without a new version; what was recorded
-    before stays.
+    Args:
+        ledger: The study's ledger. The same look at the same data is recorded once.
+        evaluations: The looks.
+        iterations: Those of the study; a version may not change when its iteration starts and ends.
+
+    Returns:
+        The evaluations with the numbers of their looks.
+
+    Raises:
+        StudyError: For a frozen field that changed without a new version. What was recorded before
+            stays.
     """
     spans = {each.name: [str(each.start), str(each.end)] for each in iterations if each.start}
     return [_recorded(ledger, each, spans.get(each.iteration)) for each in evaluations]
 
 
-def history(ledger: Ledger) -> pd.DataFrame:
-    """Tell what became of each version of each hypothesis, in the order of the records.
-
-    Final verdicts are one stream of tests, in which `ONLINE` keeps the false discovery rate at 5 %.
-    """
-    import pandas as pd
-
-    chapters = story(ledger.verdicts(), ledger.all_looks(), ledger.registrations(), online=ONLINE)
-    columns = [each.name for each in fields(Chapter)]
-    return pd.DataFrame([each.row() for each in chapters], columns=columns)
-
-
 def fingerprint(evaluation: Evaluation) -> str:
-    """Tell the data that a look rests on from others: equal data have equal fingerprints."""
+    """Return a digest of the data that a look rests on: equal data have equal fingerprints."""
     found, progress = evaluation.comparison, evaluation.progress
     pairs = [(found.control, found.treatment)]
     pairs += [
@@ -319,15 +317,15 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 
 def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) -> Evaluation:
-    claim, found = evaluation.hypothesis, evaluation.comparison
-    name, version, arm, iteration = _claim_key(claim)
+    hypothesis, found = evaluation.hypothesis, evaluation.comparison
+    name, version, arm, iteration = _key(hypothesis)
     look = Look(
         name,
         version,
         arm,
         iteration,
         None if evaluation.as_of is None else evaluation.as_of.isoformat(),
-        claim.analysis,
+        hypothesis.analysis,
         found.control.converted,
         found.control.total,
         found.treatment.converted,
@@ -341,7 +339,7 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
         evaluation.progress.evalue,
     )
     verdict = None
-    if evaluation.final and not _looks_back(ledger, look):
+    if evaluation.final and not _later_data_seen(ledger, look):
         verdict = FinalVerdict(
             name,
             version,
@@ -354,17 +352,17 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
             evaluation.sentence,
             evaluation.qualifier,
         )
-    registration = Registration(name, version, arm, {**claim.frozen(), "start and end": span})
+    registration = Registration(name, version, arm, {**hypothesis.frozen(), "start and end": span})
     done = ledger.record(registration, look, verdict)
     return replace(evaluation, look=done.look_number)
 
 
 def _stream_pvalue(evaluation: Evaluation) -> float:
-    """Give the p-value of the claim that everything holds, its guardrails included.
+    """Return the p-value for the stream of tests: that of the claim with all of its guardrails.
 
-    That is the largest of theirs (intersection-union test: Berger 1982), 1 for a guardrail of which
-    nobody is through. A claim that is refuted though its test rejects, since its effect is too small
-    to be worth having, is no rejection either: 1. NaN for no valid test.
+    It is the largest of theirs (intersection-union test: Berger 1982), with 1 for a guardrail
+    without customers. A refuted claim whose test rejects, because the effect is smaller than the
+    minimum effect, is no rejection: 1. NaN without a valid test.
     """
     if evaluation.verdict is Verdict.INVALID or math.isnan(evaluation.pvalue):
         return math.nan
@@ -374,19 +372,14 @@ def _stream_pvalue(evaluation: Evaluation) -> float:
     return max([evaluation.pvalue, *kept])
 
 
-def _looks_back(ledger: Ledger, look: Look) -> bool:
-    """Whether a later state of the data was looked at before: it has, or will have, the last word."""
-    key = (look.hypothesis, look.version, look.arm, look.iteration)
-    others = [each.record.as_of for each in ledger.looks(*key)]
+def _later_data_seen(ledger: Ledger, look: Look) -> bool:
+    """Whether a recorded look saw the data of a later time: the final verdict is left to that one."""
+    others = [each.record.as_of for each in ledger.looks(*key(look))]
     return look.as_of is not None and any(each is not None and each > look.as_of for each in others)
 
 
-def _claim_key(claim: Hypothesis) -> tuple[str, int, str, str]:
-    return claim.name, claim.version, str(claim.treatment), claim.iteration
-
-
-def _key_of(verdict: FinalVerdict) -> tuple[str, int, str, str]:
-    return verdict.hypothesis, verdict.version, verdict.arm, verdict.iteration
+def _key(hypothesis: Hypothesis) -> Key:
+    return hypothesis.name, hypothesis.version, str(hypothesis.treatment), hypothesis.iteration
 
 
 def _pair(look: Look) -> Pair:

@@ -1,4 +1,4 @@
-"""The ledger: an append-only record of registrations, looks and verdicts across iterations."""
+"""The ledger: an append-only record of registrations, looks and final verdicts."""
 
 from __future__ import annotations
 
@@ -36,11 +36,15 @@ Key = tuple[str, int, str, str]
 
 @dataclass(frozen=True)
 class Registration:
-    """What a version of a hypothesis claims, for one of its arms; fixed once it is on record.
+    """The frozen fields of a version of a hypothesis, for one of its arms; they never change again.
 
-    `arm` is the treatment cohort. `fields` maps the names of the frozen fields to plain values:
-    text, numbers, yes or no, lists and mappings of these. One that is None counts as not there,
-    so that fields which a later workbench adds do not change what was registered before.
+    Args:
+        hypothesis: The name of the hypothesis.
+        version: Its version, from 1.
+        arm: The treatment cohort.
+        fields: The frozen fields by name: text, numbers, yes or no, and lists and mappings of these.
+            A field that is None counts as absent, so fields that a later workbench adds do not
+            change what was registered before.
 
     >>> Registration("Preview", 1, "group=preview", {"metric": "imported", "alpha": 0.05}).digest[:8]
     '78f971f7'
@@ -58,18 +62,18 @@ class Registration:
         object.__setattr__(self, "fields", frozen(self.fields, "fields"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the fields as the plain mapping that they came as."""
+        """Pickle the fields as a plain mapping."""
         return Registration, (self.hypothesis, self.version, self.arm, plain(self.fields))
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the fields, written in one way: equal fields have equal digests."""
+        """The SHA-256 of the fields as canonical JSON: equal fields have equal digests."""
         return hashlib.sha256(written(self.fields).encode()).hexdigest()
 
     def changes(self, now: Registration) -> tuple[str, ...]:
-        """Say which fields another registration of the version changes: `alpha from 0.05 to 0.1`.
+        """Return the fields that another registration of the version changes, in words.
 
-        Between arms, the field that tells them apart may differ.
+        Arms of one version may differ in their treatment.
 
         >>> first = Registration("Preview", 1, "group=preview", {"alpha": 0.05, "looks": None})
         >>> first.changes(Registration("Preview", 1, "group=preview", {"alpha": 0.1}))
@@ -86,11 +90,11 @@ class Registration:
 
 @dataclass(frozen=True)
 class Look:
-    """One evaluation of an arm of a version on an iteration's data.
+    """One look: an arm of a version, evaluated on an iteration's data.
 
-    `fingerprint` tells data apart: the same version on the same data is one look, however often
-    it is evaluated. `as_of` is the moment that the data are read as of, in ISO form. Numbers that
-    the analysis does not give are NaN.
+    `fingerprint` identifies the data: evaluating the same version on the same data again is no new
+    look. `as_of` is the time as of which the data were read, in ISO format. Effect and interval are
+    fractions. Numbers that the analysis does not have are NaN.
     """
 
     KIND: ClassVar[str] = "look"
@@ -119,12 +123,12 @@ class Look:
 
 @dataclass(frozen=True)
 class FinalVerdict:
-    """What an iteration says, in the end, about an arm of a version.
+    """The final verdict of an iteration on an arm of a version.
 
-    `qualifier` holds what restricts the verdict, such as a guardrail at risk. `pvalue` is what the
-    stream of tests across iterations uses; NaN where there is none, as for an invalid comparison.
-    `success` says whether the verdict is a win if it also counts as a discovery: supported, and no
-    guardrail failed.
+    `verdict` is one word, such as "supported", and `qualifier` holds what restricts it, such as a
+    guardrail at risk. `success` is true for a supported hypothesis whose guardrails all hold.
+    `pvalue` is the one that the stream of all final verdicts takes; NaN where there is none, as for
+    an invalid comparison. `sentence` is what the reader was told.
     """
 
     KIND: ClassVar[str] = "verdict"
@@ -161,7 +165,7 @@ KINDS: Mapping[str, type[Record]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Stored(Generic[R]):
-    """A record as the ledger holds it: its place in the order of all records, and when it came.
+    """A record as the ledger holds it: its id, which is its place among all records, and its time.
 
     `corrects` is the id of the record that this one corrects, and `reason` says why.
     """
@@ -173,7 +177,7 @@ class Stored(Generic[R]):
     reason: str = ""
 
     def row(self) -> dict[str, Any]:
-        """Give the record as one row of plain values."""
+        """Return the record as one row of plain values."""
         return {
             "id": self.id,
             "kind": self.record.KIND,
@@ -185,9 +189,9 @@ class Stored(Generic[R]):
 
 
 def content(record: Record) -> dict[str, Any]:
-    """Give a record as plain values: what JSON writes, and `restored` reads.
+    """Return a record as plain values for JSON; `restored` reads them back.
 
-    NaN becomes None, and what is infinite its name.
+    NaN becomes None, and an infinite number its name.
     """
     if isinstance(record, Registration):
         return {
@@ -218,12 +222,12 @@ def restored(kind: str, values: Mapping[str, Any]) -> Record:
 
 
 def written(value: Any) -> str:
-    """Write a plain value as JSON in one way only: keys in order, no spaces."""
+    """Return canonical JSON of a plain value: sorted keys, no spaces."""
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def frozen(value: Any, name: str) -> Any:
-    """Give a plain value that cannot change; numbers that are equal come out the same.
+    """Return an immutable copy of a plain value, in which equal numbers are the same.
 
     >>> frozen({"margin": 0.0, "looks": [1.0, 2], "window": None}, "fields")
     mappingproxy({'margin': 0, 'looks': (1, 2)})
@@ -250,14 +254,14 @@ def frozen(value: Any, name: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Turn frozen mappings and tuples back into dictionaries and lists."""
+    """Return a copy of a frozen value that is made of dictionaries and lists."""
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def chains(records: Iterable[Stored[R]]) -> list[list[Stored[R]]]:
-    """Put each record together with what corrects it, in the order of the first of each."""
+    """Group each record with its corrections, in the order of the first of each group."""
     found: dict[int, list[Stored[R]]] = {}
     for each in records:
         chain = found[each.id] = [] if each.corrects is None else found[each.corrects]
@@ -266,12 +270,12 @@ def chains(records: Iterable[Stored[R]]) -> list[list[Stored[R]]]:
 
 
 def standing(records: Iterable[Stored[R]]) -> tuple[Stored[R], ...]:
-    """Give what stands: each correction in the place of what it corrects."""
+    """Return the records that stand: each correction replaces what it corrects."""
     return tuple(chain[-1] for chain in chains(records))
 
 
 def _settle(record: Look | FinalVerdict) -> None:
-    """Make numbers Python's own, whatever library they come from; None becomes NaN."""
+    """Convert numbers of other libraries to Python's own, and None to NaN."""
     for each in fields(record):
         value = getattr(record, each.name)
         if each.type == "int":
@@ -302,12 +306,11 @@ Known = TypeVar("Known", Registration, Look, FinalVerdict)
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a call of `record` did.
+    """The result of `Ledger.record`.
 
-    `look_number` is the look's place among those of its version, arm and iteration, from 1.
-    `new` says whether the look was not on record before, `verdict_new` the same of the verdict.
-    `verdict` is the final one that stands now, if any: another one than was given where its data
-    were seen before and other data came since.
+    `look_number` counts the looks of the version, arm and iteration from 1. `new` and `verdict_new`
+    say whether the look and the verdict were added. `verdict` is the final verdict that stands now,
+    if any: not the one passed in where its data are on record already and other data came later.
     """
 
     look_number: int
@@ -318,11 +321,11 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The append-only record of one study's registrations, looks and verdicts.
+    """The append-only record of one study's registrations, looks and final verdicts.
 
-    Nothing in it is ever changed or taken out, also not by other programs: the database refuses.
-    Any number of processes may record at once. Reading a ledger that does not exist yet finds
-    nothing and makes nothing.
+    The database refuses to change or delete records, whatever program asks for it. Any number of
+    processes may record at once. Reading a ledger that does not exist finds nothing and creates
+    nothing.
 
     >>> ledger = Ledger.at("ledger.db", Path("a-new-study"))
     >>> ledger, ledger.export()
@@ -334,51 +337,60 @@ class Ledger:
 
     @classmethod
     def at(cls, location: str, folder: Path, study: str = "") -> Self:
-        """Give the ledger at a path, seen from the study's folder, or at a PostgreSQL URL.
+        """Return the ledger at a location; nothing is opened yet.
 
-        A URL holds no password: it comes from the environment variable
-        `WORKBENCH_LEDGER_PASSWORD` or `PGPASSWORD`, or from `~/.pgpass`. Studies that share a
-        database are told apart by `study`. Nothing is opened yet.
+        Args:
+            location: A path relative to `folder`, or a PostgreSQL URL without a password. The
+                password comes from the environment variable `WORKBENCH_LEDGER_PASSWORD` or
+                `PGPASSWORD`, or from `~/.pgpass`.
+            folder: The study's folder.
+            study: The name of the study, which separates studies that share a database.
 
         Raises:
-            StudyError: for a password in the URL, another scheme, or a driver that is missing.
+            StudyError: For a password in the URL, another scheme, or a driver that is missing.
         """
         return cls(database(location, folder), study)
 
     def __repr__(self) -> str:
-        """Name where the ledger lies."""
+        """Name the location."""
         return f"<Ledger {self.place}>"
 
     def record(
         self, registration: Registration, look: Look, verdict: FinalVerdict | None = None
     ) -> Recorded:
-        """Put a look on record, with the registration of its version, and its final verdict.
+        """Record a look together with its version's registration and its final verdict, if any.
 
-        All of it is on record when this returns, and nothing if it raises. What is on record
-        already is not added again: a registration with the same fields, a look or a final verdict
-        on the same data. A final verdict on other data is a correction of the one before.
+        This is one transaction: all of it is recorded, or nothing. What is on record already is not
+        added again: a registration with the same fields, a look or a final verdict on the same data.
+        A final verdict on other data corrects the one before.
 
         Raises:
-            StudyError: if the version is registered with other fields, or the ledger cannot be
+            StudyError: If the version is registered with other fields, or the ledger cannot be
                 written.
+            ValueError: If registration, look and verdict do not belong together.
         """
         _belong_together(registration, look, verdict)
         with writing(self.place) as connection:
             session = _Session(connection, self.study)
             session.register(registration)
-            looks = chains(session.find(Look, _key(look)))
+            looks = chains(session.find(Look, key(look)))
             number, new = _place(looks, look.fingerprint)
             if new:
                 session.append(look)
             concluded = False if verdict is None else session.conclude(verdict)
-            final = session.find(FinalVerdict, _key(look))
+            final = session.find(FinalVerdict, key(look))
         return Recorded(number, new, concluded, final[-1] if final else None)
 
     def correct(self, record_id: int, record: Look | FinalVerdict, *, reason: str) -> int:
-        """Append a record that takes the place of another one, and say why; give its id.
+        """Append a correction of a look or final verdict, and return its id.
+
+        Args:
+            record_id: The id of the record to correct, as `export` shows it.
+            record: The record that takes its place.
+            reason: Why it is corrected, for readers.
 
         Raises:
-            StudyError: if there is no such record, it is of another kind, version, arm or
+            StudyError: If there is no such record, it is of another kind, version, arm or
                 iteration, it is corrected already, or no reason is given.
         """
         if not reason.strip():
@@ -397,7 +409,7 @@ class Ledger:
                     f"version of {was.hypothesis!r} above {was.version}"
                 )
                 raise StudyError(msg)
-            if (was.KIND, _key(was)) != (record.KIND, _key(record)):
+            if (was.KIND, key(was)) != (record.KIND, key(record)):
                 msg = (
                     f"record {record_id} is the {was.KIND} of {_named(was)}; a correction is of "
                     f"the same, and this is the {record.KIND} of {_named(record)}"
@@ -409,43 +421,43 @@ class Ledger:
             return session.append(record, corrects=record_id, reason=reason.strip())
 
     def registration(self, hypothesis: str, version: int, arm: str) -> Registration | None:
-        """Give what is registered of an arm of a version."""
+        """Return the registration of an arm of a version, if there is one."""
         found = self._of(Registration, (hypothesis, version, arm))
         return found[0].record if found else None
 
     def looks(
         self, hypothesis: str, version: int, arm: str, iteration: str
     ) -> tuple[Stored[Look], ...]:
-        """Give the looks at an arm of a version in an iteration, in order; corrections in place."""
+        """Return the looks at an arm of a version in an iteration, in order, as corrected."""
         return standing(self._of(Look, (hypothesis, version, arm, iteration)))
 
     def all_looks(self) -> tuple[Stored[Look], ...]:
-        """Give all looks in order; corrections in the place of what they correct."""
+        """Return all looks in order, as corrected."""
         return standing(self._of(Look))
 
     def registrations(self) -> tuple[Stored[Registration], ...]:
-        """Give all registrations in order."""
+        """Return all registrations in order."""
         return self._of(Registration)
 
     def verdicts(self) -> tuple[Stored[FinalVerdict], ...]:
-        """Give all final verdicts in order; a correction stands at its own place, after its cause."""
+        """Return all final verdicts and their corrections, each at its own place."""
         return self._of(FinalVerdict)
 
     def export(self) -> list[dict[str, Any]]:
-        """Give every record of the study in order, as rows of plain values.
+        """Return every record of the study in order, as rows of plain values.
 
-        NaN is None in them, and each kind has its own keys after the first five.
+        The first five keys are common to all kinds of record; the others differ. NaN is None.
         """
         with reading(self.place) as connection:
             if connection is None:
                 return []
             return [each.row() for each in _Session(connection, self.study).every()]
 
-    def _of(self, kind: type[Known], key: tuple[Any, ...] = ()) -> tuple[Stored[Known], ...]:
+    def _of(self, kind: type[Known], where: tuple[Any, ...] = ()) -> tuple[Stored[Known], ...]:
         with reading(self.place) as connection:
             if connection is None:
                 return ()
-            return tuple(_Session(connection, self.study).find(kind, key))
+            return tuple(_Session(connection, self.study).find(kind, where))
 
 
 @dataclass(frozen=True)
@@ -456,7 +468,7 @@ class _Session:
     study: str
 
     def every(self, **where: Any) -> list[Stored[Any]]:
-        """Read the records with these values in their columns, in order."""
+        """Read the records with these values in these columns, in order."""
         wanted = [
             RECORDS.c[name] == value for name, value in (("study", self.study), *where.items())
         ]
@@ -473,19 +485,19 @@ class _Session:
             )
         ]
 
-    def find(self, kind: type[Known], key: tuple[Any, ...] = ()) -> list[Stored[Known]]:
-        """Read the records of a kind: of an iteration, of a version, or all."""
-        return self.every(kind=kind.KIND, **dict(zip(KEY, key, strict=False)))
+    def find(self, kind: type[Known], where: tuple[Any, ...] = ()) -> list[Stored[Known]]:
+        """Read the records of a kind whose key begins with these values."""
+        return self.every(kind=kind.KIND, **dict(zip(KEY, where, strict=False)))
 
     def append(self, record: Record, *, corrects: int | None = None, reason: str = "") -> int:
-        """Write a record, with the number after the last one's."""
+        """Write a record under the next id, and return the id."""
         use_newest_format(self.connection)
         last = self.connection.execute(select(func.max(RECORDS.c.id))).scalar_one() or 0
         values = {
             "id": last + 1,
             "kind": record.KIND,
             "study": self.study,
-            **dict(zip(KEY, _key(record), strict=True)),
+            **dict(zip(KEY, key(record), strict=True)),
             "fingerprint": getattr(record, "fingerprint", ""),
             "content": written(content(record)),
             "recorded_at": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -496,7 +508,7 @@ class _Session:
         return last + 1
 
     def register(self, registration: Registration) -> None:
-        """Write a registration that is new; refuse one that changes what is registered."""
+        """Write a new registration; raise StudyError if it changes what is registered."""
         claim = registration.hypothesis, registration.version
         arms = {each.record.arm: each.record for each in self.find(Registration, claim)}
         for each in (arms.get(registration.arm), *arms.values()):
@@ -506,8 +518,8 @@ class _Session:
             self.append(registration)
 
     def conclude(self, verdict: FinalVerdict) -> bool:
-        """Write a final verdict, unless there is one on the same data."""
-        earlier = self.find(FinalVerdict, _key(verdict))
+        """Write a final verdict unless there is one on the same data, and say whether it was written."""
+        earlier = self.find(FinalVerdict, key(verdict))
         if any(each.record.fingerprint == verdict.fingerprint for each in earlier):
             return False
         if earlier:
@@ -518,19 +530,20 @@ class _Session:
 
 
 def _place(looks: list[list[Stored[Look]]], fingerprint: str) -> tuple[int, bool]:
-    """Give the number of the look at these data, and whether it is a new one."""
+    """Return the number of the look at these data, and whether it is new."""
     for number, chain in enumerate(looks, 1):
         if any(each.record.fingerprint == fingerprint for each in chain):
             return number, False
     return len(looks) + 1, True
 
 
-def _key(record: Record) -> Key:
+def key(record: Record) -> Key:
+    """Return hypothesis, version, arm and iteration of a record; a registration has no iteration."""
     return record.hypothesis, record.version, record.arm, getattr(record, "iteration", "")
 
 
 def _named(record: Record) -> str:
-    hypothesis, version, arm, iteration = _key(record)
+    hypothesis, version, arm, iteration = key(record)
     return f"{hypothesis!r}, version {version}, {arm}, {iteration}"
 
 
@@ -543,11 +556,11 @@ def _changed(registration: Registration, changes: tuple[str, ...]) -> str:
 
 
 def _belong_together(registration: Registration, look: Look, verdict: FinalVerdict | None) -> None:
-    if _key(registration)[:3] != _key(look)[:3]:
+    if key(registration)[:3] != key(look)[:3]:
         msg = f"the look is at {_named(look)}, the registration is of {_named(registration)}"
         raise ValueError(msg)
-    if verdict is not None and (_key(verdict), verdict.fingerprint) != (
-        _key(look),
+    if verdict is not None and (key(verdict), verdict.fingerprint) != (
+        key(look),
         look.fingerprint,
     ):
         msg = f"the verdict on {_named(verdict)} does not rest on the look at {_named(look)}"

@@ -1,4 +1,4 @@
-"""Databases that hold a ledger: SQLite beside the study, PostgreSQL by URL; append-only in both."""
+"""Databases that hold a ledger: a SQLite file or PostgreSQL, both append-only."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ Index(
 
 
 def _keep(table: Table, taken: str) -> None:
-    """Have the database itself refuse to change a table's rows, or to take one out.
+    """Add triggers by which the database refuses to change or delete rows of a table.
 
-    INSERT OR REPLACE deletes without a word to SQLite's triggers on DELETE: there, a row whose
-    place is taken is refused before it comes to that.
+    SQLite's INSERT OR REPLACE deletes rows without firing triggers on DELETE, so a trigger on INSERT
+    refuses a row whose place is taken.
     """
     name, refuse = table.name, "BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END"
     there = f"EXISTS (SELECT 1 FROM {name} WHERE {taken})"  # noqa: S608 -- our own names
@@ -120,42 +120,42 @@ _keep(
 
 
 class Database(Protocol):
-    """Where a ledger lies; its text names it in sentences, never with a password."""
+    """A database that holds a ledger; `str` names it in sentences, without a password."""
 
     def exists(self) -> bool:
-        """Say whether there may be a ledger to read."""
+        """Return whether there may be a ledger to read."""
 
     def engine(self, *, write: bool) -> Engine:
-        """Give the way to its connections; none is kept open, so that processes may fork."""
+        """Return an engine that keeps no connection open, so that processes may fork."""
 
     def lock(self, connection: Connection) -> None:
         """Begin a transaction that no other writer shares."""
 
     def explain(self, error: DBAPIError) -> str:
-        """Say what an error of the database means, and the way out."""
+        """Return what an error of the database means, and the way out, in one sentence."""
 
 
 @dataclass(frozen=True)
 class SQLite:
     """A ledger in a file.
 
-    It keeps SQLite's rollback journal, not its write-ahead log, which leaves two files beside
-    the ledger and does not work on network drives; ledgers have few writers, each for a moment.
-    `synchronous=EXTRA` also syncs the folder, so that what is committed outlives a power cut.
+    It uses SQLite's rollback journal. The write-ahead log would leave two files beside the ledger
+    and does not work on network drives, and a ledger has few writers, each for a moment.
+    `synchronous=EXTRA` also syncs the folder, so that a committed record survives a power cut.
     """
 
     path: Path
 
     def __str__(self) -> str:
-        """Give the file's path."""
+        """Return the file's path."""
         return str(self.path)
 
     def exists(self) -> bool:
-        """Say whether there is such a file."""
+        """Return whether the file exists."""
         return self.path.exists()
 
     def engine(self, *, write: bool) -> Engine:
-        """Open the file for each connection anew; only a writer makes it."""
+        """Return an engine that opens the file anew for each connection; only a writer creates it."""
         if write and not self.path.parent.is_dir():
             msg = f"the ledger's folder {self.path.parent} does not exist; make it, or name another"
             raise StudyError(msg)
@@ -173,11 +173,11 @@ class SQLite:
         return opened
 
     def lock(self, connection: Connection) -> None:
-        """Begin as the only writer, and wait for others to end."""
+        """Wait for other writers, and begin as the only one."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def explain(self, error: DBAPIError) -> str:
-        """Say what an error of SQLite means, and the way out."""
+        """Return what an error of SQLite means, and the way out."""
         code = str(getattr(error.orig, "sqlite_errorname", ""))
         if code == "SQLITE_NOTADB":
             return f"{self} is no ledger: it is no SQLite database; name another file as `ledger`"
@@ -205,16 +205,16 @@ class PostgreSQL:
     url: URL
 
     def __str__(self) -> str:
-        """Name the database and its host."""
+        """Return the names of the database and its host."""
         host = self.url.host or self.url.query.get("host") or "this machine"
         return f"{self.url.database or self.url.username} at {host}"
 
     def exists(self) -> bool:
-        """Say yes: only the server knows."""
+        """Return True: only the server knows."""
         return True
 
     def engine(self, *, write: bool) -> Engine:
-        """Connect for each use anew; who may write is for the server to say."""
+        """Return an engine that connects anew each time; the server decides who may write."""
         del write
         made = create_engine(self.url, poolclass=NullPool)
 
@@ -228,12 +228,12 @@ class PostgreSQL:
         return made
 
     def lock(self, connection: Connection) -> None:
-        """Begin as the only writer: a lock for as long as the transaction lasts."""
+        """Begin as the only writer, by a lock that lasts as long as the transaction."""
         connection.execute(select(func.set_config("lock_timeout", f"{PATIENCE}s", True)))  # noqa: FBT003
         connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
     def explain(self, error: DBAPIError) -> str:
-        """Say what an error of PostgreSQL means, and the way out."""
+        """Return what an error of PostgreSQL means, and the way out."""
         reason = str(error.orig).strip().splitlines()[0].strip() if str(error.orig).strip() else ""
         for name in (PASSWORD, "PGPASSWORD"):
             if secret := os.environ.get(name):
@@ -251,10 +251,10 @@ class PostgreSQL:
 
 
 def database(location: str, folder: Path) -> Database:
-    """Read where a ledger lies: a path, seen from the study's folder, or a PostgreSQL URL.
+    """Return the database at a location: a path relative to the study's folder, or a PostgreSQL URL.
 
     Raises:
-        StudyError: for a password in it, another scheme, or a driver that is not installed.
+        StudyError: For a password in it, another scheme, or a driver that is not installed.
     """
     if "password=" in location.lower():
         raise StudyError(_no_password())
@@ -285,7 +285,7 @@ def database(location: str, folder: Path) -> Database:
 
 @contextmanager
 def reading(place: Database) -> Iterator[Connection | None]:
-    """Connect to read; None where there is no ledger yet. Nothing is made."""
+    """Connect to read; None where there is no ledger yet. Nothing is created."""
     if not place.exists():
         yield None
         return
@@ -295,7 +295,7 @@ def reading(place: Database) -> Iterator[Connection | None]:
 
 @contextmanager
 def writing(place: Database) -> Iterator[Connection]:
-    """Connect to write, as the only one: all of it is on record in the end, or nothing."""
+    """Connect as the only writer; everything is committed at the end, or nothing."""
     with _in_words(place), place.engine(write=True).connect() as connection:
         place.lock(connection)
         if not _is_there(connection, place):
@@ -306,7 +306,7 @@ def writing(place: Database) -> Iterator[Connection]:
 
 
 def use_newest_format(connection: Connection) -> None:
-    """Say in the ledger that it holds records of this format, so that older workbenches leave it."""
+    """Mark the ledger as one of this format, so that older workbenches do not read it."""
     if _format(connection) != FORMAT:
         connection.execute(insert(FORMATS).values(format=FORMAT))
 

@@ -1,4 +1,4 @@
-"""Plan a test: customers, power and weeks for looking once, at planned looks, and at any time."""
+"""Plan a test: customers, weeks and power of a fixed, sequential and anytime analysis."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workbench import display
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, unknown_name
-from workbench.experiments import evaluate
+from workbench.experiments.evaluate import cohort_counts, total
 from workbench.schema.hypothesis import Hypothesis
 from workbench.schema.time import from_instant
-from workbench.stats import anytime_power, sequential
-from workbench.stats import power as power_module
-from workbench.stats.power import customers_needed, detectable_effect
+from workbench.stats import anytime_power, power, sequential
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ANALYSES = ("fixed", "sequential", "anytime")
 LOOKS = 4  # of the sequential plan, where the hypothesis does not name its own
 CURVE_POINTS = 11
 CURVE_END = 2.5  # times the minimum effect
@@ -39,12 +36,13 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What a test of a hypothesis takes, for each way to look at it, side by side.
+    """What a test of a hypothesis takes, for each analysis.
 
-    `table` has a row an analysis: customers per cohort needed for the power wanted, those expected
-    on average (it may end sooner), the weeks both take (NaN for more than can be planned), and what `customers` per cohort can do: the
-    smallest effect found with that power, and the power for the minimum effect. `curve` holds the
-    power at `customers` for each analysis and effect. Effects are signed fractions.
+    `table` has one row for each analysis: the customers per cohort needed for the power wanted, the
+    customers expected on average (looking may end the test sooner), the weeks that both take, and
+    what `customers` per cohort can do: the smallest effect they show with that power, and their
+    power for the minimum effect. Numbers beyond what can be planned are NaN. `curve` holds the power
+    of `customers` for each analysis and effect. Effects are signed fractions.
     """
 
     hypothesis: Hypothesis
@@ -58,7 +56,7 @@ class Plan:
 
     @property
     def sentence(self) -> str:
-        """What the plan rests on, for a reader."""
+        """The assumptions of the plan, for a reader."""
         pace = "the rate of entry is not known"
         if not math.isnan(self.per_week):
             pace = f"{self.per_week:,.1f} customers enter each cohort a week"
@@ -70,7 +68,7 @@ class Plan:
 
 
 class _Pace(NamedTuple):
-    """What an iteration in the data shows: entrants per cohort, and how many of them a week."""
+    """The customers per cohort who entered an iteration, and how many of them a week."""
 
     customers: int
     per_week: float
@@ -81,12 +79,19 @@ def plan(
 ) -> Plan:
     """Plan a test of the newest version of a hypothesis.
 
-    `customers` per cohort are those that can be had; without it, as many as entered each cohort in
-    the newest iteration with data. The control's rate is the hypothesis's baseline, or else that of
-    the iteration before its own, or else what its own control shows.
+    Control's rate is the hypothesis's baseline, or else that of the iteration before its own, or
+    else what its own control shows.
 
-    Raises StudyError for an unknown hypothesis, one without a minimum effect, one whose effect the
-    rate leaves no room for, and where no rate is known.
+    Args:
+        data: The study's data.
+        hypothesis: The name of the hypothesis.
+        customers: The customers available per cohort; unless given, as many as entered each cohort
+            in the newest iteration with data.
+        at: The time as of which the data are read; the newest event unless given.
+
+    Raises:
+        StudyError: For an unknown hypothesis, one without a minimum effect, one whose effect the
+            rate leaves no room for, and where no rate is known.
     """
     versions = [each for each in data.spec.hypotheses if each.name == hypothesis]
     if not versions:
@@ -94,7 +99,7 @@ def plan(
         raise StudyError(unknown_name("hypothesis", hypothesis, known))
     claim = max(versions, key=lambda each: each.version)
     if not claim.minimum_effect:
-        said = f"hypothesis {claim.name!r} has no minimum_effect; a plan needs the smallest worth having"
+        said = f"hypothesis {claim.name!r} has no minimum_effect; a plan needs the smallest effect worth having"
         raise StudyError(said)
     if customers is not None and customers < 2:
         raise StudyError(f"customers is {customers}; a plan needs 2 or more per cohort")
@@ -106,8 +111,8 @@ def plan(
     pace = _pace(data, claim, at)
     had = customers or pace.customers
     if had < 2:
-        said = "nobody has entered yet, so how many customers can be had is not known"
-        raise StudyError(f"hypothesis {claim.name!r}: {said}; say so with customers")
+        said = "nobody has entered yet, so the number of customers available is not known"
+        raise StudyError(f"hypothesis {claim.name!r}: {said}; give customers")
     return _planned(claim, rate, basis, effect, _Pace(had, pace.per_week))
 
 
@@ -119,19 +124,18 @@ def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _P
     sign = -1.0 if effect < 0 else 1.0
     room = rate if effect < 0 else 1 - rate
     end = min(abs(effect) * CURVE_END, room)
-    for analysis in ANALYSES:
-        design = _Design(analysis, claim, rate)
-        needed = _known(design.needed, effect)
-        expected = _known(design.expected, effect, needed)
+    for method in _methods(claim, rate):
+        needed = _known(method.needed, effect, claim.power)
+        expected = _known(method.expected, effect, needed)
         found = (
-            _known(design.detectable, pace.customers),
-            _known(design.power, effect, pace.customers),
+            _known(method.detectable, pace.customers, claim.power),
+            _known(method.power, effect, pace.customers),
         )
         weeks = (needed / pace.per_week, expected / pace.per_week)
-        rows.append((design.name, needed, np.ceil(expected), *weeks, *found))
+        rows.append((method.name, needed, np.ceil(expected), *weeks, *found))
         for point in range(CURVE_POINTS):
             at = sign * end * point / (CURVE_POINTS - 1)
-            curve.append((design.name, at, _known(design.power, at, pace.customers)))
+            curve.append((method.name, at, _known(method.power, at, pace.customers)))
     if all(math.isnan(row[1]) for row in rows):
         said = (
             f"an effect of {display.worth(effect)} points takes more customers than a plan can hold"
@@ -143,76 +147,51 @@ def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _P
 
 
 @dataclass(frozen=True)
-class _Design:
-    """One way to look at a hypothesis: its power, and the customers per cohort that it takes."""
+class _Method:
+    """One analysis: the module of `workbench.stats` that plans it, and the options it takes."""
 
-    analysis: str
-    claim: Hypothesis
-    rate: float
+    name: str
+    module: Any
+    options: dict[str, Any]
 
-    @property
-    def looks(self) -> int:
-        return self.claim.looks or LOOKS
+    def needed(self, effect: float, wanted: float) -> int:
+        return int(self.module.customers_needed(effect=effect, power=wanted, **self.options))
 
-    @property
-    def name(self) -> str:
-        return f"sequential, {self.looks} looks" if self.analysis == "sequential" else self.analysis
-
-    def needed(self, effect: float) -> int:
-        options = {**self._options, "effect": effect, "power": self.claim.power}
-        if self.analysis == "fixed":
-            return customers_needed(**options)
-        if self.analysis == "sequential":
-            return sequential.customers_needed(looks=self.looks, **self._spending, **options)
-        return anytime_power.customers_needed(**options)
-
-    def expected(self, effect: float, customers: int) -> float:
-        options = {**self._options, "effect": effect}
-        if self.analysis == "fixed":
-            return float(customers)
-        if self.analysis == "sequential":
-            both = sequential.expected_customers(
-                looks=self.looks, **_both(customers), **self._spending, **options
-            )
-            return both.with_effect / 2
-        return anytime_power.expected_customers(customers=customers, **options)
-
-    def detectable(self, customers: int) -> float:
-        options = {**self._options, "power": self.claim.power}
-        if self.analysis == "fixed":
-            return detectable_effect(**_both(customers), **options)
-        if self.analysis == "sequential":
-            return sequential.detectable_effect(
-                looks=self.looks, **_both(customers), **self._spending, **options
-            )
-        return anytime_power.detectable_effect(customers=customers, **options)
+    def detectable(self, customers: int, wanted: float) -> float:
+        sizes = self._sizes(customers)
+        return float(self.module.detectable_effect(**sizes, power=wanted, **self.options))
 
     def power(self, effect: float, customers: int) -> float:
-        options = {**self._options, "effect": effect}
-        if self.analysis == "fixed":
-            return power_module.power(**_both(customers), **options)
-        if self.analysis == "sequential":
-            return sequential.power(
-                looks=self.looks, **_both(customers), **self._spending, **options
-            )
-        return anytime_power.power(customers=customers, **options)
+        return float(self.module.power(effect=effect, **self._sizes(customers), **self.options))
 
-    @property
-    def _options(self) -> dict[str, Any]:
-        claim = self.claim
-        return {
-            "control_rate": self.rate,
-            "alternative": claim.alternative,
-            "alpha": claim.alpha,
-        }
+    def expected(self, effect: float, customers: int) -> float:
+        """Return the customers per cohort at which the test ends on average."""
+        if self.module is power:
+            return float(customers)
+        found = self.module.expected_customers(
+            effect=effect, **self._sizes(customers), **self.options
+        )
+        return float(found.with_effect / 2 if self.module is sequential else found)
 
-    @property
-    def _spending(self) -> dict[str, Any]:
-        return {"spending": self.claim.spending or "obrien-fleming"}
+    def _sizes(self, customers: int) -> dict[str, int]:
+        if self.module is anytime_power:
+            return {"customers": customers}
+        return {"control_total": customers, "treatment_total": customers}
+
+
+def _methods(claim: Hypothesis, rate: float) -> tuple[_Method, ...]:
+    options = {"control_rate": rate, "alternative": claim.alternative, "alpha": claim.alpha}
+    looks = claim.looks or LOOKS
+    planned = {**options, "looks": looks, "spending": claim.spending or "obrien-fleming"}
+    return (
+        _Method("fixed", power, options),
+        _Method(f"sequential, {looks} looks", sequential, planned),
+        _Method("anytime", anytime_power, options),
+    )
 
 
 def _known(work_out: Callable[..., float], *arguments: float) -> float:
-    """Work a number out; NaN for more customers than that way to look can be planned for."""
+    """Return a number; NaN where it takes more customers than can be planned for."""
     if any(math.isnan(each) for each in arguments):
         return math.nan
     try:
@@ -221,27 +200,23 @@ def _known(work_out: Callable[..., float], *arguments: float) -> float:
         return math.nan
 
 
-def _both(customers: int) -> dict[str, Any]:
-    return {"control_total": customers, "treatment_total": customers}
-
-
 def _control_rate(data: StudyData, claim: Hypothesis, at: datetime | None) -> tuple[float, str]:
-    """Give the control's rate to plan with, and where it comes from."""
+    """Return control's rate to plan with, and its source."""
     if claim.baseline is not None:
         return claim.baseline, "the hypothesis's baseline"
     names = [each.name for each in data.spec.iterations]
     counts = data.counts((), at, claim)
     before = names[: names.index(claim.iteration)][-1:]
     for name in before:
-        found = evaluate.total(
+        found = total(
             each for each in counts if (each.iteration, each.step) == (name, claim.metric)
         )
         if found.total:
             return found.rate, f"{found.converted:,}/{found.total:,} in iteration {name}"
     by_cohort = data.counts(claim.columns, at, claim)
     iteration = claim.iteration_of(claim.control)
-    rows = evaluate.of_cohort(by_cohort, claim.columns, claim.control, iteration)
-    found = evaluate.total(each for each in rows if each.step == claim.metric)
+    rows = cohort_counts(by_cohort, claim.columns, claim.control, iteration)
+    found = total(each for each in rows if each.step == claim.metric)
     if not found.total:
         said = f"no rate of {claim.metric} is known yet; give the hypothesis a baseline"
         raise StudyError(f"hypothesis {claim.name!r}: {said}")
@@ -249,7 +224,7 @@ def _control_rate(data: StudyData, claim: Hypothesis, at: datetime | None) -> tu
 
 
 def _pace(data: StudyData, claim: Hypothesis, at: datetime | None) -> _Pace:
-    """See how many customers entered each cohort in the newest iteration with data, and how fast."""
+    """Return how many customers entered each cohort of the newest iteration with data, and how fast."""
     first, seen = data.spec.metrics[0], data.newest(at)
     cohorts = 1 if claim.before_after else 2 + len(claim.other_treatments)
     for span in reversed(data.spans):

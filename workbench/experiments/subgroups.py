@@ -1,4 +1,4 @@
-"""Effects by the levels of a grouping: each on its own, pooled, and tested for differing."""
+"""Effects within the levels of a grouping, pooled over them, and whether they differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from workbench import display
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, unknown_name
-from workbench.experiments.evaluate import by_level
+from workbench.experiments.evaluate import level_counts
 from workbench.schema.cohort import MISSING
 from workbench.schema.hypothesis import Hypothesis
 from workbench.stats.multiplicity import benjamini_hochberg, holm
@@ -61,11 +61,15 @@ POOLED = (
 
 
 def effects(data: StudyData, iteration: str, hypothesis: str, at: datetime | None) -> pd.DataFrame:
-    """Compare control and treatment within each level of each grouping, by the claim's interval.
+    """Compare control and treatment within each level of each grouping; exploratory.
 
-    One row a treatment, grouping and level. `adjusted` is the p-value after Benjamini and Hochberg,
-    over all levels of all groupings. A level with fewer than 5 customers in a cohort gives its
-    counts only. Raises StudyError for a hypothesis that the iteration does not test.
+    Returns:
+        One row for each treatment, grouping and level. `adjusted` is the p-value after Benjamini
+        and Hochberg, over all levels of all groupings. A level with fewer than 5 customers in a
+        cohort has counts only.
+
+    Raises:
+        StudyError: For a hypothesis that the iteration does not test.
     """
     return _by_treatment(_effects, data, iteration, hypothesis, at)
 
@@ -73,10 +77,14 @@ def effects(data: StudyData, iteration: str, hypothesis: str, at: datetime | Non
 def pooled(data: StudyData, iteration: str, hypothesis: str, at: datetime | None) -> pd.DataFrame:
     """Pool the effect over the levels of each grouping, and test whether it differs between them.
 
-    One row a treatment and grouping: the Mantel-Haenszel difference of rates and odds ratio with
-    their intervals, the crude difference beside them, the tests of equal differences and of equal
-    odds ratios (Breslow-Day), and a sentence. p-values of equal differences are Holm-adjusted over
-    the groupings. Customers without a value are left out. Raises StudyError as `effects` does.
+    Returns:
+        One row for each treatment and grouping: the Mantel-Haenszel difference of rates and odds
+        ratio with their intervals, the crude difference, the tests of equal differences
+        (Holm-adjusted over the groupings) and of equal odds ratios (Breslow-Day), and a sentence.
+        Customers without a value are left out.
+
+    Raises:
+        StudyError: For a hypothesis that the iteration does not test.
     """
     return _by_treatment(_pooled, data, iteration, hypothesis, at)
 
@@ -97,7 +105,7 @@ def _by_treatment(
         levels = {}
         for column in (each for each in kinds if each not in claim.columns):
             columns = (*claim.columns, column)
-            levels[column] = by_level(data.counts(columns, at, claim), columns, claim)
+            levels[column] = level_counts(data.counts(columns, at, claim), columns, claim)
         frame = work_out(levels, kinds, claim)
         frame.insert(0, "treatment", claim.treatment.label)
         frames.append(frame)
@@ -171,7 +179,7 @@ def _sentence(
     differs: Interaction,
     pvalue: float,
 ) -> str:
-    """Say whether levels may be read one by one, and whether pooling turns the effect round."""
+    """Say whether the effect differs between levels, and whether pooling reverses it."""
     turned = ""
     if total.reversed:
         turned = (
@@ -180,7 +188,7 @@ def _sentence(
             f"({display.points(total.crude)}), since the cohorts hold different mixes of {grouping}. "
         )
     if math.isnan(pvalue):
-        return f"{turned}Whether the effect differs by {grouping} cannot be told: {differs.reason}."
+        return f"{turned}Cannot tell whether the effect differs by {grouping}: {differs.reason}."
     if pvalue > DIFFERS:
         return (
             f"{turned}No sign that the effect differs by {grouping} (p = {display.pvalue(pvalue)}): "

@@ -1,4 +1,4 @@
-"""The verdict: the one place that judges two cohorts' counts, and its plain sentence."""
+"""The verdict on a hypothesis, made here only, and the sentence that says it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Level = Literal["ok", "warn", "invalid"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that could break a comparison: how it stands, in a sentence.
+    """A check of something that could break a comparison: its level, and a sentence.
 
-    `value` is what was found: a number of customers, or the p-value of a sample ratio.
+    `level` is "ok", "warn" or "invalid"; an invalid check leaves no verdict. `value` is what was
+    found: a number of customers, or a p-value.
     """
 
     name: str
@@ -32,11 +33,11 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Decided:
+class RecordedVerdict:
     """A final verdict that the ledger holds already.
 
-    `customers` are those whom it rests on, `at` is when it was recorded. `pvalue` is the verdict's
-    own; `looked` is that of its look alone, before other tests and guardrails were counted in.
+    It was recorded at `at`, on so many `customers`. `pvalue` is the verdict's own; `look_pvalue` is
+    that of its look alone, before other tests and guardrails were counted in.
     """
 
     verdict: Verdict
@@ -45,7 +46,7 @@ class Decided:
     qualifier: Qualifier = UNQUALIFIED
     success: bool = False
     pvalue: float = math.nan
-    looked: float = math.nan
+    look_pvalue: float = math.nan
 
     @property
     def label(self) -> str:
@@ -70,7 +71,7 @@ class Evaluation:
         progress: How far the planned analysis is.
         guardrails: The metrics that must not suffer, each compared.
         family: The adjustment, where several hypotheses or treatments were tested together.
-        decided: The verdict on record, where an earlier look had the last word.
+        recorded: The verdict on record, where an earlier look had the last word.
         look: The look's number in the ledger; None if it was not recorded.
 
     >>> from workbench import Study
@@ -90,7 +91,7 @@ class Evaluation:
     progress: Progress
     guardrails: tuple[GuardrailResult, ...] = ()
     family: Family | None = None
-    decided: Decided | None = None
+    recorded: RecordedVerdict | None = None
     look: int | None = None
 
     @property
@@ -139,10 +140,10 @@ class Evaluation:
 
     @property
     def pvalue(self) -> float:
-        """The p-value that decides: Holm's where several hypotheses were tested together.
+        """The p-value that decides: adjusted by Holm's method where several were tested together.
 
-        That of the verdict on record, if there is one. NaN for a broken comparison, and for an early
-        look at a fixed analysis, whose p-value is not valid yet.
+        It is that of the verdict on record, if there is one. NaN for an invalid comparison, and for
+        an early look at a fixed analysis, whose p-value is not valid yet.
         """
         if self.progress.early or self.verdict is Verdict.INVALID:
             return math.nan
@@ -152,12 +153,12 @@ class Evaluation:
 
     @property
     def final(self) -> bool:
-        """Whether the verdict stands for its iteration.
+        """Whether this is the final verdict of the iteration.
 
-        A fixed analysis decides at its end, the others as soon as they can tell. A supported claim
-        waits for guardrails of which nobody is through yet; a verdict on record is not given again.
+        A fixed analysis decides at its end, the others as soon as they reach a verdict. A supported
+        hypothesis waits for guardrails without customers. A verdict on record is not made again.
         """
-        if self.decided is not None or self.progress.early:
+        if self.recorded is not None or self.progress.early:
             return False
         if self.verdict is Verdict.SUPPORTED and not all(each.known for each in self.guardrails):
             return False
@@ -165,12 +166,12 @@ class Evaluation:
         return self.progress.final or (told and self.progress.analysis != "fixed")
 
     @property
-    def _stands(self) -> Decided | None:
+    def _stands(self) -> RecordedVerdict | None:
         """The verdict on record, where it is the one that is shown."""
-        return None if self.verdict is Verdict.INVALID else self.decided
+        return None if self.verdict is Verdict.INVALID else self.recorded
 
     def row(self) -> dict[str, Any]:
-        """Give the evaluation as one row of plain values."""
+        """Return the evaluation as one row of plain values."""
         found, claim = self.comparison, self.hypothesis
         return {
             "hypothesis": claim.name,
@@ -223,29 +224,47 @@ class Evaluation:
         }
 
 
-def judge(
+def evaluate(
     hypothesis: Hypothesis,
     *,
     control: Counts,
     treatment: Counts,
     checks: Sequence[Check] = (),
     as_of: datetime | None = None,
-    looked: tuple[Comparison, Progress] | None = None,
+    analysed: tuple[Comparison, Progress] | None = None,
     guardrails: Sequence[GuardrailResult] = (),
     family: Family | None = None,
-    decided: Decided | None = None,
+    recorded: RecordedVerdict | None = None,
 ) -> Evaluation:
-    """Evaluate a hypothesis on counts: the one place that makes the verdict and its sentence.
+    """Evaluate a hypothesis on counts: make the verdict and its sentence.
 
-    `looked` is what `analyses.analyse` gave; without it the counts are taken for the whole sample.
+    Args:
+        hypothesis: The hypothesis, with its decision rule.
+        control: Control's counts.
+        treatment: Treatment's counts.
+        checks: Checks of the comparison; an invalid one leaves no verdict.
+        as_of: The time as of which the data were read.
+        analysed: What `analyse` returned. Without it, the counts are taken as the whole sample.
+        guardrails: The results of the hypothesis's guardrails.
+        family: The adjustment for hypotheses that were tested together, if any were.
+        recorded: The final verdict that the ledger already holds, if it does.
+
+    >>> rule = Hypothesis.model_validate({
+    ...     "name": "preview", "statement": "It helps.", "metric": "imported", "iteration": "1",
+    ...     "control": {"group": "blank"}, "treatment": {"group": "preview"}})
+    >>> found = evaluate(rule, control=Counts(48, 80), treatment=Counts(56, 70))
+    >>> print(found.label, found.sentence, sep=": ")
+    supported: 80.0% (56/70) of the preview cohort reached imported, 60.0% (48/80) of the blank \
+cohort: an effect of +20.0 [+4.5, +34.0] percentage points (95% interval), too large for chance \
+alone (p = 0.00887).
     """
-    comparison, progress = looked or analyse(hypothesis, Sample(control, treatment))
+    comparison, progress = analysed or analyse(hypothesis, Sample(control, treatment))
     if family is not None:
         comparison = replace(comparison, low=family.low, high=family.high)
     if any(check.level == "invalid" for check in checks):
         verdict, progress = Verdict.INVALID, replace(progress, early=False)
-    elif decided is not None:
-        verdict, progress = decided.verdict, replace(progress, early=False)
+    elif recorded is not None:
+        verdict, progress = recorded.verdict, replace(progress, early=False)
     elif progress.early:
         verdict = Verdict.INCONCLUSIVE
     else:
@@ -263,13 +282,13 @@ def judge(
         progress,
         tuple(guardrails),
         family,
-        decided,
+        recorded,
     )
     return replace(evaluation, sentence=_sentence(evaluation))
 
 
 def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
-    """Work out how many customers per cohort are still missing, and what could be found now."""
+    """Return the customers per cohort still missing, and the effect detectable now."""
     if not (found.control.total and found.treatment.total):
         return None, math.nan
     rate = found.control.rate
@@ -292,10 +311,10 @@ def _sentence(evaluation: Evaluation) -> str:
     claim, found = evaluation.hypothesis, evaluation.comparison
     if evaluation.verdict is Verdict.INVALID:
         said = [each.sentence for each in evaluation.checks if each.level == "invalid"]
-        if (before := evaluation.decided) is not None:
+        if (before := evaluation.recorded) is not None:
             said.append(
-                f"On record since {display.day(before.at)} is another verdict: {before.label}; if this "
-                "fault was there then, correct it."
+                f"The ledger holds another verdict since {display.day(before.at)}: {before.label}; if this "
+                "fault was there then, correct that verdict."
             )
         return " ".join([f"No verdict on {claim.metric}.", *said])
     rates = _rates(claim, found)
@@ -304,17 +323,17 @@ def _sentence(evaluation: Evaluation) -> str:
         f"({_level(evaluation)})"
     )
     if math.isnan(found.estimate):
-        effect = "no effect can be given yet"
+        effect = "no effect can be estimated yet"
     parts = [f"{rates}: {effect}{_middle(evaluation)}", _looks(evaluation), _outlook(evaluation)]
     but = evaluation.verdict is Verdict.SUPPORTED
-    later = evaluation.decided is not None
+    later = evaluation.recorded is not None
     parts += [_guardrail(each, but=but, later=later) for each in evaluation.guardrails]
     parts += [each.sentence for each in evaluation.checks if each.level == "warn"]
     return " ".join(part for part in parts if part)
 
 
 def _rates(claim: Hypothesis, found: Comparison) -> str:
-    """Say how many of each cohort got there."""
+    """Say how many of each cohort reached the metric."""
     cohorts = ((found.treatment, claim.treatment.label), (found.control, claim.control.label))
     if not all(counts.total for counts, _ in cohorts):
         said = [
@@ -330,11 +349,11 @@ def _rates(claim: Hypothesis, found: Comparison) -> str:
 
 def _middle(evaluation: Evaluation) -> str:
     """Say what the effect means."""
-    claim, found, decided = evaluation.hypothesis, evaluation.comparison, evaluation.decided
-    if decided is not None:
+    claim, found, recorded = evaluation.hypothesis, evaluation.comparison, evaluation.recorded
+    if recorded is not None:
         return (
-            f". This was decided on {display.day(decided.at)}, on {decided.customers:,} customers, and "
-            f"{claim.name} version {claim.version} is decided once: {evaluation.label}."
+            f". The final verdict on {claim.name} version {claim.version} stands since "
+            f"{display.day(recorded.at)}, on {recorded.customers:,} customers: {evaluation.label}."
         )
     if evaluation.progress.early:
         return f". {_early(evaluation.progress)}"
@@ -342,7 +361,7 @@ def _middle(evaluation: Evaluation) -> str:
     several = "" if family is None else f", adjusted for {family.size} tests at once"
     alone = f" (p {_pvalue(evaluation.pvalue)}{several})."
     if evaluation.verdict is Verdict.SUPPORTED and math.isnan(found.low):
-        return f", too large for chance alone{alone} No interval is left: {found.reason}."
+        return f", too large for chance alone{alone} It has no interval: {found.reason}."
     return {
         Verdict.SUPPORTED: f", too large for chance alone{alone}",
         Verdict.REFUTED: f", which rules out {_worth(claim, found)}.",
@@ -351,7 +370,7 @@ def _middle(evaluation: Evaluation) -> str:
 
 
 def _early(progress: Progress) -> str:
-    """Say why a fixed analysis may not decide yet, and when it may."""
+    """Say why a fixed analysis may not decide yet, and when it will."""
     through = f"{progress.through:,} customers of the smaller cohort are through"
     if progress.planned is not None:
         through = f"{progress.through:,} of {progress.planned:,} planned customers per cohort are"
@@ -360,7 +379,7 @@ def _early(progress: Progress) -> str:
     if expected is None:
         wait = "wait until no more of them are pending"
     elif progress.planned is not None and expected.customers >= progress.planned:
-        wait = f"at the present rate of entry all of them are about {display.day(expected.at)}; decide then"
+        wait = f"at the present rate of entry all of them will be about {display.day(expected.at)}; decide then"
     else:
         wait = (
             f"the iteration will be over about {display.day(expected.at)}, with {expected.customers:,} at "
@@ -372,7 +391,7 @@ def _early(progress: Progress) -> str:
 def _looks(evaluation: Evaluation) -> str:
     """Say where planned looks, or an analysis at any time, stand."""
     progress = evaluation.progress
-    if evaluation.decided is not None:
+    if evaluation.recorded is not None:
         return ""
     if progress.analysis == "sequential":
         return _planned_look(evaluation)
@@ -392,7 +411,7 @@ def _planned_look(evaluation: Evaluation) -> str:
     """Say which planned look this is, and whether its boundary is crossed."""
     progress = evaluation.progress
     if not progress.look:
-        return f"None of the {progress.looks} planned looks was taken yet: nobody is through."
+        return f"None of the {progress.looks} planned looks has taken place yet: nobody is through."
     of = f"look {progress.look} of {progress.looks}, at {100 * progress.fraction:.0f}% of the"
     said = f"This is {of} {progress.planned:,} planned customers per cohort"
     if progress.crossed:
@@ -400,20 +419,20 @@ def _planned_look(evaluation: Evaluation) -> str:
     elif progress.final:
         said += ", and the last one"
     elif evaluation.verdict is Verdict.INCONCLUSIVE and math.isinf(progress.boundary):
-        said += "; so early, none of alpha may be spent"
+        said += "; no alpha may be spent this early"
     elif evaluation.verdict is Verdict.INCONCLUSIVE:
         said += f"; its boundary (z {progress.boundary:.2f}) is not crossed"
     return f"{said}."
 
 
 def _guardrail(result: GuardrailResult, *, but: bool, later: bool) -> str:
-    """Say whether a guardrail held, in the words of what may be lost."""
+    """Say whether a guardrail held, by what may be lost."""
     found = result.comparison
     effect = display.effect(found.estimate, found.low, found.high)
     margin = f"{100 * result.margin:g}"
     name = f"uardrail {result.metric}"
     if not result.known:
-        return f"G{name}: nothing can be said yet ({found.reason})."
+        return f"G{name}: too early to say ({found.reason})."
     start = "With today's customers, g" if later else "But g" if but and not result.held else "G"
     if result.held:
         return f"{start}{name} holds: a loss of {margin} points or more is ruled out ({effect})."
@@ -437,7 +456,7 @@ def _worth(claim: Hypothesis, found: Comparison) -> str:
         return f"a change of {least} points either way, the least worth having"
     way = "gain" if claim.alternative == "greater" else "drop"
     small = found.low > 0 if claim.alternative == "greater" else found.high < 0
-    but = "; there is one, but a smaller one" if small else ""
+    but = "; there is a smaller one" if small else ""
     return f"a {way} of {least} points, the least worth having{but}"
 
 
@@ -453,10 +472,10 @@ def _open(claim: Hypothesis, found: Comparison) -> str:
 
 
 def _outlook(evaluation: Evaluation) -> str:
-    """Say, for an inconclusive verdict, what could have been found and who is still needed."""
+    """Say, for an inconclusive verdict, what could have been shown and how many are needed."""
     claim, found = evaluation.hypothesis, evaluation.comparison
     progress = evaluation.progress
-    open_end = evaluation.verdict is Verdict.INCONCLUSIVE and evaluation.decided is None
+    open_end = evaluation.verdict is Verdict.INCONCLUSIVE and evaluation.recorded is None
     if not open_end or progress.early or progress.analysis != "fixed" or math.isnan(found.estimate):
         return ""
     power = f"a power of {100 * claim.power:g}%"
@@ -478,7 +497,7 @@ def _outlook(evaluation: Evaluation) -> str:
 
 
 def _level(evaluation: Evaluation) -> str:
-    """Name the interval: its level, and what several tests at once made of it."""
+    """Name the interval: its level, and how it accounts for several tests."""
     family = evaluation.family
     said = f"{100 * evaluation.comparison.confidence_level:.3g}% interval"
     if family is None or math.isnan(evaluation.comparison.low):

@@ -1,4 +1,4 @@
-"""The backlog: what to try next, what a test costs, and the one next thing."""
+"""The backlog: what to try next, what a test costs, and the one next thing to do."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workbench.data.counts import StepCounts
 from workbench.data.study_data import StudyData
 from workbench.errors import WorkbenchError
 from workbench.experiments.verdict import Evaluation
-from workbench.innovation.feedback import feedback
-from workbench.innovation.strategy import strategy
+from workbench.innovation.feedback import summarize_feedback
+from workbench.innovation.strategy import assess_strategy
 from workbench.schema.hypothesis import HIGHEST, LOWEST, Hypothesis, Idea, Rating, Status, Verdict
 from workbench.schema.time import from_instant
 from workbench.stats.power import customers_needed
@@ -30,21 +30,21 @@ FEWEST_TESTS = 5
 MOST_WEEKS = 8  # a test that takes longer is begun with a prototype
 UNSURE = 3.0  # scores up to here call for an interview, or for a prototype
 ANY = Rating(low=LOWEST, high=HIGHEST)
-RULE = (
+LEARNING_RULE = (
     "Cheapest way to learn: an interview while no remark is cited or confidence is 3 or less; a "
     "prototype if an A/B test cannot be planned, would take more than 8 weeks, or ease is 3 or "
     "less; else an A/B test."
 )
 UNRANKED = (math.nan, math.nan, math.nan, math.nan, math.nan)
 Way = Literal["interview", "prototype", "A/B test"]
-NEXT_RULE = (
-    "The rule: first mend a comparison that is invalid, then let a test run on that was looked at "
-    "before its end, then decide on a guardrail at risk, the newest iteration first; nothing of that "
-    "open, take the first of the backlog, in the cheapest way to learn."
+ADVICE_RULE = (
+    "The rule: first mend an invalid comparison, then let a test run on that was looked at before "
+    "its end, then decide on a guardrail at risk, each in the newest iteration first. If nothing of "
+    "that is open, try the first of the backlog, in the cheapest way to learn."
 )
 NOTHING = (
-    "Talk to customers: every test is settled, and the backlog holds nothing to try; write down as "
-    "ideas what they say."
+    "Talk to customers: every test is settled, and the backlog holds nothing to try; write down what "
+    "they say as ideas."
 )
 Kind = Literal["mend", "wait", "decide", "try", "listen"]
 Evaluate = Callable[[str, datetime | None], list[Evaluation]]
@@ -52,9 +52,10 @@ Evaluate = Callable[[str, datetime | None], list[Evaluation]]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a test would take: customers in both cohorts together, and weeks until they entered.
+    """What a test takes: customers in both cohorts together, and weeks until they have entered.
 
-    `baseline` is the rate that `effect` would change; NaN, and a `reason`, where it cannot be told.
+    `effect` is the change of the rate `baseline` to show, a signed fraction. Numbers that are not
+    known are NaN, and `reason` says why.
     """
 
     customers: float = math.nan
@@ -66,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to try: a hypothesis that is not tested yet, or an idea."""
+    """Something to try: an untested hypothesis, or an idea."""
 
     name: str
     version: int
@@ -81,10 +82,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A candidate and its place: `low` and `high` bound its rank in nine of ten draws.
+    """A candidate with its rank, and the cheapest way to learn about it.
 
-    `first` is the share of draws in which nothing ranked before it. Without impact or ease it has
-    no rank: NaN.
+    `low` and `high` are the 5th and 95th percentile of its rank over the draws, `first` is the share
+    of draws in which nothing ranked before it. Without impact or ease they are NaN.
     """
 
     candidate: Candidate
@@ -97,7 +98,7 @@ class Ranked:
     why: str
 
     def row(self) -> dict[str, Any]:
-        """Give the candidate as one row of plain values."""
+        """Return the candidate as one row of plain values."""
         each, cost = self.candidate, self.candidate.cost
         scores = {name: getattr(each, name) for name in ("impact", "ease", "confidence")}
         return {
@@ -121,9 +122,10 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Tried:
-    """A hypothesis that was tested: the impact that was guessed, the effect that was found.
+    """A tested hypothesis: the impact that was guessed, and the effect that was found.
 
-    `realised` points in the direction of the claim: below zero, things went the other way.
+    `realised`, with its interval, is the effect in the direction of the hypothesis: below zero, it
+    went the other way.
     """
 
     name: str
@@ -135,7 +137,7 @@ class Tried:
     verdict: str
 
     def row(self) -> dict[str, Any]:
-        """Give the test as one row of plain values."""
+        """Return the test as one row of plain values."""
         return {
             "hypothesis": self.name,
             "version": self.version,
@@ -149,7 +151,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Guessing:
-    """How guessed impacts and realised effects go together: Spearman's rank correlation."""
+    """How well impact is guessed: Spearman's correlation of guessed impacts and realised effects."""
 
     tests: tuple[Tried, ...]
     correlation: float = math.nan
@@ -160,22 +162,25 @@ class Guessing:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What is to be tried, ranked, and how well earlier guesses did."""
+    """What to try, ranked, and how well impact was guessed before."""
 
     ranked: tuple[Ranked, ...]
     guessing: Guessing
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give one row a candidate, the first to try first."""
+        """Return one row for each candidate, by rank."""
         return [each.row() for each in self.ranked]
 
 
 def rank(candidates: Sequence[Candidate]) -> tuple[Ranked, ...]:
-    """Rank by impact x ease, and x confidence / 10 where any candidate has one.
+    """Rank candidates by impact x ease, and x confidence / 10 where any of them has one.
 
-    The score takes the middle of each range. Ranks are drawn again with every score anywhere in
-    its range, evenly (4,000 draws, seeded): their 5th and 95th percentile bound the rank. Once any
-    confidence is given, whoever has none may have any from 1 to 10. Equal scores share a rank.
+    The score takes the middle of each range. To say how sure a rank is, 4,000 seeded draws take each
+    value uniformly from its range and rank anew. Where some candidates have a confidence, those
+    without one take any from 1 to 10. Equal scores share a rank.
+
+    Returns:
+        The candidates by rank; then those without impact or ease, which have no rank.
 
     >>> one = Candidate("a", 1, "", "idea", Rating(low=8, high=8), Rating(low=5, high=5), None)
     >>> two = Candidate("b", 1, "", "idea", Rating(low=4, high=10), Rating(low=5, high=5), None)
@@ -219,7 +224,7 @@ def _ranges(candidate: Candidate, *, sure: bool) -> list[tuple[float, float]]:
 
 
 def _way(candidate: Candidate) -> tuple[Way, str]:
-    """Give the cheapest way to learn, and why; RULE says it in a sentence."""
+    """Return the cheapest way to learn by LEARNING_RULE, and why."""
     confidence, ease, cost = candidate.confidence, candidate.ease, candidate.cost
     if not candidate.evidence:
         return "interview", "no customer's remark is cited"
@@ -245,7 +250,15 @@ def cost(
     power: float,
     weekly: float,
 ) -> Cost:
-    """Say what a test of two equal cohorts takes, at the rate `weekly` of customers who enter.
+    """Return what a test of two equal cohorts takes.
+
+    Args:
+        baseline: Control's rate, a fraction; NaN if it is not known.
+        minimum_effect: The smallest effect worth having, a fraction; 0 for none.
+        alternative: The direction of the hypothesis.
+        alpha: The significance level.
+        power: The probability to find the minimum effect.
+        weekly: The customers who enter each week; NaN if that is not known.
 
     >>> found = cost(baseline=0.3, minimum_effect=0.25, alternative="greater", alpha=0.05,
     ...              power=0.8, weekly=20)
@@ -273,14 +286,14 @@ def cost(
 
 
 def guessing(tests: Sequence[Tried]) -> Guessing:
-    """Hold guessed impacts against realised effects, from five tests on.
+    """Correlate guessed impacts with realised effects, if there are five tests or more.
 
-    Spearman's rank correlation; its 95 % interval by Fisher's z with the error of Bonett & Wright
-    (2000), sqrt((1 + r^2 / 2) / (n - 3)).
+    It is Spearman's rank correlation. Its 95 % interval is by Fisher's z with the standard error of
+    Bonett & Wright (2000), sqrt((1 + r^2 / 2) / (n - 3)).
     """
     tests = tuple(tests)
     if len(tests) < FEWEST_TESTS:
-        said = f"Too few tests to tell how well impact is guessed: {len(tests)}, and {FEWEST_TESTS} needed."
+        said = f"Too few tests to say how well impact is guessed: {len(tests)} of the {FEWEST_TESTS} needed."
         return Guessing(tests, sentence=said)
     guessed = [each.impact.middle for each in tests]
     found = [each.realised for each in tests]
@@ -303,9 +316,9 @@ def guessing(tests: Sequence[Tried]) -> Guessing:
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
-    """Give Spearman's rank correlation of two lists, and its 95 % interval.
+    """Return Spearman's rank correlation of two lists, and the ends of its 95 % interval.
 
-    At a correlation of 1 or -1 the interval is worked out from the nearest other order.
+    For a correlation of 1 or -1 the interval is that of the nearest other correlation.
 
     >>> iq, tv = [106, 100, 86, 101, 99, 103, 97, 113, 112, 110], [7, 27, 2, 50, 28, 29, 20, 12, 6, 17]
     >>> [round(each, 3) for each in rank_correlation(iq, tv)]
@@ -329,22 +342,23 @@ def _count(number: float) -> int | None:
 
 @dataclass(frozen=True)
 class Advice:
-    """The one next thing in a sentence; `about` names the hypothesis or idea, if it is about one."""
+    """The one next thing to do, in a sentence; `about` names its hypothesis or idea, if it has one."""
 
     kind: Kind
     about: str
     sentence: str
 
     def row(self) -> dict[str, Any]:
-        """Give the advice as plain values."""
+        """Return the advice as plain values."""
         return asdict(self)
 
 
 def advise(evaluations: Sequence[Evaluation], backlog: Backlog) -> Advice:
-    """Say what to do next: settle a test that is open, or else try the first of the backlog.
+    """Return what to do next by ADVICE_RULE: settle an open test, or try the first of the backlog.
 
-    `evaluations` are those of the newest version of each hypothesis, the newest iteration first;
-    RULE says in a sentence what comes first.
+    Args:
+        evaluations: Those of the newest version of each hypothesis, the newest iteration first.
+        backlog: What there is to try.
     """
     for settle in (_mend, _wait, _decide):
         for each in evaluations:
@@ -369,7 +383,7 @@ def _wait(found: Evaluation) -> Advice | None:
     if _only_pending(found):
         said = f"First let {_test(found)} run on: every customer is still pending."
         return Advice("wait", found.hypothesis.name, said)
-    open_end = found.verdict is Verdict.INCONCLUSIVE and found.decided is None
+    open_end = found.verdict is Verdict.INCONCLUSIVE and found.recorded is None
     if not open_end or not (progress.early or not progress.final):
         return None
     through = f"{progress.through:,}"
@@ -386,7 +400,7 @@ def _wait(found: Evaluation) -> Advice | None:
 
 
 def _only_pending(found: Evaluation) -> bool:
-    """Say whether time alone is what the comparison lacks."""
+    """Whether the comparison lacks nothing but time."""
     broken = [each.name for each in found.checks if each.level == "invalid"]
     return found.verdict is Verdict.INVALID and broken == ["pending"]
 
@@ -437,14 +451,19 @@ def _inside(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
 
 
-def gathered(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Backlog:
-    """Rank what is not tested yet, with what a test costs, and look back on earlier guesses.
+def rank_backlog(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Backlog:
+    """Return a study's backlog as of a time: ideas and untested hypotheses, ranked with their costs.
 
-    `evaluate` looks at the hypotheses of an iteration. Of one only the newest version counts. Where it names no status, its iteration tells:
-    planned before it starts, running until it ends, tested from then on.
+    Only the newest version of a hypothesis counts. Without a status, a hypothesis is planned before
+    its iteration starts, running until it ends, and tested from then on.
+
+    Args:
+        data: The study's data.
+        evaluate: Evaluates the hypotheses of an iteration as of a time.
+        at: The time; the newest event for None.
     """
     if data.spec.feedback is not None:
-        feedback(data, None)  # so that cited evidence exists
+        summarize_feedback(data, None)  # so that cited evidence exists
     every = sorted(data.spec.hypotheses, key=lambda each: each.version)
     newest: list[Hypothesis | Idea] = [*{each.name: each for each in every}.values()]
     candidates = [
@@ -466,11 +485,11 @@ def gathered(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Backlo
 
 
 def problems(data: StudyData) -> list[str]:
-    """Name what is wrong with strategic metrics, feedback and evidence, one sentence each."""
+    """Return what is wrong with strategic metrics, feedback and evidence, a sentence each."""
     found = []
     for there, ask in (
-        (data.spec.strategy, lambda: strategy(data, None)),
-        (data.spec.feedback, lambda: feedback(data, None)),
+        (data.spec.strategy, lambda: assess_strategy(data, None)),
+        (data.spec.feedback, lambda: summarize_feedback(data, None)),
     ):
         try:
             _ = ask() if there is not None else None
@@ -480,7 +499,7 @@ def problems(data: StudyData) -> list[str]:
 
 
 def _tried(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Iterator[Tried]:
-    """Give each test whose impact was guessed, unless it broke; of several treatments each."""
+    """Return each valid test whose impact was guessed, one for each treatment."""
     claims = [each for each in data.spec.hypotheses if _status(data, each, at) == "tested"]
     for iteration in dict.fromkeys(each.iteration for each in claims):
         known = {(each.name, each.version) for each in claims}
@@ -513,9 +532,9 @@ def _status(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> S
 
 
 def _cost(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> Cost:
-    """Say what a test takes, from the newest rates of its metric and of entry.
+    """Return what a test takes, from the newest rates of its metric and of entry.
 
-    Both are those of the cohort that it is about, if it is about one in particular.
+    Both are those of the cohort that the hypothesis is about, if it names one.
     """
     if claim.metric is None:
         return Cost(reason="it names no metric")
@@ -535,7 +554,7 @@ def _cost(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> Cos
 
 
 def _baseline(data: StudyData, counts: Sequence[StepCounts], metric: str) -> float:
-    """Give the rate of the newest iteration in which most windows are over, or else any is."""
+    """Return the rate in the newest iteration where most windows are over, or else any."""
     for least in (0.5, 0.0):
         for iteration in reversed([each.name for each in data.spec.iterations]):
             here = [each for each in counts if (each.iteration, each.step) == (iteration, metric)]
@@ -548,9 +567,9 @@ def _baseline(data: StudyData, counts: Sequence[StepCounts], metric: str) -> flo
 def _weekly(
     data: StudyData, counts: Sequence[StepCounts], metric: str, at: datetime | None
 ) -> float:
-    """Give how many customers a week a test of a metric gains, in the newest iteration of a week.
+    """Return how many customers a test gains a week, by the newest iteration of a week or more.
 
-    They are the flow's entrants; for adoption, those who had an opportunity.
+    They are the flow's entrants; for adoption, those with an opportunity.
     """
     seen, flow = data.newest(at), data.spec.flow
     if seen is None:

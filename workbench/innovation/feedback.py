@@ -1,4 +1,4 @@
-"""Feedback: what customers said beside what they did; themes and contradictions."""
+"""Feedback: themes of what customers said, and where it contradicts what they did."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ COLUMNS = (*REQUIRED, "customer", "cohort", "step", "quote")
 EVERYBODY = "(all)"
 ANYWHERE = "(no step)"
 NOT_ENTERED = "did not enter"
-DONE = ("aligned", "deviated", "pending", NOT_ENTERED)
 
 
 @dataclass(frozen=True)
 class Remark:
-    """One piece of feedback. `customer` or `cohort` says whose; a cohort's customers have no id."""
+    """One piece of feedback, of a `customer` by id or of a whole `cohort`."""
 
     id: str
     date: date
@@ -61,10 +60,11 @@ class Remark:
 def read_feedback(
     table: Frame, source: FeedbackSource, steps: Sequence[str], groupings: Sequence[str]
 ) -> tuple[Remark, ...]:
-    """Read remarks, in the order of the table.
+    """Return the remarks of a table, in its order.
 
-    Raises DataError for a missing column, an id twice, a date that is none, a source, sentiment,
-    step or grouping that is not known, and a remark of nobody.
+    Raises:
+        DataError: For a missing column, a repeated id, an unreadable date, an unknown source,
+            sentiment, step or grouping, and a remark without a customer or cohort.
     """
     columns = table.collect_schema().names()
     for column in (*REQUIRED, *(() if "customer" in columns else ("cohort",))):
@@ -107,7 +107,7 @@ def _remark(
 
 
 def _cohort(written: str, where: str, groupings: Sequence[str]) -> Cohort:
-    """Read a cohort as it is written: `industry = retail, country = NL`."""
+    """Return the cohort of a text such as `industry = retail, country = NL`."""
     pairs = [part.partition("=")[::2] for part in written.split(",")]
     values = {column.strip(): value.strip() for column, value in pairs}
     for column, value in values.items():
@@ -119,14 +119,14 @@ def _cohort(written: str, where: str, groupings: Sequence[str]) -> Cohort:
         return Cohort.model_validate(values)
     except ValidationError as error:
         said = error.errors()[0]["msg"]
-        raise DataError(f"{where}: cohort {written!r} is none: {said}") from None
+        raise DataError(f"{where}: {written!r} is not a cohort: {said}") from None
 
 
 def _date(written: str, where: str) -> date:
     try:
         return datetime.fromisoformat(written).date()
     except ValueError:
-        raise DataError(f"{where}: date {written!r} is none; write it as 2026-01-31") from None
+        raise DataError(f"{where}: {written!r} is not a date; write it as 2026-01-31") from None
 
 
 def _text(value: Any) -> str:
@@ -134,8 +134,8 @@ def _text(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one customer did in one iteration: `done` at each step, and the values of groupings."""
+class CustomerEntry:
+    """One customer's entry into the flow: what they did at each step, and their groupings' values."""
 
     customer: str
     iteration: str
@@ -145,9 +145,10 @@ class Entry:
 
 
 class Theme(NamedTuple):
-    """How many customers of a cohort spoke of a theme at a step; `remarks` may be more.
+    """Counts of a theme at a step, for the customers with one value of a grouping.
 
-    `unnamed` counts the remarks of whole cohorts among them, whose customers nobody knows.
+    `customers`, `positive` and `negative` count customers, each once. `remarks` counts remarks;
+    `unnamed` those of whole cohorts among them, which name no customer.
     """
 
     theme: str
@@ -162,7 +163,7 @@ class Theme(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """What the customers who spoke of a step said by their newest remark, and what they did."""
+    """Customers by what their newest remark about a step says, and by whether they are aligned."""
 
     step: str
     customers: int
@@ -173,7 +174,7 @@ class Agreement(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """A remark that what the customer did contradicts; ids and quotes only if the study says so."""
+    """A remark that contradicts what its customer did; id and quote only if the study allows them."""
 
     remark: str
     iteration: str
@@ -187,7 +188,7 @@ class Contradiction(NamedTuple):
 
 
 class Cited(NamedTuple):
-    """What a hypothesis rests on: its remarks, by how many customers, and what they are about."""
+    """The evidence of a hypothesis or idea: its remarks, their customers and their themes."""
 
     hypothesis: str
     version: int
@@ -197,7 +198,7 @@ class Cited(NamedTuple):
 
 
 class Unaddressed(NamedTuple):
-    """A strong theme that no hypothesis cites a remark of."""
+    """A strong theme of which no hypothesis or idea cites a remark."""
 
     theme: str
     customers: int
@@ -207,7 +208,7 @@ class Unaddressed(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """What somebody said, word for word; there only if the study lets quotes out."""
+    """A remark word for word; only if the study allows quotes."""
 
     remark: str
     theme: str
@@ -216,7 +217,7 @@ class Quote(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What feedback needs to know of a hypothesis or an idea."""
+    """The evidence that a hypothesis or an idea cites."""
 
     name: str
     version: int
@@ -225,9 +226,9 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class Feedback:
-    """What customers said, weighed with what they did.
+    """Summary of what customers said, compared with what they did.
 
-    `heard` counts the customers who said anything, `remarks` all remarks, also of cohorts.
+    `heard` counts the customers with a remark, `remarks` all remarks, those of cohorts included.
     """
 
     iteration: str | None
@@ -242,7 +243,7 @@ class Feedback:
     quotes: tuple[Quote, ...]
 
     def rows(self) -> dict[str, Any]:
-        """Give every table as rows of plain values."""
+        """Return every table as rows of plain values."""
         tables = ("themes", "agreements", "contradictions", "cited", "unaddressed", "quotes")
         return {
             "iteration": self.iteration,
@@ -253,9 +254,9 @@ class Feedback:
         }
 
 
-def weigh(
+def summarize(
     remarks: Sequence[Remark],
-    entries: Mapping[str, Sequence[Entry]],
+    entries: Mapping[str, Sequence[CustomerEntry]],
     source: FeedbackSource,
     *,
     steps: Sequence[str],
@@ -265,12 +266,24 @@ def weigh(
     iteration: str | None = None,
     until: date | None = None,
 ) -> Feedback:
-    """Count themes by customers, and hold what they said against what they did.
+    """Summarize remarks: count themes by customers, and compare what they said with what they did.
 
-    `entries` gives each customer who is known their iterations, in the order of time. Of an
-    `iteration` are the remarks of customers who had entered it last, and of others, such as
-    cohorts, those from its start to the start of the next; `until` leaves later ones out. Raises DataError for a
-    customer who is not known, StudyError for evidence that does not exist.
+    Args:
+        remarks: All remarks.
+        entries: The entries of each known customer, in order of time.
+        source: The study's settings for feedback: what makes a theme strong, and whether quotes
+            may be shown.
+        steps: The metrics that a remark may be about, in order.
+        groupings: The grouping columns.
+        iterations: The study's iterations.
+        claims: The evidence that hypotheses and ideas cite.
+        iteration: Keep the remarks of this iteration only: those of customers who had entered it
+            last, and for cohorts those from its start to the start of the next one.
+        until: Leave out later remarks.
+
+    Raises:
+        DataError: For a remark of an unknown customer.
+        StudyError: For evidence that does not exist.
     """
     for each in remarks:
         if each.customer is not None and each.customer not in entries:
@@ -330,7 +343,7 @@ def _unaddressed(
 
 def _themes(
     here: Sequence[Remark],
-    entries: Mapping[str, Sequence[Entry]],
+    entries: Mapping[str, Sequence[CustomerEntry]],
     steps: Sequence[str],
     groupings: Sequence[str],
 ) -> Iterable[Theme]:
@@ -365,7 +378,7 @@ def _themes(
 
 
 def _levels(
-    remark: Remark, entries: Mapping[str, Sequence[Entry]], groupings: Sequence[str]
+    remark: Remark, entries: Mapping[str, Sequence[CustomerEntry]], groupings: Sequence[str]
 ) -> dict[str, str]:
     if remark.cohort is not None:
         return dict(remark.cohort.values)
@@ -374,7 +387,7 @@ def _levels(
 
 
 def _agreements(
-    here: Sequence[Remark], entries: Mapping[str, Sequence[Entry]], steps: Sequence[str]
+    here: Sequence[Remark], entries: Mapping[str, Sequence[CustomerEntry]], steps: Sequence[str]
 ) -> Iterable[Agreement]:
     for step in steps:
         newest: dict[str, Remark] = {}
@@ -396,7 +409,7 @@ def _agreements(
 
 
 def _contradictions(
-    here: Sequence[Remark], entries: Mapping[str, Sequence[Entry]], *, quotes: bool
+    here: Sequence[Remark], entries: Mapping[str, Sequence[CustomerEntry]], *, quotes: bool
 ) -> Iterable[Contradiction]:
     for each in here:
         done = _done(each, entries)
@@ -419,14 +432,14 @@ def _contradictions(
             )
 
 
-def _done(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> str:
-    """Say what the customer did at the step of a remark, by what the data know now."""
+def _done(remark: Remark, entries: Mapping[str, Sequence[CustomerEntry]]) -> str:
+    """Return what the customer did at the step of a remark, as far as the data go."""
     entry = _entry(remark, entries)
     return "" if entry is None or remark.step is None else entry.done.get(remark.step, "")
 
 
-def _entry(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> Entry | None:
-    """Give the customer's newest entry into the flow by the day of a remark."""
+def _entry(remark: Remark, entries: Mapping[str, Sequence[CustomerEntry]]) -> CustomerEntry | None:
+    """Return the customer's newest entry by the day of a remark."""
     if remark.customer is None:
         return None
     known = entries[remark.customer]
@@ -435,9 +448,9 @@ def _entry(remark: Remark, entries: Mapping[str, Sequence[Entry]]) -> Entry | No
 
 
 def _iteration(
-    remark: Remark, entries: Mapping[str, Sequence[Entry]], iterations: Sequence[Iteration]
+    remark: Remark, entries: Mapping[str, Sequence[CustomerEntry]], iterations: Sequence[Iteration]
 ) -> str | None:
-    """Give the iteration that a customer had entered by the day of a remark, or that had begun."""
+    """Return the iteration that the customer had entered, or that had begun, by a remark's day."""
     entry, day = _entry(remark, entries), remark.date
     if entry is not None and entry.iteration:
         return entry.iteration
@@ -461,32 +474,35 @@ def _customers(remarks: Iterable[Remark]) -> int:
     return len({each.customer for each in remarks if each.customer is not None})
 
 
-def entries(
+def read_entries(
     data: StudyData, customers: Sequence[str], at: datetime | None = None
-) -> dict[str, list[Entry]]:
-    """Give each of these customers who is known their entries into the flow by `at`, oldest first.
+) -> dict[str, list[CustomerEntry]]:
+    """Return the entries into the flow of each of these customers by `at`, oldest first.
 
-    Known is who has an event or a row in the customers table; whoever never met the trigger has
-    no entry. Raises StudyError for a study of counts, which knows no single customer.
+    Customers without an event and without a row in the customers table are left out; those who never
+    met the trigger have no entry.
+
+    Raises:
+        StudyError: For a study of counts, which knows no single customer.
     """
     wanted = sorted(set(customers))
     if not wanted:
         return {}
     opened = data.opened
     if isinstance(opened, Journeys):
-        return _of_journeys(opened, wanted, data.spec.timezone, at)
+        return _entries_of_journeys(opened, wanted, data.spec.timezone, at)
     if isinstance(opened, OutcomesTable):
-        return _of_outcomes(opened, wanted)
+        return _entries_of_outcomes(opened, wanted)
     raise StudyError("counts know no single customer; give feedback by cohort, not by customer")
 
 
-def _of_journeys(
+def _entries_of_journeys(
     journeys: Journeys, wanted: Sequence[str], timezone: str, at: datetime | None
-) -> dict[str, list[Entry]]:
+) -> dict[str, list[CustomerEntry]]:
     paths, steps, zone = journeys.paths(at), journeys.flow.names, ZoneInfo(timezone)
     entries, names = paths.entries, paths.numbering.known(wanted)
     metrics = [paths.metric(step) for step in steps]
-    found: dict[str, list[Entry]] = {name: [] for name in _known(journeys, wanted)}
+    found: dict[str, list[CustomerEntry]] = {name: [] for name in _known(journeys, wanted)}
     for place in np.flatnonzero(np.isin(entries.customer, list(names))):
         done, there = {}, True
         for step, metric in zip(steps, metrics, strict=True):
@@ -494,7 +510,7 @@ def _of_journeys(
             reached = bool(metric.reached[place])
             done[step] = "aligned" if reached else missed if there else NOT_ENTERED
             there = reached
-        entry = Entry(
+        entry = CustomerEntry(
             customer=names[int(entries.customer[place])],
             iteration=paths.spans[entries.span[place]].name,
             entered=from_instant(int(entries.entered[place])).astimezone(zone).date(),
@@ -511,16 +527,18 @@ def _known(journeys: Journeys, wanted: Sequence[str]) -> set[str]:
     frames = [journeys.log.rows().select("customer")]
     if journeys.customers is not None:
         frames.append(journeys.customers.select("customer"))
-    return {row["customer"] for frame in frames for row in _of(frame, wanted, once=True)}
+    return {row["customer"] for frame in frames for row in _rows(frame, wanted, once=True)}
 
 
-def _of_outcomes(table: OutcomesTable, wanted: Sequence[str]) -> dict[str, list[Entry]]:
-    """Take the one row of each customer, as if everybody entered at the beginning of time."""
+def _entries_of_outcomes(
+    table: OutcomesTable, wanted: Sequence[str]
+) -> dict[str, list[CustomerEntry]]:
+    """Return one entry for each customer, at the earliest date: outcomes have no times."""
     named = table.table.with_columns(nw.col(table.source.customer).alias("customer"))
     states = {None: "pending", False: "deviated", True: "aligned"}
     return {
         row["customer"]: [
-            Entry(
+            CustomerEntry(
                 customer=row["customer"],
                 iteration="",
                 entered=date.min,
@@ -528,38 +546,45 @@ def _of_outcomes(table: OutcomesTable, wanted: Sequence[str]) -> dict[str, list[
                     step: states[None if row[column] is None else bool(row[column])]
                     for step, column in table.outcomes.items()
                 },
-                levels={column: _text_of(row[column]) for column in table.groupings},
+                levels={column: _level(row[column]) for column in table.groupings},
             )
         ]
-        for row in _of(named, wanted)
+        for row in _rows(named, wanted)
     }
 
 
-def _text_of(value: object) -> str:
+def _level(value: object) -> str:
     if value is None:
         return MISSING
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _of(frame: Frame, wanted: Sequence[str], *, once: bool = False) -> list[dict[str, Any]]:
-    """Collect the rows of these customers alone; their ids as text."""
+def _rows(frame: Frame, wanted: Sequence[str], *, once: bool = False) -> list[dict[str, Any]]:
+    """Return the rows of these customers, with their ids as text."""
     name = nw.col("customer").cast(nw.String)
     rows = frame.filter(name.is_in(wanted)).with_columns(name)
     return collect(rows.unique(["customer"]) if once else rows)
 
 
-def feedback(data: StudyData, iteration: str | None, at: datetime | None = None) -> Feedback:
-    """Weigh what customers said by a time with what they did; StudyError if there is no feedback."""
+def summarize_feedback(
+    data: StudyData, iteration: str | None, at: datetime | None = None
+) -> Feedback:
+    """Summarize a study's feedback as of a time, as `summarize` does.
+
+    Raises:
+        StudyError: For a study without feedback, and for evidence that does not exist.
+        DataError: For remarks that `read_feedback` or `summarize` cannot use.
+    """
     spec, source = data.spec, data.spec.feedback
     if source is None:
         raise StudyError("the study names no feedback; add feedback: {source: data/feedback.csv}")
-    table = _table(data, source.source, COLUMNS)
+    table = read_table(source.source, data.folder, duckdb.connect(), as_text=COLUMNS)
     remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings))
     named = [each.customer for each in remarks if each.customer is not None]
     until = None if at is None else at.astimezone(ZoneInfo(spec.timezone)).date()
-    return weigh(
+    return summarize(
         remarks,
-        entries(data, named, at),
+        read_entries(data, named, at),
         source,
         steps=spec.metrics,
         groupings=tuple(spec.groupings),
@@ -571,7 +596,3 @@ def feedback(data: StudyData, iteration: str | None, at: datetime | None = None)
         iteration=iteration,
         until=until,
     )
-
-
-def _table(data: StudyData, source: str, columns: Sequence[str]) -> Frame:
-    return read_table(source, data.folder, duckdb.connect(), as_text=columns)

@@ -1,4 +1,4 @@
-"""Strategic metrics: where each stands against its course, and what changed with an iteration."""
+"""Strategic metrics: each one's trend against its course, and changes at iterations' starts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from workbench.data.engines import Frame, collect
+import duckdb
+
+from workbench.data.engines import Frame, collect, read_table
 from workbench.data.study_data import StudyData
 from workbench.errors import DataError, StudyError, unknown_name
-from workbench.innovation.feedback import _table
 from workbench.schema.strategy import StrategicMetric, StrategySource, course_start, first_day
 from workbench.schema.time import Iteration, Period
 from workbench.stats.trend import FEWEST, UNKNOWN, Change, Coefficient, Trend, change, trend
@@ -27,10 +28,11 @@ NOT_RANDOMIZED = (
 
 
 def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period, float]]:
-    """Read each metric's values in the order of their periods.
+    """Return each metric's values by period, in order.
 
-    Raises DataError for a missing column, a metric without rows, a period or value that is none,
-    a period twice, and a gap.
+    Raises:
+        DataError: For a missing column, a metric without rows, an unreadable period or value, a
+            period with two values, and a period without one.
     """
     columns = table.collect_schema().names()
     for column in source.columns:
@@ -56,7 +58,7 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
 
 
 def _in_sequence(name: str, series: Mapping[Period, float], source: str) -> dict[Period, float]:
-    """Order a series by its periods; raise DataError for a gap, or for two kinds of periods."""
+    """Return a series in order; raise DataError for a gap, or for two kinds of periods."""
     ordered = dict(sorted(series.items(), key=lambda each: each[0].start))
     days = list(ordered)
     if {each.kind for each in days} == {"day"} and not _equal_steps(days):
@@ -82,7 +84,7 @@ def _equal_steps(periods: Sequence[Period]) -> bool:
 
 
 def _as_month(day: Period, days: Sequence[Period]) -> Period:
-    """Take days for their months where there is one in each of several months."""
+    """Return a day's month, if there is one day in each of several months."""
     months = {Period.containing(each.start, "month") for each in days}
     return Period.containing(day.start, "month") if len(months) == len(days) > 1 else day
 
@@ -97,8 +99,8 @@ def _value(value: object, where: str, period: str) -> float:
     return number
 
 
-class Point(NamedTuple):
-    """A metric in one period: its value, and what its course expected."""
+class CoursePoint(NamedTuple):
+    """A metric in one period: its value, and the value that its course expects."""
 
     period: str
     value: float
@@ -107,22 +109,23 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a strategic metric stands: its newest value, its trend, its course, and in a sentence.
+    """A strategic metric against its course: its values, its trend, its state, and a sentence.
 
-    `trend.level` is the trend's value now, with its interval; `slope` is a period. `since` names
-    the first period of the trend. `state` compares the level with the course.
+    `trend.level` is the trend's value in the newest period, with its interval; `trend.slope` is its
+    change per period. `since` names the first period of the trend. `state` compares the level with
+    the course.
     """
 
     name: str
     metric: StrategicMetric
-    points: tuple[Point, ...]
+    points: tuple[CoursePoint, ...]
     trend: Trend
     since: str
     state: State
     sentence: str
 
     def row(self) -> dict[str, Any]:
-        """Give the standing as one row of plain values."""
+        """Return the standing as one row of plain values."""
         metric, newest = self.metric, self.points[-1]
         found = {"level": self.trend.level, "slope": self.trend.slope}
         return {
@@ -152,10 +155,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Marked:
-    """Whether an iteration marks a change of a strategic metric; nothing was randomized.
+    """Whether a strategic metric changed at the start of an iteration; nothing was randomized.
 
-    `marks` is "level", "slope", "level and slope", "nothing" or "cannot tell". `near` names the
-    other iterations that began within six periods: what they changed cannot be told apart.
+    `marks` says what changed: "level", "slope", "level and slope", "nothing" or "cannot tell".
+    `near` names the other iterations that began within six periods, which may have caused it too.
     """
 
     name: str
@@ -165,43 +168,20 @@ class Marked:
     marks: str
     sentence: str
 
-    def row(self) -> dict[str, Any]:
-        """Give the change as one row of plain values."""
-        found = {"level_change": self.change.level, "slope_change": self.change.slope}
-        return {
-            "metric": self.name,
-            "iteration": self.iteration,
-            "marks": self.marks,
-            **{
-                name if end == "estimate" else f"{name}_{end}": getattr(each, end)
-                for name, each in found.items()
-                for end in ("estimate", "low", "high", "pvalue")
-            },
-            "confidence_level": self.change.confidence_level,
-            "periods_before": self.change.periods_before,
-            "periods_after": self.change.periods_after,
-            "near": list(self.near),
-            "sentence": self.sentence,
-        }
-
 
 @dataclass(frozen=True)
 class Strategy:
-    """A study's strategic metrics against their courses, and what its iterations changed."""
+    """A study's strategic metrics against their courses, and changes at its iterations' starts."""
 
     standings: tuple[Standing, ...]
     changes: tuple[Marked, ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give one row a metric."""
+        """Return one row for each metric."""
         return [each.row() for each in self.standings]
 
-    def change_rows(self) -> list[dict[str, Any]]:
-        """Give one row a metric and iteration."""
-        return [each.row() for each in self.changes]
-
     def feeds(self) -> list[dict[str, Any]]:
-        """Give one row for each flow metric that is supposed to feed a strategic one."""
+        """Return one row for each flow metric that is expected to move a strategic one."""
         return [
             {
                 "flow_metric": source,
@@ -215,15 +195,22 @@ class Strategy:
         ]
 
 
-def weigh(
+def assess(
     series: Mapping[str, Mapping[Period, float]],
     source: StrategySource,
     iterations: Sequence[Iteration],
     until: date | None = None,
 ) -> Strategy:
-    """Hold each metric against its course, and look for a change at the start of each iteration.
+    """Compare each metric with its course, and test for a change at the start of each iteration.
 
-    Only periods that are over by `until` count. Raises DataError for a metric with none.
+    Args:
+        series: The values of each metric by period, as `read_strategy` returns them.
+        source: The study's strategic metrics, with baselines, targets and dates.
+        iterations: The study's iterations.
+        until: Only periods that are over by this day count; all unless given.
+
+    Raises:
+        DataError: For a metric without a period that is over.
     """
     standings: list[Standing] = []
     changes: list[Marked] = []
@@ -251,7 +238,8 @@ def _standing(
     periods, values = list(over), list(over.values())
     start = course_start(metric, iterations) or periods[0].start
     points = tuple(
-        Point(each.name, value, metric.expected(each.middle, start)) for each, value in over.items()
+        CoursePoint(each.name, value, metric.expected(each.middle, start))
+        for each, value in over.items()
     )
     begun = sum(each.middle >= start for each in periods)
     looked = begun if begun >= FEWEST else min(len(periods), RECENT)
@@ -262,9 +250,10 @@ def _standing(
 
 
 def _state(metric: StrategicMetric, level: Coefficient, expected: float, *, begun: bool) -> State:
-    """Compare the interval of the level with the course.
+    """Return the state: the interval of the level compared with the course.
 
-    Where it holds both the baseline and the course, no progress cannot be told from all of it.
+    An interval that contains both the baseline and the course cannot tell no progress from all of
+    the progress expected.
     """
     if not begun:
         return "too early"
@@ -349,12 +338,12 @@ def _change_sentence(
     numbers = f"level {step}{unit}, slope {bend}{unit} a period"
     also = ""
     if near and marks != "nothing":
-        also = f" {', '.join(near)} began within {FEWEST} periods and may be it as well."
+        also = f" {', '.join(near)} began within {FEWEST} periods and may have caused it as well."
     return f"{lead} ({numbers}).{also}"
 
 
 def amount(value: float, unit: str = "") -> str:
-    """Write an amount with its unit.
+    """Return an amount with its unit.
 
     >>> amount(120345.6, "EUR"), amount(4.236), amount(12.5, "%")
     ('120,346 EUR', '4.24', '12.5%')
@@ -364,7 +353,7 @@ def amount(value: float, unit: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """Write a difference with its sign.
+    """Return a difference with its sign.
 
     >>> signed(-1234.5), signed(0.25)
     ('−1,234', '+0.25')
@@ -373,11 +362,17 @@ def signed(value: float) -> str:
     return f"{sign}{amount(abs(value))}"
 
 
-def strategy(data: StudyData, at: datetime | None) -> Strategy:
-    """Hold each strategic metric against its course; raise StudyError for a study with none."""
+def assess_strategy(data: StudyData, at: datetime | None) -> Strategy:
+    """Assess a study's strategic metrics as of a time, as `assess` does.
+
+    Raises:
+        StudyError: For a study without strategic metrics.
+        DataError: For values that `read_strategy` or `assess` cannot use.
+    """
     source = data.spec.strategy
     if source is None:
         raise StudyError("the study names no strategic metrics; add strategy with its metrics")
-    series = read_strategy(_table(data, source.source, source.columns), source)
+    table = read_table(source.source, data.folder, duckdb.connect(), as_text=source.columns)
+    series = read_strategy(table, source)
     until = None if at is None else at.astimezone(ZoneInfo(data.spec.timezone)).date()
-    return weigh(series, source, data.spec.iterations, until)
+    return assess(series, source, data.spec.iterations, until)

@@ -1,4 +1,4 @@
-"""True innovation: is the need validated, do customers adopt, does the outcome come, at scale?"""
+"""True innovation: need met, adoption and business outcome, each against its target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from workbench.data.metrics import count_both, count_followed, retention_table
 from workbench.data.study_data import StudyData
 from workbench.display import Badge, Column, Table
 from workbench.errors import StudyError
-from workbench.schema.strategy import Scale
+from workbench.schema.flow import ADOPTION
+from workbench.schema.strategy import Targets
 from workbench.stats.proportions import Comparison, Counts, compare, wilson
 
 if TYPE_CHECKING:
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
     from workbench.data.counts import StepCounts
 
-NEED, ADOPTION, BOTH = "need met", "adoption", "both"
+NEED, BOTH = "need met", "both"
 LEVEL = 0.95
-NOBODY = Counts(0, 0)
+NO_COUNTS = Counts(0, 0)
 NOT_RANDOMIZED = "nothing was randomized between iterations"
 NO_RETURN = "the flow follows no return: it has no return_window"
 NO_OUTCOME = "the flow names no outcome"
 
 
 class State(StrEnum):
-    """Where an iteration stands towards a target."""
+    """How far a goal is from its target."""
 
     REACHED = "reached"
     ON_COURSE = "on course"
@@ -41,22 +42,23 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Tally:
-    """Whom a goal counts in one iteration: those who got there, of those whose window is over.
+    """A goal's counts in one iteration: customers who reached it, of those whose window is over.
 
-    `waiting` customers are still open; `missing` says why a study cannot count a goal at all.
+    `waiting` counts the customers whose window is still open. `missing` says why a study cannot
+    count the goal at all.
     """
 
-    counts: Counts = NOBODY
+    counts: Counts = NO_COUNTS
     waiting: int = 0
     missing: str = ""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One goal of one iteration: count, rate, interval, target, and its state in a plain sentence.
+    """One goal in one iteration: its counts, interval, target and state, and a sentence.
 
-    `target` is NaN where none is set; `change` compares the iteration that was asked for with the one
-    before, this one minus that one, and is None where either is not known.
+    `target` is NaN where none is set. `change` is the difference to the iteration before, and None
+    where either is not known; only the newest iteration has it.
     """
 
     name: str
@@ -72,9 +74,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Innovation:
-    """Is it innovation yet? The goals of an iteration, and how they came along over iterations.
+    """Whether an iteration is true innovation: its goals, and those of the iterations before.
 
-    `trend` holds the goals of this iteration and of those before it, the oldest first.
+    `trend` holds the goals of this iteration and of all before it, the oldest first.
     """
 
     iteration: str
@@ -82,22 +84,22 @@ class Innovation:
     trend: tuple[Goal, ...]
 
     def goal(self, name: str) -> Goal:
-        """Give the goal of that name."""
+        """Return the goal of that name."""
         return next(each for each in self.goals if each.name == name)
 
     @property
     def state(self) -> State:
-        """Whether it is true innovation: adoption and outcome both at the scale wanted."""
+        """The state of true innovation: adoption and outcome both at their targets."""
         return self.goal(BOTH).state
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a goal of this iteration."""
+        """One row for each goal of this iteration."""
         return _frame(self.goals)
 
     @property
     def trend_table(self) -> pd.DataFrame:
-        """One row a goal and iteration, up to this one."""
+        """One row for each goal and iteration, up to this one."""
         return _frame(self.trend)
 
     @property
@@ -133,41 +135,50 @@ class Innovation:
 
 
 def assess(
-    tallies: Mapping[str, Mapping[str, Tally]], scale: Scale | None, outcome: str = "outcome"
+    tallies: Mapping[str, Mapping[str, Tally]], targets: Targets | None, outcome: str = "outcome"
 ) -> Innovation:
-    """Hold what each iteration counted against the scale wanted; the last iteration is the one asked for.
+    """Compare what each iteration counted with the targets.
 
-    `tallies` gives for each iteration, the oldest first, a tally for "need met", "adoption", the
-    `outcome`'s name and "both". A rate's target is reached if the low end of its 95% Wilson interval
-    lies above it and it is over enough customers.
+    A target is reached if the low end of the rate's 95 % Wilson interval lies above it, over enough
+    customers.
+
+    Args:
+        tallies: For each iteration, the oldest first, a tally for "need met", "adoption", the
+            outcome's name and "both". The last iteration is the one that is assessed.
+        targets: The target rates, and the customers that each rate must rest on; None for no targets.
+        outcome: The name of the outcome.
 
     >>> tallies = {"need met": Tally(Counts(60, 90)), "adoption": Tally(Counts(30, 50)),
     ...            "renewed": Tally(Counts(20, 90)), "both": Tally(Counts(14, 90))}
-    >>> scale = Scale(need_rate=0.5, adoption_rate=0.4, outcome_rate=0.25, customers=50)
-    >>> found = assess({"2026.1": tallies}, scale, "renewed")
+    >>> targets = Targets(need_rate=0.5, adoption_rate=0.4, outcome_rate=0.25, customers=50)
+    >>> found = assess({"2026.1": tallies}, targets, "renewed")
     >>> [(each.name, str(each.state)) for each in found.goals]
     [('need met', 'reached'), ('adoption', 'reached'), ('renewed', 'not yet'), ('both', 'not yet')]
     >>> print(found.goal("adoption").sentence)
     60.0% (30/50) of the customers with an opportunity adopted [46.2%, 72.4%]: the target of 40% is \
 reached.
     """
-    scale = scale or Scale()
-    targets = {NEED: scale.need_rate, ADOPTION: scale.adoption_rate, outcome: scale.outcome_rate}
+    targets = targets or Targets()
+    rates = {
+        NEED: targets.need_rate,
+        ADOPTION: targets.adoption_rate,
+        outcome: targets.outcome_rate,
+    }
     trend: list[Goal] = []
     *_, last = tallies
     for iteration, counted in tallies.items():
         before = _before(tallies, last) if iteration == last else {}
         goals = [
-            _goal(name, iteration, counted[name], target, scale.customers, before.get(name))
-            for name, target in targets.items()
+            _goal(name, iteration, counted[name], target, targets.customers, before.get(name))
+            for name, target in rates.items()
         ]
-        both = _both(iteration, counted[BOTH], goals[1], goals[2], scale, before.get(BOTH))
+        both = _both(iteration, counted[BOTH], goals[1], goals[2], targets, before.get(BOTH))
         trend += [*goals, both]
     return Innovation(last, tuple(each for each in trend if each.iteration == last), tuple(trend))
 
 
 def _before(tallies: Mapping[str, Mapping[str, Tally]], iteration: str) -> Mapping[str, Tally]:
-    """Give what the iteration before this one counted; nothing for the first."""
+    """Return the tallies of the iteration before; nothing for the first."""
     names = list(tallies)
     earlier = names[: names.index(iteration)]
     return tallies[earlier[-1]] if earlier else {}
@@ -195,7 +206,7 @@ def _goal(
 def _state(
     tally: Tally, ends: tuple[float, float], target: float | None, customers: int, name: str
 ) -> tuple[State, str]:
-    """Give a rate's state and the reason, which ends the sentence."""
+    """Return a rate's state, and the reason that ends its sentence."""
     if tally.missing or not tally.counts.total or target is None:
         return State.CANNOT_TELL, _unknown(tally, name)
     counts, (low, high) = tally.counts, ends
@@ -209,7 +220,7 @@ def _state(
         said = f"above {aim}, but {fewer}." if few else f"{aim} is reached."
     elif few:
         state = State.CANNOT_TELL
-        said = f"the interval holds {aim}, and {fewer}, so nobody can tell."
+        said = f"the interval holds {aim}, and {fewer}: too early to say."
     else:
         state = State.NOT_YET if counts.rate < target else State.ON_COURSE
         said = f"on course, but the interval reaches down to {aim} or below."
@@ -231,9 +242,14 @@ def _unknown(tally: Tally, name: str) -> str:
 
 
 def _both(
-    iteration: str, tally: Tally, adoption: Goal, outcome: Goal, scale: Scale, before: Tally | None
+    iteration: str,
+    tally: Tally,
+    adoption: Goal,
+    outcome: Goal,
+    targets: Targets,
+    before: Tally | None,
 ) -> Goal:
-    """Judge true innovation: adoption and outcome both reached, over enough customers."""
+    """Return the goal of true innovation: adoption and outcome both reached, over enough customers."""
     counts, parts = tally.counts, (adoption, outcome)
     low, high = wilson(counts, LEVEL)
 
@@ -245,11 +261,11 @@ def _both(
     elif tally.missing:
         state, why = State.CANNOT_TELL, f"{tally.missing}."
     elif unknown := of(State.CANNOT_TELL):
-        state, why = State.CANNOT_TELL, f"nobody can tell yet, since {unknown} cannot be told."
+        state, why = State.CANNOT_TELL, f"cannot tell yet, because {unknown} cannot be assessed."
     elif coming := of(State.ON_COURSE):
         state, why = State.ON_COURSE, f"on course: {coming} may still fall short."
-    elif counts.total < scale.customers:
-        few = f"{counts.total:,} customers are fewer than the {scale.customers:,} wanted"
+    elif counts.total < targets.customers:
+        few = f"{counts.total:,} customers are fewer than the {targets.customers:,} wanted"
         state, why = State.ON_COURSE, f"adoption and {outcome.name} are reached, but {few}."
     else:
         why = f"adoption and {outcome.name} are both reached: it is innovation."
@@ -312,8 +328,8 @@ def _frame(goals: Sequence[Goal]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "sentence"])
 
 
-def innovation(data: StudyData, iteration: str, at: datetime | None) -> Innovation:
-    """Hold an iteration, and those before it, against the scale that the study wants."""
+def assess_innovation(data: StudyData, iteration: str, at: datetime | None) -> Innovation:
+    """Assess an iteration and those before it as of a time, as `assess` does."""
     spec = data.spec
     names = [each.name for each in spec.iterations]
     counts = data.counts((), at)
@@ -340,7 +356,11 @@ def innovation(data: StudyData, iteration: str, at: datetime | None) -> Innovati
 def retention(
     data: StudyData, iterations: Sequence[str], by: Sequence[str], at: datetime | None
 ) -> pd.DataFrame:
-    """Lay out the share who returned, by days since the need was met; StudyError if none is followed."""
+    """Return the share of customers who returned, by days since their need was met.
+
+    Raises:
+        StudyError: For a study without a return window, or without an event log.
+    """
     flow = data.spec.flow
     if data.journeys is None or flow is None or not flow.follows_return:
         msg = f"{NO_RETURN}; add one to the flow of an event log, such as 30d or unlimited"
@@ -349,7 +369,7 @@ def retention(
 
 
 def _tally(counts: Iterable[StepCounts], metric: str, entered: int | None = None) -> Tally:
-    """Add up a metric; `entered` is whom it is about, unless its own counts tell."""
+    """Return the tally of a metric; `entered` are its customers, unless its own counts say so."""
     rows = [each for each in counts if each.step == metric]
     whole = sum(each.entered for each in rows) if entered is None else entered
     found = sum(each.converted for each in rows), sum(each.closed for each in rows)

@@ -34,13 +34,15 @@ class HypothesisReport(IterationReport):
         """Return the effects pooled over each grouping's levels, for every hypothesis tested here."""
         return self._of_hypotheses(self.study.pooled)
 
-    def story(self) -> pd.DataFrame:
+    def history(self) -> pd.DataFrame:
         """Return the versions, up to this iteration, of the hypotheses tested here."""
-        from workbench.experiments.history import chronicle
+        from workbench.experiments.history import version_history
 
         known = self.study.spec.claims(self.iterations)
         tested = {each.name for each in known if each.iteration == self.iteration}
-        return chronicle([each for each in known if each.name in tested], self.study.history())
+        return version_history(
+            [each for each in known if each.name in tested], self.study.history()
+        )
 
     def finish(
         self, *, evaluations: Iterable[Evaluation], metrics: pd.DataFrame, quality: pd.DataFrame
@@ -58,7 +60,9 @@ class HypothesisReport(IterationReport):
         }
         return self.result_with_verdicts(evaluations, content)
 
-    # Templates of 0.1 plan a test with these two; `iteration_plan` does so now. Gone with 0.3.
+    # What templates of 0.1 call: the history, and a plan, which is now `iteration_plan`'s. Gone with 0.3.
+    story = history
+
     def design(self, hypothesis: str = "", customers: int = 0) -> Plan:
         """Plan a test, as `IterationPlan.plan` does."""
         return self._as_plan().plan(hypothesis, customers)

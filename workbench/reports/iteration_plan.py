@@ -32,7 +32,7 @@ class IterationPlan(IterationReport):
         if not hypothesis and not tested:
             said = f"iteration {self.iteration} tests no hypothesis; name the one to plan for"
             raise StudyError(said)
-        return self.study.design(hypothesis or tested[0].name, customers or None, self.as_of)
+        return self.study.plan(hypothesis or tested[0].name, customers or None, self.as_of)
 
     def finish(self, plan: Plan) -> Result:
         """Return the end of the report; a template's last cell shows it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.display import Sentences
 from workbench.errors import DataError
-from workbench.experiments.history import chronicle
+from workbench.experiments.history import version_history
 from workbench.innovation.backlog import Advice, Backlog, advise
 from workbench.innovation.feedback import Feedback
 from workbench.innovation.strategy import Strategy
@@ -93,7 +93,7 @@ class ReleaseReview(IterationReport):
         ]
 
     @cached_property
-    def story(self) -> pd.DataFrame:
+    def history(self) -> pd.DataFrame:
         """The versions of each hypothesis up to this iteration, as recorded in the ledger.
 
         Where the ledger has none (0 looks), the verdict is what the data say now.
@@ -103,12 +103,17 @@ class ReleaseReview(IterationReport):
             for each in self.looks  # which may just have been put on record
         }
         study = self.study
-        frame = chronicle(study.spec.claims(self.iterations), study.history())
+        frame = version_history(study.spec.claims(self.iterations), study.history())
         for place in frame.index[frame["looks"] == 0]:
             found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
             frame.loc[place, ["estimate", "low", "high", "pvalue"]] = _numbers(found)
             frame.loc[place, ["verdict", "label"]] = [str(found.verdict), found.label]
         return frame
+
+    @property
+    def story(self) -> pd.DataFrame:
+        """What templates of 0.1 call the history; gone with 0.3."""
+        return self.history
 
     @cached_property
     def strategy(self) -> Strategy | Sentences:
@@ -156,7 +161,7 @@ class ReleaseReview(IterationReport):
             "trend": self.innovation.trend_table.to_dict("records"),
             "learning_metrics": self.cohorts.to_dict("records"),
             "retention": [] if isinstance(retention, Sentences) else retention.to_dict("records"),
-            "hypotheses": self.story.to_dict("records"),
+            "hypotheses": self.history.to_dict("records"),
             "strategy": strategy.rows() if isinstance(strategy, Strategy) else [],
             "feedback": feedback.rows() if isinstance(feedback, Feedback) else {},
             "backlog": self.backlog.rows(),

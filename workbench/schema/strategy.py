@@ -22,7 +22,7 @@ AREAS = (
 )
 
 
-class Scale(Spec):
+class Targets(Spec):
     """The scale at which the team calls it innovation: target rates, and customers to rest on."""
 
     need_rate: Probability | None = None

@@ -14,7 +14,7 @@ from workbench.schema.cohort import Cohort, GroupingKind
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea
 from workbench.schema.indicators import IndicatorsSource
-from workbench.schema.strategy import Scale, StrategySource
+from workbench.schema.strategy import StrategySource, Targets
 from workbench.schema.time import Iteration, check_order
 
 ANYTIME = (
@@ -132,7 +132,7 @@ class StudySpec(Spec):
     """Ideas for the backlog that are not hypotheses yet."""
     feedback: FeedbackSource | None = None
     """What customers said."""
-    innovation: Scale | None = None
+    innovation: Targets | None = None
     """The scale at which the team calls it innovation. Without it, nothing has a target."""
     strategy: StrategySource | None = None
     """Strategic metrics of the business."""

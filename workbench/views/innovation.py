@@ -7,7 +7,7 @@ from typing import Any
 from workbench import charts, display
 from workbench.charts import QUIET, SERIES, Chart, Charts, canvas, write
 from workbench.display import Badge, Cell, Column, Table
-from workbench.innovation.backlog import RULE, Backlog
+from workbench.innovation.backlog import LEARNING_RULE, Backlog
 from workbench.innovation.feedback import EVERYBODY, Feedback
 from workbench.innovation.strategy import NOT_RANDOMIZED, Standing, Strategy, amount, signed
 from workbench.stats.trend import Coefficient
@@ -182,7 +182,7 @@ def backlog(found: Backlog) -> Table:
         Column("weeks", numeric=True),
     )
     empty = "Nothing is left to try; add ideas to the study."
-    return Table("Backlog", columns, rows, RULE, empty)
+    return Table("Backlog", columns, rows, LEARNING_RULE, empty)
 
 
 @charts.styled

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import display
 from workbench.display import Badge, Column, Sentences, Table
-from workbench.innovation.backlog import NEXT_RULE, Advice
+from workbench.innovation.backlog import ADVICE_RULE, Advice
 from workbench.innovation.true_innovation import BOTH, NEED
 from workbench.schema.flow import ADOPTION
 from workbench.views import innovation, verdicts
@@ -114,7 +114,7 @@ class AdviceCard:
         return self.advice.sentence
 
     def _repr_html_(self) -> str:
-        return display.render("advice_card", sentence=self.advice.sentence, rule=NEXT_RULE)
+        return display.render("advice_card", sentence=self.advice.sentence, rule=ADVICE_RULE)
 
 
 def goals(found: Innovation) -> GoalCards:
@@ -199,9 +199,9 @@ def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
     return Table("Share who adopted, of all whose need was met", columns, rows, note, empty)
 
 
-def story(frame: pd.DataFrame) -> Table:
+def history(frame: pd.DataFrame) -> Table:
     """Return a table of each hypothesis's versions; its note names those that are not on record."""
-    shown = verdicts.story(frame)
+    shown = verdicts.history(frame)
     unseen = bool(len(frame)) and not frame["looks"].all()
     return replace(
         shown,
@@ -287,3 +287,6 @@ def _gauge(goal: Goal) -> dict[str, str]:
         "span": f"{100 * (goal.high - goal.low):.2f}",
         "target": "" if math.isnan(goal.target) else f"{100 * goal.target:g}%",
     }
+
+
+story = history  # what templates of 0.1 call it; gone with 0.3

@@ -280,8 +280,8 @@ def deviations(frame: pd.DataFrame, most: int = MOST_EVENTS) -> Table:
     return Table("Next event of the deviated", columns, tuple(rows), empty=empty)
 
 
-def plan(frame: pd.DataFrame) -> Table:
-    """Return a table of the detectable effect and the customers needed (`Study.plan`)."""
+def sample_sizes(frame: pd.DataFrame) -> Table:
+    """Return a table of the detectable effect and the customers needed (`Study.sample_sizes`)."""
     rows = [
         (
             str(each["hypothesis"]),
@@ -366,3 +366,6 @@ def _example(example: object) -> str:
     if not isinstance(example, Mapping):
         return str(example)
     return ", ".join(f"{name} = {value}" for name, value in example.items())
+
+
+plan = sample_sizes  # what templates of 0.1 call it; gone with 0.3

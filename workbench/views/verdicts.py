@@ -134,7 +134,7 @@ def _pvalue(evaluation: Evaluation) -> str:
     return f"{shown}, Holm-adjusted for {evaluation.family.size} tests; {evaluation.family.note}"
 
 
-def story(frame: pd.DataFrame) -> Table:
+def history(frame: pd.DataFrame) -> Table:
     """Return a table of each hypothesis's versions: what changed, what was found, what still counts."""
     rows = [
         (
@@ -224,7 +224,7 @@ def beliefs(evaluations: Iterable[Evaluation]) -> Table:
     return Table("A second opinion", columns, tuple(rows), OPINION, empty)
 
 
-def design(plan: Plan) -> Table:
+def plan(made: Plan) -> Table:
     """Return a table of a plan: customers and weeks per way of looking, and the power at hand."""
     rows = [
         (
@@ -236,7 +236,7 @@ def design(plan: Plan) -> Table:
             display.points(each["detectable_effect"]),
             display.percent(each["power"]),
         )
-        for each in plan.table.to_dict("records")
+        for each in made.table.to_dict("records")
     ]
     columns = (
         Column("analysis"),
@@ -244,14 +244,14 @@ def design(plan: Plan) -> Table:
         Column("on average", numeric=True),
         Column("weeks", numeric=True),
         Column("weeks on average", numeric=True),
-        Column(f"found with {plan.customers:,} (points)", numeric=True),
-        Column(f"power with {plan.customers:,}", numeric=True),
+        Column(f"found with {made.customers:,} (points)", numeric=True),
+        Column(f"power with {made.customers:,}", numeric=True),
     )
     note = (
-        f"{plan.sentence} On average: what the test takes if the effect is there, since looking may "
+        f"{made.sentence} On average: what the test takes if the effect is there, since looking may "
         "end it sooner. The last two columns are what as many customers per cohort can do."
     )
-    return Table(f"Plan of {plan.hypothesis.name}", columns, tuple(rows), note)
+    return Table(f"Plan of {made.hypothesis.name}", columns, tuple(rows), note)
 
 
 def _treatment_if_several(row: Mapping[Any, Any], frame: pd.DataFrame) -> str:
@@ -290,3 +290,7 @@ def _rate(counts: Counts) -> tuple[float, float, float]:
 def _kind(verdict: str, label: str) -> str:
     """Return the word that a verdict's colour goes by."""
     return "but" if verdict == "supported" and label != verdict else verdict
+
+
+# What templates of 0.1 call them; gone with 0.3.
+story, design = history, plan
