@@ -171,10 +171,9 @@ class IndicatorReview(Report):
         labels = found.periods.names
         count = f"Indicators: {len(found.leading)} leading, {len(found.lagging)} lagging"
         people = (f"{len(found.customers):,} customers",) if found.customers else ()
-        span = (
-            f"{display.capital(self.pairs.period)}s {labels[0]} to {labels[-1]}" if labels else ""
-        )
-        return (count, *people, *filter(None, [span]))
+        period = display.capital(self.pairs.period)
+        span = (f"{period}s {labels[0]} to {labels[-1]}",) if labels else ()
+        return (count, *people, *span)
 
     @cached_property
     def _scores(self) -> HealthScores:
