@@ -104,7 +104,7 @@ def changed(page, before):
 
 def test_dragging_the_lag_moves_the_figures_and_the_sentence(page):
     said, drawn = sentence(page), figures(page)
-    assert "Levels are shown, and never decide." in said
+    assert "Levels are shown but never decide." in said
     handle = page.get_by_role("slider").first
     handle.focus()
     handle.press("ArrowRight")

@@ -67,7 +67,7 @@ def test_the_sentence_of_a_refuted_hypothesis_says_when_the_effect_is_there_but_
     found = evaluate(
         hypothesis(), control=Counts(50_000, 100_000), treatment=Counts(51_000, 100_000)
     )
-    assert "rules out a gain of 5 points, the least worth having; there is one, but a smaller" in (
+    assert "rules out a gain of 5 points, the least worth having; there is a smaller one" in (
         found.sentence
     )
 
