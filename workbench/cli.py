@@ -6,6 +6,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 is success, 1 a ch
 
 from __future__ import annotations
 
+import codecs
 import os
 import shutil
 import sys
@@ -60,14 +61,24 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How data is writ
 IterationName = Annotated[
     str, typer.Option(metavar="NAME", help="The iteration; otherwise the newest with a hypothesis.")
 ]
+PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}
 HISTORY += ["verdict", "pvalue", "level", "discovery"]
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding lacks in plain signs, a minus as a hyphen, or else as an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    written = "".join(PLAIN.get(each, each) for each in error.object[error.start : error.end])
+    return written.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit code."""
+    codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="plain")
     try:
         code = app(arguments, prog_name="workbench", standalone_mode=False)
         sys.stdout.flush()

@@ -19,6 +19,7 @@ UNDEFINED = "n/a"
 MISSING = {"NAType", "NaTType"}  # of pandas, which this module does not import
 SMALLEST_PVALUE = 0.001
 NARROW = 0.02
+TINY = 0.001  # a fraction below is written with two significant digits
 DAY_HOURS = 48.0
 LONGEST_CELL = 60
 SYMBOLS = {
@@ -56,12 +57,14 @@ def count(number: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """Write a fraction as percent.
+    """Write a fraction as percent; one near none or all keeps two significant digits.
 
-    >>> percent(0.8), percent(float("nan"))
-    ('80.0%', 'n/a')
+    >>> percent(0.8), percent(0.000045), percent(0.99999), percent(float("nan"))
+    ('80.0%', '0.0045%', '99.9990%', 'n/a')
     """
-    return f"{100 * fraction:.1f}%" if _defined(fraction) else UNDEFINED
+    if not _defined(fraction):
+        return UNDEFINED
+    return f"{100 * fraction:.{_digits(min(abs(fraction), abs(1 - fraction)), TINY, 1)}f}%"
 
 
 def rate(fraction: float, converted: float, closed: float) -> str:
@@ -145,16 +148,18 @@ def worth(effect: float) -> str:
 
 
 def effect(estimate: float, low: float, high: float) -> str:
-    """Write an effect with its interval; a narrow interval gets a second decimal.
+    """Write an effect with its interval; a narrow interval gets more decimals.
 
     >>> effect(0.2, 0.0511, 0.3372), effect(-0.0205, -0.0291, -0.0120)
     ('+20.0 [+5.1, +33.7]', '−2.05 [−2.91, −1.20]')
+    >>> effect(0.000033, 0.000018, 0.000049)
+    '+0.0033 [+0.0018, +0.0049]'
     """
     if not _defined(estimate):
         return UNDEFINED
     if not (_defined(low) and _defined(high)):
         return points(estimate)
-    digits = 2 if high - low < NARROW else 1
+    digits = _digits(high - low, TINY, 2) if high - low < NARROW else 1
     return f"{points(estimate, digits)} [{points(low, digits)}, {points(high, digits)}]"
 
 
@@ -268,6 +273,13 @@ def plain(value: object) -> Any:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return each row of a frame as a dictionary by column name."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _digits(fraction: float, tiny: float, usual: int) -> int:
+    """Return the decimals that a fraction takes in percent: two significant ones if it is tiny."""
+    if not 0 < fraction < tiny:
+        return usual
+    return min(1 - math.floor(math.log10(100 * fraction)), 12)
 
 
 def _defined(number: float) -> bool:
