@@ -37,10 +37,9 @@ from workbench.experiments.history import (
     version_history,
 )
 from workbench.experiments.ledger import Ledger, Look, Registration, Stored
-from workbench.experiments.qualifier import Qualifier
 from workbench.experiments.verdict import RecordedVerdict, evaluate
 from workbench.reports import hypothesis_report
-from workbench.schema.hypothesis import Verdict
+from workbench.schema.hypothesis import Qualifier, Verdict
 from workbench.stats.proportions import Counts, compare
 
 WHEN = datetime(2026, 2, 2, tzinfo=UTC)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import operator
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -26,12 +27,17 @@ from workbench.experiments.ledger_storage import (
     use_newest_format,
     writing,
 )
-from workbench.experiments.qualifier import UNQUALIFIED, Qualifier, read_label
+from workbench.schema.hypothesis import UNQUALIFIED, Qualifier
 
 OF_ONE_ARM = frozenset({"treatment"})
 AGAIN = "evaluated again on other data"
 KEY = ("hypothesis", "version", "arm", "iteration")
 Key = tuple[str, int, str, str]
+# Ledgers of format 1 hold a verdict and its qualifier as one text, in these words.
+LABEL_OF_FORMAT_1 = re.compile(
+    r"(?P<verdict>[^,:]+)(?:(?P<early>: looked early)"
+    r"|, but (?P<metrics>.+) (?P<verb>is|are) (?P<state>at risk|pending))?"
+)
 
 
 @dataclass(frozen=True)
@@ -565,3 +571,25 @@ def _belong_together(registration: Registration, look: Look, verdict: FinalVerdi
     ):
         msg = f"the verdict on {_named(verdict)} does not rest on the look at {_named(look)}"
         raise ValueError(msg)
+
+
+def read_label(label: str) -> tuple[str, Qualifier]:
+    """Split the label of a ledger of format 1 into the verdict and its qualifier.
+
+    >>> read_label("supported, but imported and renewals are at risk")
+    ('supported', Qualifier(at_risk=('imported', 'renewals'), pending=(), early=False))
+    """
+    found = LABEL_OF_FORMAT_1.fullmatch(label)
+    if found is None:
+        return label, UNQUALIFIED
+    verdict = found["verdict"]
+    if found["early"]:
+        return verdict, Qualifier(early=True)
+    if not found["metrics"]:
+        return verdict, UNQUALIFIED
+    # After "is" stands one metric, which may have an "and" in its name.
+    one = found["verb"] == "is"
+    metrics = (found["metrics"],) if one else tuple(found["metrics"].split(" and "))
+    if found["state"] == "at risk":
+        return verdict, Qualifier(at_risk=metrics)
+    return verdict, Qualifier(pending=metrics)

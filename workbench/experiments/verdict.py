@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from workbench import display
 from workbench.experiments.analysis import Family, GuardrailResult, Progress, Sample, analyse
-from workbench.experiments.qualifier import UNQUALIFIED, Qualifier
-from workbench.schema.hypothesis import DecisionRule, Hypothesis, Verdict
+from workbench.schema.hypothesis import UNQUALIFIED, DecisionRule, Hypothesis, Qualifier, Verdict
 from workbench.stats.power import detectable_effect
 from workbench.stats.proportions import Comparison, Counts
 

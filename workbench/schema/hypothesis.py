@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -161,6 +162,39 @@ class Verdict(StrEnum):
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class Qualifier:
+    """What restricts a verdict: guardrails at risk or pending, or a look before the planned end.
+
+    Args:
+        at_risk: The metrics of guardrails that may have lost more than their margin.
+        pending: The metrics of guardrails for which no customer's window is over yet.
+        early: Whether a fixed analysis was looked at before its planned end.
+
+    >>> Qualifier(at_risk=("renewals",)).label("supported")
+    'supported, but renewals is at risk'
+    >>> Qualifier().label("refuted")
+    'refuted'
+    """
+
+    at_risk: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    early: bool = False
+
+    def label(self, verdict: str) -> str:
+        """Return the verdict together with what restricts it."""
+        if self.early:
+            return f"{verdict}: looked early"
+        metrics, state = (self.at_risk, "at risk") if self.at_risk else (self.pending, "pending")
+        if not metrics:
+            return str(verdict)
+        verb = "is" if len(metrics) == 1 else "are"
+        return f"{verdict}, but {' and '.join(metrics)} {verb} {state}"
+
+
+UNQUALIFIED = Qualifier()
 
 
 class DecisionRule(Spec):
