@@ -89,12 +89,16 @@ class Study:
             journeys = self._data.journeys
         except WorkbenchError as error:
             return DataReport((Problem("error", str(error), 1, {}),))
-        found = study_data.log_problems(journeys) if journeys is not None else []
+        found = (
+            study_data.outcome_problems(self._data.opened)
+            if journeys is None
+            else study_data.log_problems(journeys)
+        )
         for each in self.spec.iterations:
             found += [
                 Problem("warning", f"iteration {each.name}: {row['sentence']}", 1, {})
                 for row in self.quality(each.name).to_dict("records")
-                if row["level"] != "ok"
+                if row["level"] != "ok" and row["check"] != checks.LOG
             ]
         for name in dict.fromkeys(claim.iteration for claim in self.spec.hypotheses):
             try:

@@ -130,7 +130,7 @@ def test_an_outcome_must_be_yes_or_no(tmp_path):
     (tmp_path / "study.yaml").write_text(OUTCOMES)
     (tmp_path / "players.csv").write_text("id,gate,day_1,day_7\n1,a,3,false\n")
     with pytest.raises(
-        WorkbenchError, match="column 'day_1' holds 3; an outcome is true or 1, false or 0"
+        WorkbenchError, match="column 'day_1' holds '3'; an outcome is true or false, yes or no"
     ):
         Study.load(tmp_path / "study.yaml").learning_metrics()
 

@@ -11,8 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from workbench.data.engines import collect, lazy, zone_shifts
+from workbench.data.engines import collect, lazy
 from workbench.data.event_log import EventLog
+from workbench.data.times import zone_shifts
 from workbench.errors import DataError
 from workbench.schema.time import to_instant
 
@@ -127,8 +128,21 @@ def test_a_zone_that_never_shifts():
     assert zone_shifts("Asia/Tokyo", 0, 10**15) == [(0, 9 * HOUR)]
 
 
-def test_whole_numbers_are_microseconds():
-    assert times([1, 2]) == [1, 2]
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_numbers_are_read_in_the_one_unit_that_fits(make, unit):
+    begin = to_instant(datetime(2026, 1, 5, tzinfo=UTC)) // 10**6
+    assert times([begin * unit, (begin + 60) * unit], make=make) == [
+        begin * 10**6,
+        (begin + 60) * 10**6,
+    ]
+    assert times([str(begin * unit)], make=make) == [begin * 10**6]
+
+
+@pytest.mark.parametrize("values", [[1, 2], [20260131, 20260201], [1.767e9, 1.767e15]])
+def test_numbers_of_no_unit_are_refused(values):
+    with pytest.raises(DataError, match="no unit puts all of them between 1990 and 2100"):
+        times(values)
 
 
 def test_dates_are_their_midnight():
@@ -139,8 +153,8 @@ def test_dates_are_their_midnight():
 
 
 def test_a_column_that_holds_no_times():
-    with pytest.raises(DataError, match="column 'at' holds Float64, no times; name the column"):
-        times([1.5])
+    with pytest.raises(DataError, match="column 'at' holds Boolean, no times; name the column"):
+        times([True])
 
 
 def test_columns_may_be_called_as_ours_are():

@@ -53,7 +53,7 @@ PUBLISHED = {
 def test_the_next_event_is_of_any_name_and_time(begin, name):
     rows = [(1, "open", 1), (2, "open", 1), (2, name, 4), (3, "open", 2), (3, "import", 4)]
     table = pl.DataFrame(rows, schema=["customer", "event", "time"], orient="row")
-    log = EventLog(table.with_columns(pl.col("time") * DAY + begin))
+    log = EventLog(table.with_columns(pl.col("time") * DAY + begin), time_format="epoch_us")
     flow = Flow(trigger="open", steps=["import", "share"], window="1d")
     paths = trace(log, flow, [Span("1", begin, begin + 3 * DAY)])
     found = count_next(paths, log, flow.names)

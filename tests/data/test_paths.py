@@ -32,7 +32,7 @@ def log(*rows):
     """Rows are customer, event, hour, variant, country."""
     columns = ["customer", "event", "time", "variant", "country"]
     table = pl.DataFrame(rows, schema=columns, orient="row")
-    return EventLog(table.with_columns(pl.col("time") * HOUR))
+    return EventLog(table.with_columns(pl.col("time") * HOUR), time_format="epoch_us")
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_combinations_of_many_levels_stay_apart():
         for each in range(100)
     ]
     kinds = dict.fromkeys(columns, "segment")
-    found = trace(EventLog(pl.DataFrame(rows)), FLOW, TWO, groupings=kinds)
+    found = trace(EventLog(pl.DataFrame(rows), time_format="epoch_us"), FLOW, TWO, groupings=kinds)
     cohorts = found.by(columns)
     labels = [cohorts.labels[number] for number in cohorts.number]
     assert labels == [(0, (f"{each:03}",) * 10) for each in range(100)]

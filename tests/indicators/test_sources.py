@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from workbench import Study
 from workbench.cli import app
-from workbench.data.engines import lazy, read_table
+from workbench.data.engines import lazy
+from workbench.data.readers import read_table
 from workbench.errors import DataError, StudyError
 from workbench.indicators.sources import read_indicators, unnamed_indicators
 from workbench.indicators.values import indicator_problems
@@ -80,9 +81,7 @@ def source(definitions=DEFINITIONS, **more) -> IndicatorsSource:
 
 def of_csv(text: str, spec: IndicatorsSource, folder: Path):
     (folder / "indicators.csv").write_text(text, encoding="utf-8")
-    role = spec.columns
-    as_text = [role.customer, role.period, role.value]
-    return read_table("indicators.csv", folder, duckdb.connect(), as_text)
+    return read_table(spec, folder, duckdb.connect())
 
 
 @pytest.mark.parametrize("text", [LONG, WIDE], ids=["long", "wide"])
@@ -129,7 +128,7 @@ def test_dates_of_parquet(tmp_path):
         str(tmp_path / "i.parquet")
     )
     spec = source({"nps": {"kind": "leading"}}, source="i.parquet")
-    found = read_indicators(read_table("i.parquet", tmp_path, duckdb.connect()), spec)
+    found = read_indicators(read_table(spec, tmp_path, duckdb.connect()), spec)
     assert found.series("nps").periods == ("2026-02",)
 
 

@@ -7,11 +7,10 @@ from datetime import date
 import duckdb
 import pytest
 
-from workbench.data.engines import read_table
+from workbench.data.readers import read_table
 from workbench.errors import DataError, StudyError
 from workbench.innovation.feedback import (
     ANYWHERE,
-    COLUMNS,
     EVERYBODY,
     NOT_ENTERED,
     SOURCES,
@@ -39,8 +38,10 @@ ROW = (
 
 def read(tmp_path, *rows, head=HEAD):
     (tmp_path / "f.csv").write_text("\n".join([head, *rows]))
-    table = read_table("f.csv", tmp_path, duckdb.connect(), as_text=COLUMNS)
-    return read_feedback(table, FeedbackSource(source="f.csv"), STEPS, ("industry", "country"))
+    spec = FeedbackSource(source="f.csv")
+    return read_feedback(
+        read_table(spec, tmp_path, duckdb.connect()), spec, STEPS, ("industry", "country")
+    )
 
 
 def test_a_remark_is_read_as_it_was_written(tmp_path):
@@ -89,8 +90,8 @@ def test_there_are_ten_sources(tmp_path):
             "remark F-1: unknown step 'importd'; did you mean 'imported'? known",
         ),
         ("negative", "bad", "remark F-1: unknown sentiment 'bad'; known: negative, neutral, posit"),
-        ("2026-01-09", "9 Jan", "remark F-1: '9 Jan' is not a date; write it as 2026-01-31"),
-        ("2026-01-09", "2026-02-30", "'2026-02-30' is not a date"),
+        ("2026-01-09", "9 Jan", "remark F-1: date '9 Jan' is no time; write them as 2026-01-31"),
+        ("2026-01-09", "2026-02-30", "date '2026-02-30' is no time"),
         ("2026-01-09", "", "remark F-1 has no date; fill it in"),
         ("F-1", "", "remark in row 1 has no id"),
         (",007,,", ",,,", "remark F-1 has no customer and no cohort; say whose it is"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from workbench.data.engines import read_table
+from workbench.data.readers import read_table
 from workbench.errors import DataError
 from workbench.innovation.strategy import assess, read_strategy
 from workbench.schema.strategy import AREAS, StrategicMetric, StrategySource
@@ -40,7 +40,7 @@ def source(**changes):
 def read(tmp_path, text, spec=None):
     (tmp_path / "s.csv").write_text(text)
     spec = spec or source()
-    table = read_table("s.csv", tmp_path, duckdb.connect(), as_text=list(spec.columns))
+    table = read_table(spec, tmp_path, duckdb.connect())
     return read_strategy(table, spec)
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals as nw
 
-from workbench.data.engines import AT, FILE, Frame, collect, instants
+from workbench.data.engines import FILE, Frame, collect, keep
+from workbench.data.readers import name as name_of
+from workbench.data.readers import named
+from workbench.data.times import AT, instants
 from workbench.errors import DataError, unknown_name
 from workbench.schema.cohort import MISSING
 from workbench.schema.study import CountsSource, CustomersSource
 from workbench.schema.time import Span
 from workbench.stats.proportions import Counts
+
+YES, NO = ("yes", "true", "y", "t", "1", "1.0"), ("no", "false", "n", "f", "0", "0.0")
+YES_NO = "an outcome is true or false, yes or no, 1 or 0, or empty while it is pending"
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,10 @@ class CountsTable:
                 raise DataError(msg)
         frame = self.table
         if self.source.time is not None:
-            frame = instants(frame, self.source.time, self.source.timezone, self.source.source)
+            source = self.source
+            frame = instants(
+                frame, source.time or "", source.timezone, source.source, source.time_format
+            )
         rows = [
             {name: _whole(value) if name in roles else value for name, value in row.items()}
             for row in collect(frame)
@@ -100,7 +111,7 @@ class CountsTable:
             late = until is not None and row[AT] > until
             if iteration is None or late:
                 continue
-            cohort = tuple(_text(row[column]) for column in by)
+            cohort = tuple(name_of(row[column]) for column in by)
             found.setdefault((iteration, cohort), []).append(row)
         return [
             each
@@ -135,7 +146,7 @@ class CountsTable:
 
     def _iteration(self, row: Mapping[str, Any], spans: Sequence[Span]) -> str | None:
         if self.source.iteration is not None:
-            name = _text(row[self.source.iteration])
+            name = name_of(row[self.source.iteration])
             return next((span.name for span in spans if span.name == name), None)
         if self.source.time is not None:
             return next((span.name for span in spans if span.start <= row[AT] < span.end), None)
@@ -168,40 +179,56 @@ class CountsTable:
 class OutcomesTable:
     """One row a customer, with a yes/no column for each outcome; null means pending.
 
-    The outcomes follow no order: each is its own metric over all customers.
-    Raises DataError for a missing column, or one that is not yes/no.
+    The outcomes follow no order: each is its own metric over all customers. Rows that repeat
+    another exactly count once; a customer in two groups of an experiment is a crossover, left out
+    and counted. Raises DataError for a missing column, one that is not yes/no, and a customer whose
+    rows say different things.
     """
 
     table: Frame = field(repr=False)
     source: CustomersSource
     outcomes: Mapping[str, str]
     groupings: Sequence[str] | Mapping[str, str] = ()
+    repeated: int = field(init=False, default=0)
+    crossed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        """Check the columns."""
-        schema = self.table.collect_schema()
-        _known(self.groupings, schema.names(), self.source.source)
-        for column in (self.source.customer, *self.outcomes.values()):
-            if column not in schema.names():
-                msg = f"{self.source.source}: {unknown_name('column', column, schema.names())}"
+        """Check the columns, and keep one row a customer."""
+        source, columns = self.source, self.table.collect_schema().names()
+        _known(self.groupings, columns, source.source)
+        for column in (source.customer, *self.outcomes.values()):
+            if column not in columns:
+                msg = f"{source.source}: {unknown_name('column', column, columns)}"
                 raise DataError(msg)
-        for column in self.outcomes.values():
-            if schema[column].is_integer():
-                value = nw.col(column)
-                other = collect(self.table.filter((value < 0) | (value > 1)).head(1))
-                if not other:
-                    continue
-                msg = (
-                    f"{self.source.source}: column {column!r} holds {other[0][column]}; an outcome "
-                    "is true or 1, false or 0, or empty while it is pending"
-                )
-                raise DataError(msg)
-            if schema[column] != nw.Boolean:
-                msg = (
-                    f"{self.source.source}: column {column!r} holds {schema[column]}; an outcome "
-                    "is true or 1, false or 0, or empty while it is pending"
-                )
-                raise DataError(msg)
+        frame = named(self.table, list(self.groupings), source.source)
+        frame = named(frame, [source.customer], source.source, ids=True)
+        for column in dict.fromkeys(self.outcomes.values()):
+            frame = yes_or_no(frame, column, source.source)
+        rows = [source.customer, *self.groupings, *self.outcomes.values()]
+        once = keep(frame.select(*dict.fromkeys(rows)).unique())
+        object.__setattr__(self, "repeated", _length(frame) - _length(once))
+        object.__setattr__(self, "table", self._one_row(once))
+
+    def _one_row(self, rows: Frame) -> Frame:
+        """Leave crossovers out; raise DataError where a customer's rows differ otherwise."""
+        customer = self.source.customer
+        kinds = self.groupings if isinstance(self.groupings, Mapping) else {}
+        experiments = [column for column, kind in kinds.items() if kind == "experiment"]
+        counts = [nw.col(each).n_unique().alias(f"(n {each})") for each in experiments]
+        known = rows.filter(~nw.col(customer).is_null())
+        several = known.group_by(customer).agg(nw.len().alias("(rows)"), *counts)
+        several = keep(several.filter(nw.col("(rows)") > 1))
+        crossed: Any = nw.lit(value=False)
+        for each in experiments:
+            crossed = crossed | (nw.col(f"(n {each})") > 1)
+        if odd := collect(several.filter(~crossed).sort(customer).head(1)):
+            msg = (
+                f"{self.source.source}: customer {odd[0][customer]} has {odd[0]['(rows)']} rows that "
+                "say different things; keep one row a customer"
+            )
+            raise DataError(msg)
+        object.__setattr__(self, "crossed", _length(several))
+        return keep(rows.join(several.select(customer), on=customer, how="anti"))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -237,6 +264,42 @@ class OutcomesTable:
         ]
 
 
+def yes_or_no(frame: Frame, column: str, table: str) -> Frame:
+    """Read a column of yes/no: true or false, yes or no, 1 or 0, in any case; empty is null.
+
+    Raises:
+        DataError: For any other value.
+    """
+    value, kind = nw.col(column), frame.collect_schema()[column]
+    if kind == nw.Boolean:
+        return frame
+    if kind == nw.String:
+        text = value.str.strip_chars().str.to_lowercase()
+        yes, no, none = text.is_in(YES), text.is_in(NO), text == ""
+    elif kind.is_numeric():
+        yes, no, none = (
+            value == 1,
+            value == 0,
+            value.is_nan() if kind.is_float() else value.is_null(),
+        )
+    else:
+        msg = f"{table}: column {column!r} holds {kind}; {YES_NO}"
+        raise DataError(msg)
+    if odd := collect(frame.filter(~value.is_null(), ~(yes | no | none)).select(column).head(1)):
+        msg = f"{table}: column {column!r} holds {odd[0][column]!r}; {YES_NO}"
+        raise DataError(msg)
+    read = (
+        nw.when(yes)
+        .then(nw.lit(value=True))
+        .otherwise(nw.when(no).then(nw.lit(value=False)).otherwise(nw.lit(None).cast(nw.Boolean)))
+    )
+    return frame.with_columns(read.alias(column))
+
+
+def _length(frame: Frame) -> int:
+    return int(collect(frame.select(nw.len().alias("rows")))[0]["rows"])
+
+
 def customers_table(table: Frame, source: CustomersSource) -> Frame:
     """Name the customer column of a customers table `customer`, and check that nobody is null."""
     columns = table.collect_schema().names()
@@ -246,6 +309,7 @@ def customers_table(table: Frame, source: CustomersSource) -> Frame:
     if source.customer != "customer" and "customer" in columns:
         table = table.drop("customer")
     table = table.rename({source.customer: "customer"}).drop(FILE)
+    table = named(table, ["customer"], source.source, ids=True)
     nobody = collect(table.filter(nw.col("customer").is_null()).select(nw.len().alias("rows")))
     if nobody[0]["rows"]:
         msg = (
@@ -264,16 +328,17 @@ def _known(groupings: Iterable[str], columns: Sequence[str], table: str) -> None
 
 
 def _whole(value: Any) -> Any:
-    """Read a whole number that a file holds as text; whatever else it holds stays as it is."""
-    written = value.strip() if isinstance(value, str) else ""
-    return int(written) if written.isdecimal() else value
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return MISSING
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Read a whole number, also as text or as a float; whatever else it is stays as it is."""
+    if isinstance(value, str):
+        written = value.strip()
+        if not re.fullmatch(r"[+-]?\d+(\.\d+)?", written):
+            return value
+        whole, _, rest = written.partition(".")
+        return float(written) if rest.strip("0") else int(whole)
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    return value
 
 
 def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> str:
-    return ", ".join(f"{column}={row[column]}" for column in columns if column != "filename")
+    return ", ".join(f"{column}={row[column]}" for column in columns if column != FILE)

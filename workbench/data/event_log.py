@@ -11,17 +11,16 @@ from typing import Any
 import narwhals as nw
 
 from workbench.data.engines import (
-    AT,
     FILE,
     Frame,
     collect,
     distinct,
     ends,
-    in_order,
-    instants,
     keep,
     lazy,
 )
+from workbench.data.readers import expression, filtered, named
+from workbench.data.times import AT, in_order, instants
 from workbench.errors import DataError, unknown_name
 from workbench.schema.time import from_instant
 
@@ -116,10 +115,13 @@ class EventLog:
             DataFrame. The work stays with its engine; pandas and PyArrow tables are read by DuckDB.
         customer: The column with the customer's id.
         event: The column with the event's name.
-        time: The column with the event's time; whole numbers are microseconds since 1970 in UTC.
+        time: The column with the event's time: moments, dates, text, or numbers since 1970 of the
+            one unit that puts all of them between 1990 and 2100 (see `workbench.data.times`).
         timezone: The zone of times that carry none.
         where: Columns and values that rows must have to be read.
         name: What errors call the log.
+        time_format: How times are written: a format of `strptime`, epoch_s, epoch_ms, epoch_us or
+            epoch_ns.
 
     Raises:
         DataError: A column is missing, a time cannot be read, or a customer or time is null; raised
@@ -141,6 +143,8 @@ class EventLog:
     timezone: str = "UTC"
     where: Mapping[str, str | int | bool] = field(default_factory=dict)
     name: str = "the log"
+    time_format: str | None = None
+    _names: dict[str, nw.Expr | None] = field(default_factory=dict, repr=False, compare=False)
     _numberings: dict[Any, Numbering] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -151,9 +155,8 @@ class EventLog:
         for role in (self.customer, self.event, self.time, *self.where):
             if role not in columns:
                 raise DataError(f"{self.name}: {unknown_name('column', role, columns)}")
-        for column, value in self.where.items():
-            frame = frame.filter(nw.col(column) == nw.lit(value))
-        return frame
+        frame = named(filtered(frame, self.where), [self.event], self.name)
+        return named(frame, [self.customer], self.name, ids=True)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -174,12 +177,18 @@ class EventLog:
             nw.col(self.customer).alias("customer"),
             nw.col(self.event).alias("event"),
             nw.col(AT).alias("at"),
-            *(nw.col(column).alias(f"by {column}") for column in columns),
+            *(self._named(column).alias(f"by {column}") for column in columns),
         )
+
+    def _named(self, column: str) -> nw.Expr:
+        if column not in self._names:
+            self._names[column] = expression(self.source, column, self.name)
+        found = self._names[column]
+        return nw.col(column) if found is None else found
 
     @cached_property
     def _timed(self) -> Frame:
-        return instants(self.source, self.time, self.timezone, self.name)
+        return instants(self.source, self.time, self.timezone, self.name, self.time_format)
 
     @cached_property
     def facts(self) -> Facts:

@@ -153,7 +153,7 @@ def trace(
             said = unknown_name("grouping", column, {*log.columns, *known} - {"customer"})
             raise DataError(f"{log.name}: {said}")
     until = log.facts.newest if as_of is None else as_of
-    start = min(span.start for span in spans)
+    start, last = min(span.start for span in spans), min(until, log.facts.newest)
     rows = log.distinct_rows(*of_log) if flow.shared_events else log.rows(*of_log)
     numbering, coding = log.numbering(flow.trigger), Coding.of(rows, of_log)
     table = None if customers is None else _known(customers, numbering, groupings)
@@ -169,12 +169,12 @@ def trace(
 
     walked: list[tuple[FlowEntries, FlowEntries]] = []
     for some in chunks(
-        rows.filter(nw.col("at") >= start, nw.col("at") <= until),
+        rows.filter(nw.col("at") >= start, nw.col("at") <= last),
         customers=numbering.count,
         rows=log.facts.rows,
         codes=len(flow.every_event),
         start=start,
-        until=until,
+        until=last,
     ):
         walked += at_once(follow, some)
     (entries, *others), (crossovers, *more) = zip(*walked, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -15,27 +15,57 @@ import narwhals as nw
 import pandas as pd
 
 from workbench.data.counts import CountsTable, OutcomesTable, StepCounts, customers_table
-from workbench.data.engines import FILE, Frame, collect, read_table
+from workbench.data.engines import FILE, Frame, collect, distinct, keep
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_next, count_steps
 from workbench.data.paths import Paths, trace
+from workbench.data.readers import named, read_table
+from workbench.data.times import odd_clocks, unit_of
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.cohort import MISSING, GroupingKind
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis
 from workbench.schema.study import StudySpec
-from workbench.schema.time import Span, from_instant, to_instant
+from workbench.schema.time import Span, from_instant, in_zone, to_instant
 
+CLOCKS = {
+    "skips": "skip; they count on from before",
+    "passes twice": "pass twice; the first is meant",
+}
+UNIT_NAMES = {
+    "epoch_s": "seconds",
+    "epoch_ms": "milliseconds",
+    "epoch_us": "microseconds",
+    "epoch_ns": "nanoseconds",
+}
 Odd = tuple[int, Mapping[str, Any]]
 ProblemLevel = Literal["error", "warning", "note"]
 COLUMNS = ("level", "problem", "count", "example")
+
+
+STRAYS = 5  # rows that may be strays, at the most
+DAY = 86_400_000_000
+
+
+class Strangers(NamedTuple):
+    """How the customers of a log meet a customers table.
+
+    `all` counts those of the log, `known` those of them who are in the table; `ours` is one who is
+    not, `theirs` an id of the table.
+    """
+
+    all: int
+    known: int
+    ours: str
+    theirs: str
 
 
 @dataclass(frozen=True)
 class Journeys:
     """The customers' journeys through a flow, over all of a study's iterations.
 
-    Paths are kept for each window and `as_of` asked for, and counts for each grouping.
+    The log is complete through `through` (microseconds since 1970), or else its newest event. Paths
+    are kept for each window and `as_of` asked for, and counts for each grouping.
     """
 
     log: EventLog
@@ -43,6 +73,7 @@ class Journeys:
     spans: tuple[Span, ...]
     groupings: Mapping[str, GroupingKind]
     customers: Frame | None = None
+    through: int | None = None
     _paths: dict[Any, Paths] = field(default_factory=dict, repr=False)
     _counts: dict[Any, list[StepCounts]] = field(default_factory=dict, repr=False)
 
@@ -55,12 +86,19 @@ class Journeys:
                 msg = f"{self.log.name}: {unknown_name('grouping', column, self.columns)}"
                 raise DataError(msg)
         self._one_value()
+        if self.customers is not None and self.strangers.known == 0:
+            found = self.strangers
+            msg = (
+                f"none of the {found.all:,} customers of {self.log.name} is in the customers table: "
+                f"there it says {found.theirs!r}, here {found.ours!r}; write ids one way"
+            )
+            raise DataError(msg)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that can group customers."""
         known = () if self.customers is None else self.customers.collect_schema().names()
-        roles = {self.log.customer, self.log.event, self.log.time, "customer", "filename"}
+        roles = {self.log.customer, self.log.event, self.log.time, "customer", FILE}
         return tuple(sorted({*self.log.columns, *known} - roles))
 
     def as_of(self, moment: datetime | None) -> datetime:
@@ -128,23 +166,76 @@ class Journeys:
         return _odd(several, ["customer", "event", "other"], nw.lit(1))
 
     @cached_property
+    def strangers(self) -> Strangers:
+        """Count the customers who met the trigger and are in the customers table."""
+        if self.customers is None:
+            return Strangers(0, 0, "", "")
+        numbering = self.log.numbering(self.flow.trigger)
+        here = nw.col("event").is_in(self.flow.trigger)
+        ours = distinct(self.log.rows().filter(here), "customer")
+        theirs = distinct(self.customers.select("customer"), "customer")
+        matched = keep(distinct(numbering.match(theirs).select("number"), "number"))
+        numbered = numbering.number(ours)
+        alone = numbered.join(matched, on="number", how="anti")
+        name = nw.col("customer").cast(nw.String)
+        missing = collect(alone.select(nw.len().alias("rows"), name.min().alias("example")))[0]
+        example = collect(theirs.select(name.min().alias("example")))[0]["example"]
+        every = int(collect(ours.select(nw.len().alias("rows")))[0]["rows"])
+        return Strangers(
+            every, every - int(missing["rows"]), missing["example"] or "", example or ""
+        )
+
+    @cached_property
+    def stray(self) -> tuple[int, int, int]:
+        """Find a few rows far behind all others: how many, the first of their times, the last before.
+
+        At most five rows, and one in ten, after a gap longer than all the time before it.
+        """
+        most = min(STRAYS, self.log.facts.rows // 10)
+        at = nw.col("at")
+        newest = collect(self.log.rows().sort("at", descending=True).head(most + 1).select(at))
+        end = self.log.facts.newest if self.through is None else self.through
+        times = [int(row["at"]) for row in newest if row["at"] <= end]
+        for count in range(1, len(times)):
+            first, before = times[count - 1], times[count]
+            if first - before > max(before - self.log.facts.oldest, DAY):
+                return count, first, before
+        return 0, 0, 0
+
+    @cached_property
+    def spellings(self) -> list[tuple[str, str, int]]:
+        """List names of events that differ from one of the flow by case or spaces alone, with rows."""
+        known = {_spelled(each): each for each in self.flow.every_event}
+        return [
+            (name, known[_spelled(name)], rows)
+            for name, rows in self.log.names.items()
+            if name not in self.flow.every_event and _spelled(name) in known
+        ]
+
+    @cached_property
     def nameless(self) -> Odd:
         """Count the rows without an event name."""
         rows = self.log.source.filter(nw.col(self.log.event).is_null())
         return _odd(rows, list(self.log.columns), nw.lit(1))
 
     def _until(self, moment: datetime | None) -> int:
-        """Bound a moment by the newest event: the log cannot know more than it holds."""
-        newest = self.log.facts.newest
+        """Turn a moment into microseconds: the end of the log by default, never beyond `through`."""
+        end = self.log.facts.newest if self.through is None else self.through
         if moment is None:
-            return newest
+            return end
+        if self.through is not None and to_instant(moment) > end:
+            msg = (
+                f"as_of is {moment:%Y-%m-%d %H:%M}, but {self.log.name} is complete through "
+                f"{from_instant(end):%Y-%m-%d %H:%M} UTC only; give an earlier one, or move through"
+            )
+            raise DataError(msg)
         if to_instant(moment) < self.log.facts.oldest:
             msg = (
                 f"as_of is {moment:%Y-%m-%d %H:%M}, before the first event of {self.log.name} "
                 f"({from_instant(self.log.facts.oldest):%Y-%m-%d %H:%M}); give a later one"
             )
             raise DataError(msg)
-        return min(newest, to_instant(moment))
+        return to_instant(moment)
 
     def _one_value(self) -> None:
         """Refuse a customers table that gives a customer two values of what is no experiment."""
@@ -166,6 +257,10 @@ class Journeys:
                     f"table ({rows[0]['one']}, {rows[0]['other']}); keep one row per customer"
                 )
                 raise DataError(msg)
+
+
+def _spelled(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def _odd(frame: Frame, columns: Sequence[str], count: nw.Expr) -> Odd:
@@ -253,29 +348,32 @@ class StudyData:
         spec, connection = self.spec, duckdb.connect()
         customers = None
         if spec.customers is not None:
-            role = spec.customers.customer
-            table = read_table(spec.customers.source, self.folder, connection, as_text=[role])
+            table = read_table(spec.customers, self.folder, connection)
             if spec.events is None:
                 return OutcomesTable(table, spec.customers, spec.outcomes, spec.groupings)
-            customers = customers_table(table, spec.customers)
+            table = customers_table(table, spec.customers)
+            known = [each for each in spec.groupings if each in table.collect_schema().names()]
+            customers = named(table, known, spec.customers.source)
         if spec.counts is not None:
-            return CountsTable(
-                read_table(spec.counts.source, self.folder, connection), spec.counts, spec.groupings
-            )
+            table = read_table(spec.counts, self.folder, connection)
+            return CountsTable(table, spec.counts, spec.groupings)
         source = spec.events
         if source is None or spec.flow is None:
             raise StudyError("the study names no data; give events with a flow, counts or outcomes")
-        as_text = [source.customer, source.event, source.time]
         log = EventLog(
-            read_table(source.source, self.folder, connection, as_text),
+            read_table(source, self.folder, connection),
             customer=source.customer,
             event=source.event,
             time=source.time,
             timezone=source.timezone,
             where=source.where,
             name=source.source,
+            time_format=source.time_format,
         )
-        return Journeys(log, spec.flow, self.spans, spec.groupings, customers)
+        through = None
+        if source.through is not None:
+            through = to_instant(in_zone(source.through, ZoneInfo(source.timezone)))
+        return Journeys(log, spec.flow, self.spans, spec.groupings, customers, through)
 
 
 @dataclass(frozen=True)
@@ -308,6 +406,21 @@ class DataReport:
         return tuple(each for each in self.problems if each.level == "error")
 
 
+def outcome_problems(data: Journeys | CountsTable | OutcomesTable) -> list[Problem]:
+    """Name what is odd about the rows of a table of outcomes."""
+    if not isinstance(data, OutcomesTable):
+        return []
+    odd: tuple[tuple[int, ProblemLevel, str], ...] = (
+        (data.repeated, "note", "rows repeat another one exactly; they count once"),
+        (
+            data.crossed,
+            "warning",
+            "customers are in two groups of an experiment; they are left out",
+        ),
+    )
+    return [Problem(level, said, count, {}) for count, level, said in odd if count]
+
+
 def log_problems(data: Journeys) -> list[Problem]:
     """Name what is odd about a log's rows."""
     known, flow = data.log.names, data.flow
@@ -332,4 +445,67 @@ def log_problems(data: Journeys) -> list[Problem]:
     for (count, example), level, message in odd:
         if count:
             found.append(Problem(level, message, count, example))
+    return [*found, *meeting_problems(data), *stray_problems(data), *_in_time(data)]
+
+
+def meeting_problems(data: Journeys) -> list[Problem]:
+    """Name what does not meet: spellings of events, customers of two tables."""
+    found = [
+        Problem(
+            "warning",
+            f"event {name!r} differs from {ours!r} of the flow by case or spaces alone, and is not "
+            "counted; write both one way, or name both",
+            rows,
+            {"event": name},
+        )
+        for name, ours, rows in data.spellings
+    ]
+    meet = data.strangers
+    if meet.known < meet.all:
+        message = (
+            f"customers of the log are not in the customers table, of {meet.all:,}: "
+            f"such as {meet.ours!r}, while the table has {meet.theirs!r}"
+        )
+        found.append(Problem("warning", message, meet.all - meet.known, {"customer": meet.ours}))
+    return found
+
+
+def stray_problems(data: Journeys) -> list[Problem]:
+    """Name the rows that lie far behind all others."""
+    count, first, before = data.stray
+    if not count:
+        return []
+    message = (
+        f"rows lie far behind all others ({from_instant(first):%Y-%m-%d} after "
+        f"{from_instant(before):%Y-%m-%d}) and end the windows of all before them; correct their "
+        f"time, or say through: {from_instant(before + DAY):%Y-%m-%d}"
+    )
+    return [Problem("warning", message, count, {})]
+
+
+def _in_time(data: Journeys) -> list[Problem]:
+    """Name what is odd about the times of a log, and iterations that nobody enters."""
+    log, found = data.log, []
+    unit = None if log.time_format else unit_of(log.source, log.time, log.name)
+    if unit is not None:
+        message = (
+            f"column {log.time!r} holds numbers; they are read as {UNIT_NAMES[unit]} since 1970"
+        )
+        found.append(Problem("note", message, log.facts.rows, {}))
+    for kind, rows in odd_clocks(log.source, log.time, log.timezone, log.time_format).items():
+        message = f"times lie in an hour that the clocks of {log.timezone} {CLOCKS[kind]}"
+        found.append(Problem("note", message, rows, {}))
+    entered = {each.iteration for each in data.count_steps()}
+    empty = [span.name for span in data.spans if span.name not in entered]
+    oldest, newest = (
+        f"{from_instant(each):%Y-%m-%d}" for each in (log.facts.oldest, log.facts.newest)
+    )
+    if empty:
+        alone = len(empty) == len(data.spans)
+        names = "any iteration" if alone else f"iteration {', '.join(empty)}"
+        message = (
+            f"no customer enters {names}: the log runs from {oldest} to {newest}; correct start and "
+            "end, or the log"
+        )
+        found.append(Problem("error" if alone else "warning", message, len(empty), {}))
     return found

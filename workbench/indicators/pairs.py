@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from workbench import display
 from workbench.data.counts import customers_table
-from workbench.data.engines import collect, read_table
+from workbench.data.engines import collect
+from workbench.data.readers import read_table
 from workbench.display import Column, Table, signed
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.indicators.forecasts import Forecast, would_have_predicted
@@ -345,7 +346,7 @@ def _cohorts_of(source: StudyIndicators) -> list[Cohort]:
     part = source.spec.customers
     if part is None or not source.read().by_customer:
         return []
-    read = read_table(part.source, source.folder, duckdb.connect(), [part.customer])
+    read = read_table(part, source.folder, duckdb.connect())
     table = customers_table(read, part)
     columns = [name for name in source.spec.groupings if name in table.collect_schema().names()]
     found: list[Cohort] = []

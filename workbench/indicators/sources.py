@@ -17,8 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.data.counts import StepCounts, customers_table
-from workbench.data.engines import FILE, Frame, collect, keep, read_table
+from workbench.data.engines import FILE, Frame, collect, keep
+from workbench.data.readers import named, read_table
 from workbench.data.study_data import Journeys
+from workbench.data.times import read_time
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.indicators.values import Indicators, presence
 from workbench.schema.cohort import MISSING
@@ -55,7 +57,7 @@ def read_indicators(table: Frame, spec: IndicatorsSource) -> Indicators:
     values, n, repeated = {}, {}, {}
     for each in spec.of_file:
         definition = spec.definitions[each]
-        rows = _frame(_rows_of(table, each, long=long))
+        rows = _frame(_rows_of(table, each, spec.decimal, long=long))
         value = _checked_values(rows, definition, f"{name}: {each}")
         known = ~np.isnan(value)
         cells, size = rows["(period)"].map(position).to_numpy(), periods.length
@@ -127,6 +129,10 @@ def _is_long(spec: IndicatorsSource, columns: list[str], name: str) -> bool:
 def _plain_rows(table: Frame, spec: IndicatorsSource, *, has_customers: bool, long: bool) -> Frame:
     """Select the columns (customer), (period), and either (indicator) and (value) or wide values."""
     role = spec.columns
+    names = [role.period, *([role.indicator] if long else [])]
+    table = named(table, names, spec.source or "indicators")
+    if has_customers:
+        table = named(table, [role.customer], spec.source or "indicators", ids=True)
     period = nw.col(role.period)
     kind = table.collect_schema()[role.period]
     if isinstance(kind, nw.Datetime) and kind.time_zone is not None:
@@ -150,8 +156,9 @@ def _period_numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str
     numbers = {}
     for row in collect(table.select("(period)").unique()):
         try:
-            numbers[row["(period)"]] = Period.read(row["(period)"], spec.period).number
-        except DataError as error:
+            written = _day(row["(period)"], spec)
+            numbers[row["(period)"]] = Period.read(written, spec.period).number
+        except (DataError, ValueError) as error:
             said = "a row has no period; fill it in, or leave it out"
             said = said if row["(period)"] is None else str(error)
             raise DataError(f"{name}: column {spec.columns.period!r}: {said}") from None
@@ -160,12 +167,19 @@ def _period_numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str
     return numbers
 
 
+def _day(written: str | None, spec: IndicatorsSource) -> object:
+    """Read a period that is written in the source's own format; others stay as they are."""
+    if spec.time_format is None or written is None:
+        return written
+    return read_time(written, "UTC", spec.time_format).date()
+
+
 def _customers(table: Frame) -> list[str]:
     rows = table.select("(customer)").filter(~nw.col("(customer)").is_null()).unique()
     return sorted(each["(customer)"] for each in collect(rows))
 
 
-def _rows_of(table: Frame, name: str, *, long: bool) -> Frame:
+def _rows_of(table: Frame, name: str, decimal: str, *, long: bool) -> Frame:
     """Select one indicator's rows with values as numbers; what is no number goes to (odd)."""
     columns = table.collect_schema()
     roles = [each for each in ("(customer)", "(period)") if each in columns.names()]
@@ -180,6 +194,8 @@ def _rows_of(table: Frame, name: str, *, long: bool) -> Frame:
             value.cast(nw.Float64), nw.lit(None).cast(nw.String).alias("(odd)")
         )
     text = value.str.strip_chars().str.to_lowercase()
+    if decimal == ",":
+        text = text.str.replace_all(".", "?", literal=True).str.replace_all(",", ".", literal=True)
     is_number = text.str.contains(NUMBER)
     read = (
         nw.when(is_number)
@@ -358,9 +374,7 @@ class StudyIndicators:
 
     @cached_property
     def _table(self) -> Frame:
-        role = self.source.columns
-        as_text = [role.customer, role.period, role.value]
-        return read_table(self.source.source or "", self.folder, duckdb.connect(), as_text)
+        return read_table(self.source, self.folder, duckdb.connect())
 
     @cached_property
     def _of_file(self) -> Indicators | None:
@@ -372,9 +386,7 @@ class StudyIndicators:
         if part is None:
             msg = "indicators of a cohort need a customers table with its groupings; add customers"
             raise StudyError(msg)
-        table = customers_table(
-            read_table(part.source, self.folder, duckdb.connect(), [part.customer]), part
-        )
+        table = customers_table(read_table(part, self.folder, duckdb.connect()), part)
         known = [each for each in self.spec.groupings if each in table.collect_schema().names()]
         for column in cohort:
             if column not in known:

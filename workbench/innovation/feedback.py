@@ -15,8 +15,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from workbench.data.counts import OutcomesTable
-from workbench.data.engines import Frame, collect, read_table
+from workbench.data.engines import Frame, collect
+from workbench.data.readers import name as name_of
+from workbench.data.readers import read_table
 from workbench.data.study_data import Journeys, StudyData
+from workbench.data.times import read_time
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.cohort import MISSING, Cohort
 from workbench.schema.study import FeedbackSource
@@ -58,9 +61,13 @@ class Remark:
 
 
 def read_feedback(
-    table: Frame, source: FeedbackSource, steps: Sequence[str], groupings: Sequence[str]
+    table: Frame,
+    source: FeedbackSource,
+    steps: Sequence[str],
+    groupings: Sequence[str],
+    zone: str = "UTC",
 ) -> tuple[Remark, ...]:
-    """Return the remarks of a table, in its order.
+    """Return the remarks of a table, in its order; a date with a time is the day of `zone`.
 
     Raises:
         DataError: For a missing column, a repeated id, an unreadable date, an unknown source,
@@ -74,6 +81,12 @@ def read_feedback(
     for number, row in enumerate(collect(table), start=1):
         texts = {column: _text(row.get(column)) for column in COLUMNS}
         where = f"{source.source}: remark {texts['id'] or f'in row {number}'}"
+        if texts["date"]:
+            try:
+                day = read_time(texts["date"], zone, source.time_format).date()
+            except ValueError as error:
+                raise DataError(f"{where}: date {error}") from None
+            texts["date"] = day.isoformat()
         remark = _remark(texts, where, steps, groupings)
         if remark.id in remarks:
             raise DataError(f"{where} is there twice; give each remark an id of its own")
@@ -95,7 +108,7 @@ def _remark(
         raise DataError(f"{where} has {has}; say whose it is by one of the two")
     return Remark(
         id=texts["id"],
-        date=_date(texts["date"], where),
+        date=date.fromisoformat(texts["date"]),
         source=texts["source"],
         theme=texts["theme"],
         sentiment=texts["sentiment"],
@@ -122,15 +135,9 @@ def _cohort(written: str, where: str, groupings: Sequence[str]) -> Cohort:
         raise DataError(f"{where}: {written!r} is not a cohort: {said}") from None
 
 
-def _date(written: str, where: str) -> date:
-    try:
-        return datetime.fromisoformat(written).date()
-    except ValueError:
-        raise DataError(f"{where}: {written!r} is not a date; write it as 2026-01-31") from None
-
-
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    written = name_of(value)
+    return "" if written == MISSING else written.strip()
 
 
 @dataclass(frozen=True)
@@ -546,17 +553,11 @@ def _entries_of_outcomes(
                     step: states[None if row[column] is None else bool(row[column])]
                     for step, column in table.outcomes.items()
                 },
-                levels={column: _level(row[column]) for column in table.groupings},
+                levels={column: name_of(row[column]) for column in table.groupings},
             )
         ]
         for row in _rows(named, wanted)
     }
-
-
-def _level(value: object) -> str:
-    if value is None:
-        return MISSING
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rows(frame: Frame, wanted: Sequence[str], *, once: bool = False) -> list[dict[str, Any]]:
@@ -578,8 +579,8 @@ def summarize_feedback(
     spec, source = data.spec, data.spec.feedback
     if source is None:
         raise StudyError("the study names no feedback; add feedback: {source: data/feedback.csv}")
-    table = read_table(source.source, data.folder, duckdb.connect(), as_text=COLUMNS)
-    remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings))
+    table = read_table(source, data.folder, duckdb.connect())
+    remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings), spec.timezone)
     named = [each.customer for each in remarks if each.customer is not None]
     until = None if at is None else at.astimezone(ZoneInfo(spec.timezone)).date()
     return summarize(

@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from workbench.data.engines import Frame, collect, read_table
+from workbench.data.engines import Frame, collect
+from workbench.data.readers import named, read_table
 from workbench.data.study_data import StudyData
+from workbench.data.times import read_time
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.strategy import StrategicMetric, StrategySource, course_start, first_day
 from workbench.schema.time import Iteration, Period
@@ -38,6 +40,7 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
     for column in source.columns:
         if column not in columns:
             raise DataError(f"{source.source}: {unknown_name('column', column, columns)}")
+    table = named(table, [source.metric], source.source)
     rows = [tuple(row[column] for column in source.columns) for row in collect(table)]
     series: dict[str, dict[Period, float]] = {name: {} for name in source.metrics}
     known = {str(name) for name, *_ in rows}
@@ -48,13 +51,24 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
         if str(name) in series:
             where = f"{source.source}: {name}"
             try:
-                period = Period.read("" if written is None else written)
+                day = _day(written, source, where)
+                period = Period.read("" if day is None else day)
             except DataError as error:
                 raise DataError(f"{where}: {error}") from None
             if period in series[str(name)]:
                 raise DataError(f"{where} has two rows for {period.name}; keep one")
-            series[str(name)][period] = _value(value, where, period.name)
+            series[str(name)][period] = _value(value, where, period.name, source.decimal)
     return {name: _in_sequence(name, each, source.source) for name, each in series.items()}
+
+
+def _day(written: object, source: StrategySource, where: str) -> object:
+    """Read a period that is written in the source's own format; others stay as they are."""
+    if source.time_format is None:
+        return written
+    try:
+        return read_time(written, "UTC", source.time_format).date()
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def _in_sequence(name: str, series: Mapping[Period, float], source: str) -> dict[Period, float]:
@@ -89,9 +103,12 @@ def _as_month(day: Period, days: Sequence[Period]) -> Period:
     return Period.containing(day.start, "month") if len(months) == len(days) > 1 else day
 
 
-def _value(value: object, where: str, period: str) -> float:
+def _value(value: object, where: str, period: str, decimal: str) -> float:
+    written = str(value).strip()
     try:
-        number = float(str(value).strip())
+        number = float(
+            written.replace(".", "?").replace(decimal, ".") if decimal == "," else written
+        )
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -372,7 +389,6 @@ def assess_strategy(data: StudyData, at: datetime | None) -> Strategy:
     source = data.spec.strategy
     if source is None:
         raise StudyError("the study names no strategic metrics; add strategy with its metrics")
-    table = read_table(source.source, data.folder, duckdb.connect(), as_text=source.columns)
-    series = read_strategy(table, source)
+    series = read_strategy(read_table(source, data.folder, duckdb.connect()), source)
     until = None if at is None else at.astimezone(ZoneInfo(data.spec.timezone)).date()
     return assess(series, source, data.spec.iterations, until)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -224,3 +226,32 @@ def _plain(part: Any) -> Any:
     if isinstance(part, list):
         return [_plain(value) for value in part]
     return part
+
+
+def _known_encoding(value: str) -> str:
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        msg = f"unknown encoding {value!r}; write it as utf-16, windows-1252 or latin-1"
+        raise ValueError(msg) from None
+    return value
+
+
+Decimal = Literal[".", ","]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+
+
+class TableFormat(Spec):
+    """How the text files of a table are written."""
+
+    encoding: Encoding | None = None
+    """How text files are encoded, such as windows-1252 or utf-16; UTF-8 without it."""
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    """What stands between the cells of text files; without it the first line tells."""
+
+
+class TableSource(TableFormat):
+    """A table: a file, or several with the same columns."""
+
+    source: Name
+    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from workbench.errors import unknown_name
-from workbench.schema.base import Duration, Name, Spec
-from workbench.schema.time import PeriodKind
+from workbench.schema.base import Decimal, Duration, Name, Spec, TableFormat
+from workbench.schema.time import PeriodKind, TimeFormat
 
 Kind = Literal["leading", "lagging"]
 FromFlow = Literal["median_hours", "rate", "adoption"]
@@ -77,7 +77,7 @@ class IndicatorColumns(Spec):
     """The column with the value, in a long file. A wide file has none."""
 
 
-class IndicatorsSource(Spec):
+class IndicatorsSource(TableFormat):
     """The indicators of a study, from a file, from the event log or from both."""
 
     source: Name | None = None
@@ -86,6 +86,10 @@ class IndicatorsSource(Spec):
     `from_flow`."""
     period: PeriodKind
     """What a value is of: a `day`, `week`, `month` or `quarter`, or a `number` such as a sprint's."""
+    time_format: TimeFormat | None = None
+    """How periods are written, where it is not as above: a format such as %d/%m/%Y."""
+    decimal: Decimal = "."
+    """What stands before the fraction of a number in text files: a point or a comma."""
     columns: IndicatorColumns = IndicatorColumns()
     """The columns' names, where the file has others than customer, period, indicator and value."""
     definitions: Mapping[str, IndicatorDefinition] = Field(min_length=1)

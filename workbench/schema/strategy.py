@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from workbench.errors import unknown_name
-from workbench.schema.base import Name, Names, Spec
+from workbench.schema.base import Decimal, Name, Names, Spec, TableSource
 from workbench.schema.hypothesis import Probability
-from workbench.schema.time import Iteration
+from workbench.schema.time import Iteration, TimeFormat
 
 AREAS = (
     "business agility",
@@ -85,11 +85,9 @@ class StrategicMetric(Spec):
         return self.baseline + min(max(share, 0.0), 1.0) * (self.target - self.baseline)
 
 
-class StrategySource(Spec):
+class StrategySource(TableSource):
     """A table of strategic metrics, one row a metric and period, and what is expected of them."""
 
-    source: Name
-    """The file, relative to the study file: Parquet or CSV."""
     metric: Name = "metric"
     """The column with the metric's name."""
     period: Name = "period"
@@ -97,6 +95,10 @@ class StrategySource(Spec):
     quarter (2026-Q1). Each metric has one kind of period, without a gap."""
     value: Name = "value"
     """The column with the value."""
+    time_format: TimeFormat | None = None
+    """How periods are written, where it is not as above: a format such as %d/%m/%Y."""
+    decimal: Decimal = "."
+    """What stands before the fraction of a number in text files: a point or a comma."""
     metrics: Mapping[str, StrategicMetric] = Field(min_length=1)
     """The strategic metrics by their names in the table."""
 

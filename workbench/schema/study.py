@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
 from workbench.errors import StudyError, unknown_name
-from workbench.schema.base import Name, Spec, read_document
+from workbench.schema.base import Name, Spec, TableSource, read_document
 from workbench.schema.cohort import Cohort, GroupingKind
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea
 from workbench.schema.indicators import IndicatorsSource
 from workbench.schema.strategy import StrategySource, Targets
-from workbench.schema.time import Iteration, check_order
+from workbench.schema.time import Iteration, TimeFormat, check_order, moment
 
 ANYTIME = (
     "an analysis at any time takes customers in their order of entry, and only events tell it; "
@@ -24,11 +26,9 @@ ANYTIME = (
 Contradiction = tuple[tuple[str | int, ...], str]
 
 
-class CountsSource(Spec):
+class CountsSource(TableSource):
     """A table of counts: one row a cohort (and day), one column a step."""
 
-    source: Name
-    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
     trigger: Name
     """The column with the number of customers who entered."""
     steps: Mapping[str, Name]
@@ -39,38 +39,41 @@ class CountsSource(Spec):
     it or `iteration`."""
     timezone: Name = "UTC"
     """The time zone of times that carry none, such as Europe/Amsterdam."""
+    time_format: TimeFormat | None = None
+    """How times are written, where that is not year first, as 2026-01-31 08:00: a format such as
+    "%d/%m/%Y %H:%M", or epoch_s, epoch_ms, epoch_us or epoch_ns for numbers since 1970."""
     iteration: Name | None = None
     """The column with the iteration's name, where rows have no time."""
     file_column: Name | None = None
     """A name for a grouping column made of the files' names, where each cohort has a file."""
 
 
-class CustomersSource(Spec):
+class CustomersSource(TableSource):
     """A table with one row a customer."""
 
-    source: Name
-    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
     customer: Name
     """The column with the customer's id, as in the events."""
 
 
-class FeedbackSource(Spec):
-    """A table of feedback, one remark a row."""
+class FeedbackSource(TableSource):
+    """A table of feedback, one remark a row.
 
-    source: Name
-    """The file, relative to the study file. Its columns are id, date, source, theme and sentiment,
-    and, where they are known, customer or cohort (such as `industry = retail`), step and quote."""
+    Its columns are id, date, source, theme and sentiment, and, where they are known, customer or
+    cohort (such as `industry = retail`), step and quote.
+    """
+
     strong: int = Field(default=3, ge=1)
     """How many customers make a theme a strong one."""
     quotes: bool = False
     """Whether results show customers' ids and what they said word for word."""
+    time_format: TimeFormat | None = None
+    """How dates are written, where that is not year first, as 2026-01-31 08:00: a format such as
+    "%d/%m/%Y %H:%M", or epoch_s, epoch_ms, epoch_us or epoch_ns for numbers since 1970."""
 
 
-class EventsSource(Spec):
+class EventsSource(TableSource):
     """An event log, one event a row, and which column is what."""
 
-    source: Name
-    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
     customer: Name
     """The column with the customer's id."""
     event: Name
@@ -79,9 +82,19 @@ class EventsSource(Spec):
     """The column with the event's time."""
     timezone: Name = "UTC"
     """The time zone of times that carry none, and of dates in this file: Europe/Amsterdam, say."""
+    time_format: TimeFormat | None = None
+    """How times are written, where that is not year first, as 2026-01-31 08:00: a format such as
+    "%d/%m/%Y %H:%M", or epoch_s, epoch_ms, epoch_us or epoch_ns for numbers since 1970."""
+    through: datetime | date | None = None
+    """Up to when the log is complete; its newest event without it. Windows that end later are open."""
     where: Mapping[str, str | int | bool] = {}
     """Columns and values that rows must have to be read, such as `{platform: web}`. All rows are
     read if none are given."""
+
+    @field_validator("through", mode="before")
+    @classmethod
+    def _iso(cls, value: Any) -> Any:
+        return moment(value) if isinstance(value, str) else value
 
     @field_validator("timezone")
     @classmethod

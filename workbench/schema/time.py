@@ -9,13 +9,59 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.base import Name, Spec
 
+# Units of times that are whole numbers since 1970, in microseconds (nanoseconds: so many in one).
+UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 1_000}
+# What a format of times may hold, and how Spark writes it.
+DIRECTIVES = {
+    "Y": "yyyy",
+    "y": "yy",
+    "m": "M",
+    "d": "d",
+    "H": "H",
+    "I": "h",
+    "M": "m",
+    "S": "s",
+    "f": "SSSSSS",
+    "p": "a",
+    "b": "MMM",
+    "B": "MMMM",
+    "j": "D",
+    "z": "XX",
+    "%": "%",
+}
 Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _time_format(value: str) -> str:
+    """Hold that a format of times says which year, month and day it is."""
+    if value in UNITS:
+        return value
+    held = re.findall(r"%(.)", value)
+    unknown = [each for each in held if each not in DIRECTIVES]
+    known = ", ".join(f"%{each}" for each in DIRECTIVES if each != "%")
+    if unknown:
+        msg = f"time_format {value!r} holds %{unknown[0]}; a format may hold {known}"
+        raise ValueError(msg)
+    parts = [{"Y", "y"}, {"m", "b", "B", "j"}, {"d", "j"}]
+    if not all(part & {*held} for part in parts):
+        msg = (
+            f"time_format is {value!r}; it must say year, month and day, such as %d/%m/%Y %H:%M, or "
+            f"be one of {', '.join(UNITS)}"
+        )
+        raise ValueError(msg)
+    if ("I" in held) != ("p" in held):
+        msg = f"time_format is {value!r}; %I (hours to 12) and %p (AM or PM) go together"
+        raise ValueError(msg)
+    return value
+
+
+TimeFormat = Annotated[str, AfterValidator(_time_format)]
 PeriodKind = Literal["day", "week", "month", "quarter", "number"]
 WRITTEN = {
     "day": "2026-01-31",
