@@ -15,8 +15,8 @@ from workbench.data.event_log import EventLog
 from workbench.data.paths import trace
 from workbench.data.readers import filtered, name, named, read_table
 from workbench.errors import DataError
+from workbench.schema.base import TableSource
 from workbench.schema.flow import Flow
-from workbench.schema.source import TableSource
 from workbench.schema.time import Iteration
 
 
@@ -102,6 +102,11 @@ def test_the_first_line_tells_the_delimiter(tmp_path, delimiter):
 
 def test_a_delimiter_that_does_not_divide_is_refused_with_one_that_does(tmp_path):
     assert "delimiter: ';' does" in refused(tmp_path, b"a;b\n1;x\n", delimiter=",")
+
+
+def test_columns_without_a_name_are_numbered(tmp_path):
+    (tmp_path / "t.csv").write_text(",a,\n0,x,1\n")
+    assert rows(tmp_path) == [{"(column 1)": "0", "a": "x", "(column 3)": "1"}]
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

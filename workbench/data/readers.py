@@ -236,7 +236,9 @@ def _header(file: Path, source: Source) -> tuple[list[str], str]:
     }
     best = max(counts, key=lambda each: counts[each])
     delimiter = source.delimiter or best
-    names = next(csv.reader([line], delimiter=delimiter))
+    written = next(csv.reader([line], delimiter=delimiter))
+    # Exports of data frames often begin with a column that has no name.
+    names = [name or f"(column {place})" for place, name in enumerate(written, start=1)]
     if len(names) == 1 and counts[best] > 1 and delimiter != best:
         msg = (
             f"{source.source}: {delimiter!r} does not divide its first line {line.strip()[:60]!r}; "
@@ -245,8 +247,8 @@ def _header(file: Path, source: Source) -> tuple[list[str], str]:
         raise DataError(msg)
     for name in names:
         if names.count(name) > 1:
-            what = f"two columns are called {name!r}" if name else "two columns have no name"
-            raise DataError(f"{source.source}: {what}; give each a name of its own")
+            msg = f"{source.source}: two columns are called {name!r}; give each a name of its own"
+            raise DataError(msg)
     return names, delimiter
 
 

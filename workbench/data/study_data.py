@@ -463,8 +463,9 @@ def meeting_problems(data: Journeys) -> list[Problem]:
     meet = data.strangers
     if meet.known < meet.all:
         message = (
-            f"customers of the log are not in the customers table, of {meet.all:,}: "
-            f"such as {meet.ours!r}, while the table has {meet.theirs!r}"
+            f"{meet.all - meet.known:,} of {meet.all:,} customers who met the trigger are not in the "
+            f"customers table, such as {meet.ours!r} (the table has ids such as {meet.theirs!r}); their "
+            "groups are missing"
         )
         found.append(Problem("warning", message, meet.all - meet.known, {"customer": meet.ours}))
     return found
@@ -475,9 +476,10 @@ def stray_problems(data: Journeys) -> list[Problem]:
     count, first, before = data.stray
     if not count:
         return []
+    rows = "1 row lies" if count == 1 else f"{count} rows lie"
     message = (
-        f"rows lie far behind all others ({from_instant(first):%Y-%m-%d} after "
-        f"{from_instant(before):%Y-%m-%d}) and end the windows of all before them; correct their "
+        f"{rows} far behind all others ({from_instant(first):%Y-%m-%d} after "
+        f"{from_instant(before):%Y-%m-%d}), which closes the windows of everybody before; correct the "
         f"time, or say through: {from_instant(before + DAY):%Y-%m-%d}"
     )
     return [Problem("warning", message, count, {})]

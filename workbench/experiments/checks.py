@@ -36,7 +36,7 @@ def log_facts(data: Journeys) -> list[Fact]:
         ("duplicates", data.duplicates[0], "ok", "Rows that repeat another exactly; counted once."),
         ("ties", data.ties[0], "ok", "Moments with several events; the flow's order decides."),
         *(
-            (LOG, each.count, "warn", f"{display.capital(each.message)} ({each.count:,} in all).")
+            (LOG, each.count, "warn", f"{display.capital(each.message)}.")
             for each in (*stray_problems(data), *meeting_problems(data))
         ),
     ]
