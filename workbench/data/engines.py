@@ -94,7 +94,7 @@ def collect(frame: Frame) -> list[dict[str, Any]]:
 
 
 def ends(frame: Frame, column: str, by: str) -> tuple[int, int]:
-    """Give the lowest and the highest of whole numbers, which are in the order of another column.
+    """Return the lowest and the highest of whole numbers, which are in the order of another column.
 
     Files tell the ends of their parts, so that engines find the first of an order without reading
     all of it, as they would for a minimum.

@@ -84,7 +84,7 @@ class Numbering:
         return table.with_columns(name).join(ids, on="(name)").drop("(name)")
 
     def known(self, names: Sequence[str]) -> dict[int, str]:
-        """Give the numbers of those of these customers, named by their ids as text, who are known."""
+        """Return the numbers of those of these customers, named by their ids as text, who are known."""
         ids = self.ids.with_columns(nw.col("customer").cast(nw.String))
         found = collect(ids.filter(nw.col("customer").is_in(names)))
         return {int(row["number"]): row["customer"] for row in found}
@@ -164,11 +164,11 @@ class EventLog:
         return tuple(self.source.collect_schema().names())
 
     def rows(self, *columns: str) -> Frame:
-        """Give `customer`, `event` and `at` (microseconds since 1970, UTC), with more `columns`."""
+        """Return `customer`, `event` and `at` (microseconds since 1970, UTC), with more `columns`."""
         return self._of(self._timed, columns)
 
     def distinct_rows(self, *columns: str) -> Frame:
-        """Give what `rows` does, of rows that are equal in every column only one."""
+        """Return what `rows` does, of rows that are equal in every column only one."""
         every = [column for column in self.columns if column != FILE]
         return self._of(self._timed.unique([*every, AT]), columns)
 

@@ -102,7 +102,7 @@ class Journeys:
         return tuple(sorted({*self.log.columns, *known} - roles))
 
     def as_of(self, moment: datetime | None) -> datetime:
-        """Give the moment up to which the log is read."""
+        """Return the moment up to which the log is read."""
         return from_instant(self._until(moment))
 
     def paths(
@@ -294,7 +294,7 @@ class StudyData:
         return [column for column, kind in self.spec.groupings.items() if kind == "experiment"]
 
     def newest(self, at: datetime | None) -> datetime | None:
-        """Give the time up to which the data are read; None for data without times."""
+        """Return the time up to which the data are read; None for data without times."""
         if self.journeys is not None:
             return self.journeys.as_of(at)
         return at if isinstance(self.opened, CountsTable) else None
@@ -323,14 +323,14 @@ class StudyData:
         return data.count_steps(self.spans, by)
 
     def entered(self, by: Sequence[str], at: datetime | None, iteration: str) -> dict[str, int]:
-        """Give how many customers of an iteration entered the flow in each cohort of a grouping."""
+        """Return how many customers of an iteration entered the flow in each cohort of a grouping."""
         here = (iteration, self.spec.steps[0])
         rows = [each for each in self.counts(by, at) if (each.iteration, each.step) == here]
         rows.sort(key=lambda each: each.cohort)
         return {each.cohort[0]: each.entered for each in rows if each.cohort[0] != MISSING}
 
     def allocation(self, iteration: str) -> Mapping[str, float]:
-        """Give the planned shares of an iteration's experiment cohorts; empty for equal ones."""
+        """Return the planned shares of an iteration's experiment cohorts; empty for equal ones."""
         return next(each.allocation for each in self.spec.iterations if each.name == iteration)
 
     @cached_property

@@ -63,7 +63,7 @@ def page(notebook: NotebookNode, *, title: str) -> str:
 
 
 def _add_contents(soup: BeautifulSoup) -> None:
-    """Give each section an id, and list links to the sections under the cover."""
+    """Return each section an id, and list links to the sections under the cover."""
     sections = soup.select("main h2")
     if not sections:
         return
