@@ -279,7 +279,7 @@ def _digits(fraction: float, tiny: float, usual: int) -> int:
     """Return the decimals that a fraction takes in percent: two significant ones if it is tiny."""
     if not 0 < fraction < tiny:
         return usual
-    return min(1 - math.floor(math.log10(100 * fraction)), 12)
+    return min(1 - math.floor(math.log10(100 * fraction) + 1e-9), 12)
 
 
 def _defined(number: float) -> bool:

@@ -122,6 +122,7 @@ def test_the_table_of_an_iteration(tmp_path):
         "rows",
         "duplicates",
         "ties",
+        "stray times",
         "customers",
         "pending",
         "crossovers",

@@ -611,7 +611,7 @@ def test_feedback_to_a_study_of_outcomes_and_of_counts(tmp_path):
 
 
 def test_a_date_that_is_none_is_said_with_its_remark(study):
-    with pytest.raises(DataError, match="remark F-2: 'yesterday' is not a date"):
+    with pytest.raises(DataError, match="remark F-2: date 'yesterday' is no time"):
         study("feedback.csv", "F-2,2026-01-20", "F-2,yesterday").feedback()
 
 

@@ -221,7 +221,8 @@ class OutcomesTable:
         crossed: Any = nw.lit(value=False)
         for each in experiments:
             crossed = crossed | (nw.col(f"(n {each})") > 1)
-        if odd := collect(several.filter(~crossed).sort(customer).head(1)):
+        several = several.with_columns(crossed.alias("(crossed)"))
+        if odd := collect(several.filter(~nw.col("(crossed)")).sort(customer).head(1)):
             msg = (
                 f"{self.source.source}: customer {odd[0][customer]} has {odd[0]['(rows)']} rows that "
                 "say different things; keep one row a customer"

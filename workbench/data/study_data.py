@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -45,6 +45,7 @@ COLUMNS = ("level", "problem", "count", "example")
 
 STRAYS = 5  # rows that may be strays, at the most
 DAY = 86_400_000_000
+LONG = 90 * DAY  # a gap before rows whose clocks may be wrong
 
 
 class Strangers(NamedTuple):
@@ -189,7 +190,7 @@ class Journeys:
     def stray(self) -> tuple[int, int, int]:
         """Find a few rows far behind all others: how many, the first of their times, the last before.
 
-        At most five rows, and one in ten, after a gap longer than all the time before it.
+        At most five rows, and one in ten, after a gap of more than 90 days and half the time before it.
         """
         most = min(STRAYS, self.log.facts.rows // 10)
         at = nw.col("at")
@@ -198,7 +199,7 @@ class Journeys:
         times = [int(row["at"]) for row in newest if row["at"] <= end]
         for count in range(1, len(times)):
             first, before = times[count - 1], times[count]
-            if first - before > max(before - self.log.facts.oldest, DAY):
+            if first - before > max((before - self.log.facts.oldest) // 2, LONG):
                 return count, first, before
         return 0, 0, 0
 
@@ -445,12 +446,12 @@ def log_problems(data: Journeys) -> list[Problem]:
     for (count, example), level, message in odd:
         if count:
             found.append(Problem(level, message, count, example))
-    return [*found, *meeting_problems(data), *stray_problems(data), *_in_time(data)]
+    return [*found, *(each for find in ODD_LOGS.values() for each in find(data)), *_in_time(data)]
 
 
-def meeting_problems(data: Journeys) -> list[Problem]:
-    """Name what does not meet: spellings of events, customers of two tables."""
-    found = [
+def spelling_problems(data: Journeys) -> list[Problem]:
+    """Name the events that differ from those of the flow by case or spaces alone."""
+    return [
         Problem(
             "warning",
             f"event {name!r} differs from {ours!r} of the flow by case or spaces alone, and is not "
@@ -460,15 +461,19 @@ def meeting_problems(data: Journeys) -> list[Problem]:
         )
         for name, ours, rows in data.spellings
     ]
+
+
+def customer_problems(data: Journeys) -> list[Problem]:
+    """Name the customers who are not in the customers table."""
     meet = data.strangers
-    if meet.known < meet.all:
-        message = (
-            f"{meet.all - meet.known:,} of {meet.all:,} customers who met the trigger are not in the "
-            f"customers table, such as {meet.ours!r} (the table has ids such as {meet.theirs!r}); their "
-            "groups are missing"
-        )
-        found.append(Problem("warning", message, meet.all - meet.known, {"customer": meet.ours}))
-    return found
+    if meet.known == meet.all:
+        return []
+    message = (
+        f"{meet.all - meet.known:,} of {meet.all:,} customers who met the trigger are not in the "
+        f"customers table, such as {meet.ours!r} (the table has ids such as {meet.theirs!r}); their "
+        "groups are missing"
+    )
+    return [Problem("warning", message, meet.all - meet.known, {"customer": meet.ours})]
 
 
 def stray_problems(data: Journeys) -> list[Problem]:
@@ -483,6 +488,14 @@ def stray_problems(data: Journeys) -> list[Problem]:
         f"time, or say through: {from_instant(before + DAY):%Y-%m-%d}"
     )
     return [Problem("warning", message, count, {})]
+
+
+# What is odd about a log as a whole, by the name that a table of checks has for it.
+ODD_LOGS: Mapping[str, Callable[[Journeys], list[Problem]]] = {
+    "customers table": customer_problems,
+    "event names": spelling_problems,
+    "stray times": stray_problems,
+}
 
 
 def _in_time(data: Journeys) -> list[Problem]:

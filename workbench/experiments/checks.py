@@ -10,12 +10,7 @@ import pandas as pd
 
 from workbench import display
 from workbench.data.paths import entered_before
-from workbench.data.study_data import (
-    Journeys,
-    StudyData,
-    meeting_problems,
-    stray_problems,
-)
+from workbench.data.study_data import ODD_LOGS, Journeys, StudyData
 from workbench.experiments.verdict import Check, Level
 from workbench.schema.hypothesis import Hypothesis
 from workbench.stats.sample_ratio import homogeneity, sample_ratio
@@ -24,7 +19,6 @@ WARN, INVALID = 0.01, 0.001
 MOST_CROSSOVERS = {"warn": 0.01, "invalid": 0.1}
 MOST_PENDING = 0.5
 MOST_CARRIED = 0.1
-LOG = "log"  # what `Study.check` says of a log on its own
 Fact = tuple[str, float, Level, str]
 
 
@@ -36,8 +30,9 @@ def log_facts(data: Journeys) -> list[Fact]:
         ("duplicates", data.duplicates[0], "ok", "Rows that repeat another exactly; counted once."),
         ("ties", data.ties[0], "ok", "Moments with several events; the flow's order decides."),
         *(
-            (LOG, each.count, "warn", f"{display.capital(each.message)}.")
-            for each in (*stray_problems(data), *meeting_problems(data))
+            (name, each.count, "warn", f"{display.capital(each.message)}.")
+            for name, find in ODD_LOGS.items()
+            for each in find(data)
         ),
     ]
 
