@@ -132,6 +132,11 @@ def test_what_spreadsheets_export_is_named_and_read_when_it_is_said(tmp_path, en
     assert rows(tmp_path, encoding=encoding) == [{"a": "Müller", "b": "x"}]
 
 
+def test_utf_16_needs_no_mark_once_it_is_said(tmp_path):
+    (tmp_path / "t.csv").write_bytes("a,b\n1,ü\n".encode("utf-16-le"))
+    assert rows(tmp_path, encoding="utf-16") == [{"a": "1", "b": "ü"}]
+
+
 def test_an_encoding_that_is_not_the_files_is_refused(tmp_path):
     said = refused(tmp_path, "a,b\nMüller,x\n".encode("latin-1"), encoding="utf-8")
     assert "t.csv is not written in utf-8" in said
@@ -157,9 +162,12 @@ def test_files_that_hold_no_table(tmp_path, content, said):
 
 
 def test_a_packed_file_that_is_damaged_is_one_sentence(tmp_path):
-    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n1,x\n" * 1000)[:-9])
-    with pytest.raises(DataError, match="cannot be read"):
-        rows(tmp_path, "t.csv.gz")
+    whole = gzip.compress("".join(f"a{n},b\n" for n in range(999)).encode())
+    middle = len(whole) // 2
+    for damaged in (whole[:-9], whole[:middle] + b"\xff" * 40 + whole[middle + 40 :], b"no gzip"):
+        (tmp_path / "t.csv.gz").write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be read"):
+            rows(tmp_path, "t.csv.gz")
 
 
 # Names

@@ -12,8 +12,10 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import io
 import math
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,7 +134,7 @@ def _part(file: Path, source: Source, spare: Path) -> str:
     if look.encoding != "utf-8" or len(look.line_ends) > 1 or "\r" in look.line_ends:
         readable = spare
         with _opened(file) as binary, spare.open("w", encoding="utf-8", newline="") as written:
-            reader = codecs.getreader(look.encoding)(binary)
+            reader = io.TextIOWrapper(binary, encoding=look.encoding, newline="")
             while text := reader.read(CHUNK):
                 more = reader.read(1) if text.endswith("\r") else ""
                 written.write((text + more).replace("\r\n", "\n").replace("\r", "\n"))
@@ -197,7 +199,7 @@ def _look_over(file: Path, source: Source) -> _Look:
                 "encoding: windows-1252 to its source, or save it as UTF-8"
             )
         raise DataError(msg) from None
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, UnicodeError, zlib.error) as error:
         msg = f"{said} cannot be read: {error}"
         raise DataError(msg) from None
     return _Look(encoding, frozenset(ends))
@@ -206,14 +208,17 @@ def _look_over(file: Path, source: Source) -> _Look:
 def _encoding(first: bytes, source: Source, said: str) -> str:
     """Name the encoding of a file that begins like this, as codecs know it."""
     mark = next((name for begin, name in MARKS.items() if first.startswith(begin)), None)
+    sample, order = first[:4000], mark
+    if mark is None:
+        little = sample[1::2].count(b"\0") >= sample[::2].count(b"\0")
+        order = "utf-16-le" if little else "utf-16-be"
+        mark = order if sample.count(b"\0") > len(sample) // 4 else None
     if source.encoding is not None:
         named = codecs.lookup(source.encoding).name
-        return "utf-8-sig" if named == "utf-8" and mark == "utf-8-sig" else named
+        same = {"utf-8": "utf-8-sig", "utf-16": order}.get(named, named)
+        return str(same) if mark == "utf-8-sig" or named == "utf-16" else named
     if mark == "utf-8-sig":
         return mark
-    sample = first[:4000]
-    if mark is None and sample.count(b"\0") > len(sample) // 4:
-        mark = "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
     if mark is not None:
         name = mark.upper()
         msg = (
@@ -226,7 +231,7 @@ def _encoding(first: bytes, source: Source, said: str) -> str:
 def _header(file: Path, source: Source) -> tuple[list[str], str]:
     """Read the columns' names and the delimiter between them."""
     with _opened(file) as binary:
-        reader = codecs.getreader("utf-8")(binary)
+        reader = io.TextIOWrapper(binary, encoding="utf-8", newline="\n")
         line = "".join(_first_record(reader))
     if not line.strip():
         msg = f"{source.source} is empty; its first line must name its columns"
@@ -252,7 +257,7 @@ def _header(file: Path, source: Source) -> tuple[list[str], str]:
     return names, delimiter
 
 
-def _first_record(reader: codecs.StreamReader) -> Iterator[str]:
+def _first_record(reader: IO[str]) -> Iterator[str]:
     """Yield the lines of a file up to one at whose end no quote is open."""
     quotes = 0
     while line := reader.readline():
