@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -230,7 +229,7 @@ def _plain(part: Any) -> Any:
 
 def _known_encoding(value: str) -> str:
     try:
-        codecs.lookup(value)
+        "".encode(value)
     except LookupError:
         msg = f"unknown encoding {value!r}; write it as utf-16, windows-1252 or latin-1"
         raise ValueError(msg) from None
