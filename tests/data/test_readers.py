@@ -10,10 +10,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from workbench.data.conditions import filtered
 from workbench.data.engines import FILE, collect, lazy
 from workbench.data.event_log import EventLog
 from workbench.data.paths import trace
-from workbench.data.readers import filtered, name, named, read_table
+from workbench.data.readers import name, named, read_table
 from workbench.errors import DataError
 from workbench.schema.base import TableSource
 from workbench.schema.flow import Flow
@@ -212,7 +213,7 @@ def test_floats_that_cannot_be_told_apart_are_refused(make):
     ],
 )
 def test_where_of_another_type_is_compared_by_name(make, values, wanted, kept):
-    assert len(collect(filtered(lazy(make({"v": values})), {"v": wanted}))) == kept
+    assert len(collect(filtered(lazy(make({"v": values})), {"v": wanted}, "t"))) == kept
 
 
 @pytest.mark.parametrize("make", MAKES)

@@ -18,6 +18,7 @@ from support.logs import Case
 from support.reference import Row
 
 from workbench.data.event_log import EventLog
+from workbench.data.identities import Identities
 from workbench.data.metrics import count_steps, learning_table
 from workbench.data.paths import Paths, trace
 from workbench.schema.flow import Flow, Step
@@ -42,6 +43,8 @@ COLUMNS = {
     "variant": "VARCHAR",
     "note": "BIGINT",
     "size": "VARCHAR",
+    "old": "VARCHAR",
+    "new": "VARCHAR",
 }
 
 
@@ -77,7 +80,8 @@ def in_pandas() -> Table:
 
     def table(rows: list[Row]) -> Any:
         frame = pd.DataFrame(rows)
-        frame["at"] = pd.to_datetime(frame["at"], unit="us", utc=True)
+        if "at" in frame:
+            frame["at"] = pd.to_datetime(frame["at"], unit="us", utc=True)
         return frame
 
     return table
@@ -92,11 +96,26 @@ def flow_of(case: Case) -> Flow:
     outcome = plan.outcome
     return Flow(
         trigger=plan.trigger,
-        steps=tuple(Step(name=each.name, events=each.events) for each in plan.steps),
+        steps=tuple(_step(each) for each in plan.steps),
         window=window,
         return_window=(return_window or "unlimited") if plan.returns else None,
-        outcome=None if outcome is None else Step(name=outcome.name, events=outcome.events),
+        outcome=None if outcome is None else _step(outcome),
         outcome_window=outcome_window,
+        exits=plan.exits,
+        entrants=plan.entrants,
+    )
+
+
+def _step(stage: reference.Stage) -> Step:
+    return Step(name=stage.name, events=stage.events, where=dict(stage.where))
+
+
+def identities_of(case: Case, table: Table) -> Identities | None:
+    """Make the table of a case's identities."""
+    if case.identities is None:
+        return None
+    return Identities(
+        table([{"old": old, "new": new} for old, new in case.identities]), "old", "new"
     )
 
 
@@ -104,7 +123,7 @@ def traced(case: Case, make: Callable[[], Table] = in_duckdb) -> tuple[Paths, Ev
     """Let the engine follow a case's customers."""
     table, flow = make(), flow_of(case)
     customers = None if case.customers is None else nw.from_native(table(case.customers)).lazy()
-    log = EventLog(table(case.rows), time="at")
+    log = EventLog(table(case.rows), time="at", identities=identities_of(case, table))
     paths = trace(
         log,
         flow,
@@ -132,8 +151,11 @@ def counted_fast(case: Case) -> list[Row]:
 
 def followed(case: Case) -> list[reference.Entrant]:
     """Let the reference follow a case's customers."""
+    rows = case.rows
+    if case.identities is not None:
+        rows = reference.resolved(rows, case.identities)
     return reference.entrants(
-        case.rows,
+        rows,
         case.plan,
         case.periods,
         as_of=case.until,

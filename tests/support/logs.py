@@ -11,6 +11,7 @@ from support.reference import HOUR, Period, Plan, Row, Stage, default_as_of
 BASE = 1_767_571_200_000_000  # 2026-01-05 00:00 UTC
 NAMES = ("a", "b", "c", "d")
 OUTCOMES = ("o",)
+EXITS = ("q",)
 NOISE = ("x", "y")
 VARIANTS = ("blank", "preview")
 
@@ -26,6 +27,7 @@ class Case:
     by: list[str] = field(default_factory=list)
     customers: list[Row] | None = None
     as_of: int | None = None
+    identities: list[tuple[str, str]] | None = None
 
     @property
     def until(self) -> int:
@@ -64,7 +66,25 @@ def plans(draw: st.DrawFn) -> Plan:
         names = draw(st.lists(st.sampled_from((*NAMES, *OUTCOMES)), min_size=1, max_size=2))
         outcome = Stage("outcome", tuple(dict.fromkeys(names)))
         plan = replace(plan, outcome=outcome, outcome_window=draw(windows))
-    return plan
+    if draw(st.integers(0, 2)) == 0:
+        plan = replace(plan, steps=tuple(draw(conditional(each)) for each in plan.steps))
+    if draw(st.booleans()) and not plan.trigger_meets_need:
+        plan = replace(plan, exits=EXITS)
+    return replace(plan, entrants=draw(st.sampled_from(("all", "all", "new"))))
+
+
+@st.composite
+def conditional(draw: st.DrawFn, stage: Stage) -> Stage:
+    """Draw what rows of a step must hold, if anything."""
+    return replace(stage, where=draw(st.sampled_from(((), (("note", 0),), (("note", 1),)))))
+
+
+@st.composite
+def chains(draw: st.DrawFn, customers: int) -> list[tuple[str, str]]:
+    """Draw which ids stand for which: from lower to higher ones, so never in a circle."""
+    ids = st.integers(1, customers + 2)
+    pairs = st.tuples(ids, ids).filter(lambda pair: pair[0] < pair[1])
+    return [(str(old), str(new)) for old, new in draw(st.lists(pairs, min_size=1, max_size=3))]
 
 
 @st.composite
@@ -84,7 +104,9 @@ def events(draw: st.DrawFn, customers: int, name: str | None = None, hour: int =
     """Draw one row; `note` keeps rows apart that are alike otherwise."""
     return {
         "customer": draw(st.integers(1, customers)),
-        "event": draw(st.sampled_from(NAMES * 3 + OUTCOMES * 2 + NOISE)) if name is None else name,
+        "event": draw(st.sampled_from(NAMES * 3 + OUTCOMES * 2 + EXITS * 2 + NOISE))
+        if name is None
+        else name,
         "at": BASE + (hour or draw(st.integers(0, 24))) * HOUR,
         "variant": draw(st.sampled_from(("blank", *VARIANTS, None))),
         "note": draw(st.sampled_from((0, 0, 0, 1))),
@@ -139,4 +161,5 @@ def cases(draw: st.DrawFn) -> Case:
         by=[column for column in groupings if draw(st.booleans())],
         customers=table,
         as_of=draw(st.none() | st.integers(4, 26).map(lambda hour: BASE + hour * HOUR)),
+        identities=draw(st.none() | st.none() | chains(4)) if table is None else None,
     )

@@ -22,10 +22,15 @@ HOUR = 3_600_000_000
 
 @dataclass(frozen=True)
 class Stage:
-    """A step, or the trigger as the first one: its name and the events that count for it."""
+    """A step: its name, the events that count for it, and what their rows must hold."""
 
     name: str
     events: tuple[str, ...]
+    where: tuple[tuple[str, Any], ...] = ()
+
+    def takes(self, row: Row) -> bool:
+        """Say whether a row is of the step's events, and holds what it must [22]."""
+        return row["event"] in self.events and all(row[name] == value for name, value in self.where)
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,27 @@ class Plan:
     return_window: int | None = None
     outcome: Stage | None = None
     outcome_window: int | None = None
+    exits: tuple[str, ...] = ()
+    entrants: str = "all"
 
     @property
     def events(self) -> set[str]:
         return {*self.trigger, *(event for step in self.steps for event in step.events)}
 
+    def takes(self, row: Row) -> bool:
+        """Say whether a row is one of the path: the trigger's, or a step's that meets its terms."""
+        return row["event"] in self.trigger or any(step.takes(row) for step in self.steps)
+
+    def terms(self, row: Row) -> tuple[str, ...]:
+        """Name the steps, and the outcome, whose terms a row meets, in the flow's order [22]."""
+        every = [*self.steps, *([self.outcome] if self.outcome is not None else [])]
+        return tuple(each.name for each in every if each.where and each.takes(row))
+
     @property
     def trigger_meets_need(self) -> bool:
         """Say whether the only step is the trigger itself, and a return is followed [4]."""
         alone = len(self.steps) == 1 and set(self.steps[0].events) == set(self.trigger)
-        return alone and self.returns
+        return alone and self.returns and not self.steps[0].where
 
 
 @dataclass(frozen=True)
@@ -67,8 +83,8 @@ class Period:
 class Entrant:
     """One customer in one iteration: the time of the trigger and of each step, None if not reached.
 
-    `opportunity`, `returned` and `outcome` are times too. `rows` are all of the customer's rows
-    that count.
+    `opportunity`, `returned` and `outcome` are times too, as is `left`, when the customer visibly
+    left without the need met. `rows` are all of the customer's rows that count.
     """
 
     customer: Any
@@ -80,6 +96,7 @@ class Entrant:
     opportunity: int | None = None
     returned: int | None = None
     outcome: int | None = None
+    left: int | None = None
 
     @property
     def start(self) -> int:
@@ -89,6 +106,10 @@ class Entrant:
     def closed(self, plan: Plan, as_of: int) -> bool:
         """Say whether the window is over by `as_of` [6]."""
         return plan.window is None or self.start + plan.window <= as_of
+
+    def decided(self, plan: Plan, as_of: int) -> bool:
+        """Say whether the window is over, or the customer left before [19]."""
+        return self.left is not None or self.closed(plan, as_of)
 
 
 def distinct(rows: Sequence[Row]) -> list[Row]:
@@ -126,6 +147,22 @@ def entrants(
             )
             if entrant is not None:
                 found.append(entrant)
+    if plan.entrants == "new":  # [20]
+        first = {each.customer: each for each in sorted(found, key=lambda each: -each.start)}
+        found = [each for each in found if each is first[each.customer]]
+    return found
+
+
+def resolved(rows: Sequence[Row], pairs: Sequence[tuple[str, str]]) -> list[Row]:
+    """Replace ids by the customers for whom they stand; chains are followed [21]."""
+
+    def ends(old: str) -> set[str]:
+        return {end for one, new in pairs if one == old for end in (ends(new) or {new})}
+
+    found = []
+    for row in rows:
+        last = ends(str(row["customer"]))
+        found.append({**row, "customer": last.pop() if len(last) == 1 else str(row["customer"])})
     return found
 
 
@@ -139,12 +176,20 @@ def _follow(
     customers: Sequence[Row] | None,
 ) -> Entrant | None:
     inside = [row for row in own if period.start <= row["at"] < period.end]
-    trigger = _earliest(inside, plan.trigger)  # [1]
+    trigger = _earliest(plan, inside, Stage("trigger", plan.trigger))  # [1]
     if trigger is None:
         return None
     start = trigger["at"]
     used = [trigger]
     times: list[int | None] = [start]
+    exits = [
+        row["at"]
+        for row in own
+        if row["event"] in plan.exits
+        and row["at"] >= start
+        and (plan.window is None or row["at"] <= start + plan.window)
+    ]
+    left = min(exits, default=None)  # [19]
     if plan.trigger_meets_need:
         times = [start, start]
     for step in () if plan.trigger_meets_need else plan.steps:
@@ -153,9 +198,10 @@ def _follow(
             for row in own
             if row["at"] >= used[-1]["at"]  # [2, 3, 5]
             and (plan.window is None or row["at"] <= start + plan.window)
+            and (left is None or row["at"] <= left)  # [19]
             and all(row is not taken for taken in used)  # [4]
         ]
-        taken = _earliest(ahead, step.events)
+        taken = _earliest(plan, ahead, step)
         if taken is None:
             break
         used.append(taken)
@@ -170,12 +216,13 @@ def _follow(
                 row for row in inside if row["at"] == start and row["event"] in plan.trigger
             ]
             values = _values(triggers, column)
-            later = [row for row in inside if row["at"] >= start and row["event"] in plan.events]
+            later = [row for row in inside if row["at"] >= start and plan.takes(row)]
             all_values = _values(later, column)
         cohort[column] = min(values, default=MISSING)  # [1]
         if kind == "experiment" and len(all_values) > 1:  # [9]
             crossover = True
     entrant = Entrant(customer, period, times, cohort, crossover, own)
+    entrant.left = left if times[-1] is None else None
     _follow_return(entrant, plan)
     _follow_outcome(entrant, plan, used)
     return entrant
@@ -188,17 +235,18 @@ def _follow_return(entrant: Entrant, plan: Plan) -> None:
         return
     later = [row for row in entrant.rows if row["at"] > met]
     if plan.trigger_meets_need:
-        entrant.opportunity, ahead, names = met, later, plan.trigger
+        entrant.opportunity, ahead = met, later
+        place = Stage("trigger", plan.trigger)
     else:
-        again = _earliest(later, plan.trigger)
+        again = _earliest(plan, later, Stage("trigger", plan.trigger))
         if again is None:
             return
         entrant.opportunity = again["at"]
         ahead = [row for row in later if row["at"] >= again["at"] and row is not again]
-        names = plan.steps[0].events
+        place = plan.steps[0]
     limit = plan.return_window
     ahead = [row for row in ahead if limit is None or row["at"] <= entrant.opportunity + limit]
-    taken = _earliest(ahead, names)
+    taken = _earliest(plan, ahead, place)
     entrant.returned = None if taken is None else taken["at"]
 
 
@@ -214,14 +262,17 @@ def _follow_outcome(entrant: Entrant, plan: Plan, used: list[Row]) -> None:
         and (limit is None or row["at"] <= entrant.start + limit)
         and all(row is not taken for taken in used)
     ]
-    first = _earliest(rows, plan.outcome.events)
+    first = _earliest(plan, rows, plan.outcome)
     entrant.outcome = None if first is None else first["at"]
 
 
-def _earliest(rows: Sequence[Row], names: Sequence[str]) -> Row | None:
-    """Give the first row of these names; among rows of one time, the name listed first [4]."""
-    those = [row for row in rows if row["event"] in names]
-    return min(those, key=lambda row: (row["at"], names.index(row["event"])), default=None)
+def _earliest(plan: Plan, rows: Sequence[Row], place: Stage) -> Row | None:
+    """Give the first row for a place; of one time, by the event listed first, then by terms [4, 22]."""
+    return min(
+        (row for row in rows if place.takes(row)),
+        key=lambda row: (row["at"], place.events.index(row["event"]), plan.terms(row)),
+        default=None,
+    )
 
 
 def _values(rows: Sequence[Row], column: str, customer: Any = None) -> set[str]:
@@ -254,8 +305,8 @@ def metrics(
                 entered = [each for each in members if each.times[place - 1] is not None]
                 aligned = [each for each in entered if each.times[place] is not None]
                 others = [each for each in entered if each.times[place] is None]
-                deviated = [each for each in others if each.closed(plan, as_of)]
-                pending = [each for each in others if not each.closed(plan, as_of)]
+                deviated = [each for each in others if each.decided(plan, as_of)]
+                pending = [each for each in others if not each.decided(plan, as_of)]
                 converted = [each for each in closed if each.times[place] is not None]
                 before = [each for each in closed if each.times[place - 1] is not None]
                 hours = [(each.times[place] - each.start) / HOUR for each in aligned]
@@ -356,7 +407,7 @@ def deviations(
     for period in periods:
         for each in everyone:
             last = each.times[place - 1]
-            deviated = each.times[place] is None and each.closed(plan, as_of)
+            deviated = each.times[place] is None and each.decided(plan, as_of)
             if each.period != period or each.crossover or last is None or not deviated:
                 continue
             later = [row for row in each.rows if row["at"] > last]

@@ -15,11 +15,12 @@ from workbench.data.readers import name as name_of
 from workbench.data.readers import named
 from workbench.data.times import AT, instants
 from workbench.errors import DataError, unknown_name
-from workbench.schema.cohort import MISSING
-from workbench.schema.study import CountsSource, CustomersSource
+from workbench.schema.cohort import MISSING, PARTICIPATION
+from workbench.schema.study import NO_IDS, CountsSource, CustomersSource
 from workbench.schema.time import Span
 from workbench.stats.proportions import Counts
 
+SEVERAL = "(several)"
 YES, NO = ("yes", "true", "y", "t", "1", "1.0"), ("no", "false", "n", "f", "0", "0.0")
 YES_NO = "an outcome is true or false, yes or no, 1 or 0, or empty while it is pending"
 
@@ -69,9 +70,6 @@ class CountsTable:
 
     def __post_init__(self) -> None:
         """Read and check the rows."""
-        if self.source.file_column is not None:
-            renamed = {FILE: self.source.file_column}
-            object.__setattr__(self, "table", self.table.rename(renamed))
         columns = self.table.collect_schema().names()
         _known(self.groupings, columns, self.source.source)
         roles = [self.source.trigger, *self.source.steps.values()]
@@ -177,7 +175,7 @@ class CountsTable:
 
 @dataclass(frozen=True)
 class OutcomesTable:
-    """One row a customer, with a yes/no column for each outcome; null means pending.
+    """One row a customer or visit, with a yes/no column for each outcome; null means pending.
 
     The outcomes follow no order: each is its own metric over all customers. Rows that repeat
     another exactly count once; a customer in two groups of an experiment is a crossover, left out
@@ -196,24 +194,56 @@ class OutcomesTable:
         """Check the columns, and keep one row a customer."""
         source, columns = self.source, self.table.collect_schema().names()
         _known(self.groupings, columns, source.source)
-        for column in (source.customer, *self.outcomes.values()):
+        ids = [] if source.customer == NO_IDS else [source.customer]
+        for column in (*ids, *self.outcomes.values()):
             if column not in columns:
                 msg = f"{source.source}: {unknown_name('column', column, columns)}"
                 raise DataError(msg)
         frame = named(self.table, list(self.groupings), source.source)
-        frame = named(frame, [source.customer], source.source, ids=True)
+        frame = named(frame, ids, source.source, ids=True)
         for column in dict.fromkeys(self.outcomes.values()):
             frame = yes_or_no(frame, column, source.source)
-        rows = [source.customer, *self.groupings, *self.outcomes.values()]
-        once = keep(frame.select(*dict.fromkeys(rows)).unique())
+        rows = [*ids, *self.groupings, *self.outcomes.values()]
+        frame = frame.select(*dict.fromkeys(rows))
+        everybody_has_an_id(
+            frame, ids, source.source, "; or say customer: none where rows are customers"
+        )
+        if not ids:
+            object.__setattr__(self, "table", keep(frame))
+            return
+        if source.per == "visit":
+            object.__setattr__(self, "table", self._one_row(self._visits(frame)))
+            return
+        once = keep(frame.unique())
         object.__setattr__(self, "repeated", _length(frame) - _length(once))
         object.__setattr__(self, "table", self._one_row(once))
+
+    def _visits(self, rows: Frame) -> Frame:
+        """Turn visits into customers: an outcome is yes if any visit has it, else no if all say so."""
+        one: list[nw.Expr] = []
+        several: list[nw.Expr] = []
+        kinds = self.groupings if isinstance(self.groupings, Mapping) else {}
+        parted = [each for each in self.groupings if kinds.get(each) in PARTICIPATION]
+        for column in dict.fromkeys(self.outcomes.values()):
+            known = nw.col(column).cast(nw.Int8)
+            one += [known.max().alias(column), known.count().alias(f"(n {column})")]
+            sure = (nw.col(column) == 1) | (nw.col(f"(n {column})") == nw.col("(visits)"))
+            several.append(nw.when(sure).then(nw.col(column) == 1).alias(column))
+        for column in self.groupings:
+            if column not in parted:
+                value = nw.col(column).cast(nw.String)
+                one += [value.min().alias(column), value.max().alias(f"(other {column})")]
+                same = nw.col(column) == nw.col(f"(other {column})")
+                several.append(nw.when(~same).then(nw.lit(SEVERAL)).otherwise(column).alias(column))
+        by = [self.source.customer, *parted]
+        counted = rows.group_by(*by, drop_null_keys=False).agg(nw.len().alias("(visits)"), *one)
+        return keep(counted.select(*by, *several))
 
     def _one_row(self, rows: Frame) -> Frame:
         """Leave crossovers out; raise DataError where a customer's rows differ otherwise."""
         customer = self.source.customer
         kinds = self.groupings if isinstance(self.groupings, Mapping) else {}
-        experiments = [column for column, kind in kinds.items() if kind == "experiment"]
+        experiments = [column for column, kind in kinds.items() if kind in PARTICIPATION]
         counts = [nw.col(each).n_unique().alias(f"(n {each})") for each in experiments]
         known = rows.filter(~nw.col(customer).is_null())
         several = known.group_by(customer).agg(nw.len().alias("(rows)"), *counts)
@@ -307,18 +337,19 @@ def customers_table(table: Frame, source: CustomersSource) -> Frame:
     if source.customer not in columns:
         msg = f"{source.source}: {unknown_name('column', source.customer, columns)}"
         raise DataError(msg)
+    table = named(table, [source.customer], source.source, ids=True)
+    everybody_has_an_id(table, [source.customer], source.source, "")
     if source.customer != "customer" and "customer" in columns:
         table = table.drop("customer")
-    table = table.rename({source.customer: "customer"}).drop(FILE)
-    table = named(table, ["customer"], source.source, ids=True)
-    nobody = collect(table.filter(nw.col("customer").is_null()).select(nw.len().alias("rows")))
-    if nobody[0]["rows"]:
-        msg = (
-            f"{source.source}: {nobody[0]['rows']} rows have no {source.customer}; fill it in, or "
-            "leave those rows out"
-        )
-        raise DataError(msg)
-    return table
+    return table.rename({source.customer: "customer"}).drop(FILE, strict=False)
+
+
+def everybody_has_an_id(table: Frame, ids: Sequence[str], name: str, more: str) -> None:
+    """Raise DataError where a row of a table has no id of a customer."""
+    for column in ids:
+        if rows := _length(table.filter(nw.col(column).is_null())):
+            msg = f"{name}: {rows} rows have no {column}; fill it in, or leave those rows out{more}"
+            raise DataError(msg)
 
 
 def _known(groupings: Iterable[str], columns: Sequence[str], table: str) -> None:

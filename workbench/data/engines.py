@@ -22,17 +22,21 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def lazy(table: Any) -> Frame:
-    """Take any table as a lazy frame; pandas and PyArrow tables are read by DuckDB."""
+def lazy(table: Any, beside: Frame | None = None) -> Frame:
+    """Take any table as a lazy frame; pandas and PyArrow tables are read by DuckDB.
+
+    `beside` is a frame with which the table will be joined, so on whose connection it must live.
+    """
     if isinstance(table, nw.LazyFrame):
         return table
     frame = nw.from_native(table)
     if isinstance(frame, nw.LazyFrame):
         return frame
+    own = None if beside is None else getattr(beside.to_native(), "_con", None)
     if frame.implementation.is_pandas():
-        return native_frame(duckdb.connect().from_df(table))
+        return native_frame((own or duckdb.connect()).from_df(table))
     if frame.implementation.is_pyarrow():
-        return native_frame(duckdb.connect().from_arrow(table))
+        return native_frame((own or duckdb.connect()).from_arrow(table))
     return native_frame(frame.lazy())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import narwhals as nw
 
+from workbench.data.conditions import MEETS, filtered, marked
 from workbench.data.engines import (
     FILE,
     Frame,
@@ -19,14 +20,18 @@ from workbench.data.engines import (
     keep,
     lazy,
 )
-from workbench.data.readers import expression, filtered, named
+from workbench.data.identities import Identities
+from workbench.data.readers import expression, named
 from workbench.data.times import AT, in_order, instants
 from workbench.errors import DataError, unknown_name
+from workbench.schema.conditions import Condition
+from workbench.schema.flow import MARK, Flow
 from workbench.schema.time import from_instant
 
 CLOSE = 8  # ids that leave out so many for each row are still their own numbers
 FEW = 10_000
 LARGEST = 2**63 - 1
+MARKED = "(marked)"
 
 
 @dataclass(frozen=True)
@@ -118,10 +123,11 @@ class EventLog:
         time: The column with the event's time: moments, dates, text, or numbers since 1970 of the
             one unit that puts all of them between 1990 and 2100 (see `workbench.data.times`).
         timezone: The zone of times that carry none.
-        where: Columns and values that rows must have to be read.
+        where: By column what rows must hold to be read: a value, a list, or a `Condition`.
         name: What errors call the log.
         time_format: How times are written: a format of `strptime`, epoch_s, epoch_ms, epoch_us or
             epoch_ns.
+        identities: Which ids stand for others, on the table's engine; each is its own without any.
 
     Raises:
         DataError: A column is missing, a time cannot be read, or a customer or time is null; raised
@@ -141,9 +147,10 @@ class EventLog:
     event: str = "event"
     time: str = "time"
     timezone: str = "UTC"
-    where: Mapping[str, str | int | bool] = field(default_factory=dict)
+    where: Mapping[str, Any] = field(default_factory=dict)
     name: str = "the log"
     time_format: str | None = None
+    identities: Identities | None = None
     _names: dict[str, nw.Expr | None] = field(default_factory=dict, repr=False, compare=False)
     _numberings: dict[Any, Numbering] = field(default_factory=dict, repr=False, compare=False)
 
@@ -152,11 +159,15 @@ class EventLog:
         """Every column as it came, filtered by `where`, on its engine."""
         frame = lazy(self.table)
         columns = frame.collect_schema().names()
-        for role in (self.customer, self.event, self.time, *self.where):
+        for role in (self.customer, self.event, self.time):
             if role not in columns:
                 raise DataError(f"{self.name}: {unknown_name('column', role, columns)}")
-        frame = named(filtered(frame, self.where), [self.event], self.name)
-        return named(frame, [self.customer], self.name, ids=True)
+        frame = filtered(frame, self.where, self.name, self.timezone)
+        frame = named(frame, [self.event], self.name)
+        frame = named(frame, [self.customer], self.name, ids=True)
+        if self.identities is None:
+            return frame
+        return self.identities.beside(frame).resolve(frame, self.customer)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -167,15 +178,35 @@ class EventLog:
         """Return `customer`, `event` and `at` (microseconds since 1970, UTC), with more `columns`."""
         return self._of(self._timed, columns)
 
-    def distinct_rows(self, *columns: str) -> Frame:
-        """Return what `rows` does, of rows that are equal in every column only one."""
-        every = [column for column in self.columns if column != FILE]
-        return self._of(self._timed.unique([*every, AT]), columns)
+    def rows_for(self, flow: Flow, *columns: str) -> tuple[Frame, Flow]:
+        """Return what `rows` does as a flow needs it, and that flow over the names of these events.
 
-    def _of(self, frame: Frame, columns: Sequence[str]) -> Frame:
+        Of rows that are equal in every column only one is left where no row may serve twice. Rows of
+        events on which steps have conditions are named by those that they meet; see `Flow.marked`.
+        """
+        frame, event = self._timed, nw.col(self.event)
+        if flow.shared_events:
+            every = [column for column in self.columns if column != FILE]
+            frame = frame.unique([*every, AT])
+        if not flow.conditional:
+            return self._of(frame, columns), flow
+        frame, so_far = frame.with_columns(event.alias(MARKED)), nw.col(MARKED)
+        for step in flow.conditional:
+            frame = marked(frame, step.where, self.name, self.timezone)
+            more = nw.concat_str([so_far, nw.lit(MARK + step.name)])
+            its = event.is_in(step.events) & nw.col(MEETS)
+            frame = frame.with_columns(
+                nw.when(its).then(more).otherwise(so_far).alias(MARKED)
+            ).drop(MEETS)
+        rows = keep(self._of(frame, columns, MARKED))
+        here = rows.filter(~nw.col("event").is_null())
+        names = {row["event"] for row in collect(distinct(here, "event"))}
+        return rows, flow.marked(names)
+
+    def _of(self, frame: Frame, columns: Sequence[str], event: str | None = None) -> Frame:
         return frame.select(
             nw.col(self.customer).alias("customer"),
-            nw.col(self.event).alias("event"),
+            nw.col(event or self.event).alias("event"),
             nw.col(AT).alias("at"),
             *(self._named(column).alias(f"by {column}") for column in columns),
         )
@@ -197,7 +228,11 @@ class EventLog:
         counts = [nw.col(column).count().alias(column) for column in known]
         found = collect(self._timed.select(nw.len().alias("rows"), *counts))[0]
         if not found["rows"]:
-            where = f" where {dict(self.where)}" if self.where else ""
+            said = [
+                f"{column} is {Condition.model_validate(each)}"
+                for column, each in self.where.items()
+            ]
+            where = f" where {' and '.join(said)}" if said else ""
             msg = f"{self.name} has no rows{where}; an empty log has nobody to learn from"
             raise DataError(msg)
         for column, name in known.items():

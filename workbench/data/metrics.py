@@ -21,7 +21,7 @@ from workbench.data.event_log import EventLog
 from workbench.data.paths import Cohorts, Metric, Paths, trace
 from workbench.data.walk import MICROSECOND, NEVER, Array, Coding, Ints, at_once, chunks
 from workbench.errors import StudyError
-from workbench.schema.cohort import GroupingKind
+from workbench.schema.cohort import GroupingKind, in_order
 from workbench.schema.flow import ADOPTION, Flow
 from workbench.schema.time import Iteration, to_instant
 from workbench.stats.proportions import Counts, wilson
@@ -97,7 +97,7 @@ def _left(paths: Paths, step: str) -> tuple[Ints, Ints]:
     place = paths.flow.names.index(step)
     entries, missed = paths.entries, paths.metric(step)
     before = entries.after[paths.flow.names[place - 1]] if place else np.zeros_like(missed.took)
-    deviated = np.flatnonzero((before >= 0) & ~missed.reached & missed.closed)
+    deviated = np.flatnonzero((before >= 0) & missed.missed)
     return deviated, (entries.entered + before)[deviated]
 
 
@@ -161,7 +161,7 @@ def next_table(
     rows.sort(
         key=lambda row: (
             iterations.index(row["iteration"]),
-            row["cohort"],
+            in_order(row["cohort"]),
             steps.index(row["step"]),
             -row["customers"],
             row["event"],
@@ -235,6 +235,7 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
     base = {name: bases.get(name, bases[flow.names[0]]) for name in flow.metrics}
     reached = at_once(lambda name: base[name].reach(paths.metric(name)), flow.metrics)
     before = [bases[flow.names[0]].counts, *(counts for counts, _ in reached)]
+    gone = _gone(paths, cohorts)
     return [
         StepCounts(
             iteration=paths.spans[span].name,
@@ -242,7 +243,7 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
             step=name,
             entered=int(entered[place].sum()),
             aligned=int(now[place].sum()),
-            pending=int(entered[place, 0] - now[place, 0]),
+            pending=int(entered[place, 0] - now[place, 0] - gone[name][place]),
             converted=int(now[place, 1]),
             closed=int(base[name].counts[place, 1]),
             before=int(entered[place, 1]),
@@ -253,6 +254,19 @@ def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
         for place, (span, cohort) in enumerate(cohorts.labels)
         if before[0][place].any()
     ]
+
+
+def _gone(paths: Paths, cohorts: Cohorts) -> dict[str, Ints]:
+    """Count by metric the customers of each cohort who left there while they still had time."""
+    flow, gone = paths.flow, {}
+    if not flow.exits:
+        return dict.fromkeys(flow.metrics, np.zeros(len(cohorts.labels), dtype=np.int64))
+    there = np.ones(len(cohorts.number), dtype=bool)
+    for name in flow.metrics:
+        metric = paths.metric(name)
+        gone[name] = cohorts.count(there & metric.missed & ~metric.closed)
+        there = metric.reached if name in flow.names else there
+    return gone
 
 
 @dataclass(frozen=True)
@@ -325,7 +339,7 @@ def learning_table(
     places = {name: place for place, name in enumerate(steps)}
     rows = sorted(
         (each for each in counts if each.iteration in order),
-        key=lambda row: (order[row.iteration], row.cohort, places[row.step]),
+        key=lambda row: (order[row.iteration], in_order(row.cohort), places[row.step]),
     )
     return _table([_row(each) for each in rows], by, LEARNING_COLUMNS)
 
@@ -443,7 +457,7 @@ def retention_table(
     """Return the table of retention curves: one row an iteration, cohort and day."""
     here = sorted(
         (each for each in counted if each.iteration in iterations),
-        key=lambda each: (iterations.index(each.iteration), each.cohort),
+        key=lambda each: (iterations.index(each.iteration), in_order(each.cohort)),
     )
     rows = [
         (each.iteration, *each.cohort, *point)

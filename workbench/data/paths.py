@@ -15,6 +15,7 @@ import numpy as np
 from workbench.data.engines import Frame, arrays, keep
 from workbench.data.event_log import EventLog, Numbering
 from workbench.data.walk import (
+    EXIT,
     MICROSECOND,
     OPPORTUNITY,
     Array,
@@ -29,7 +30,7 @@ from workbench.data.walk import (
     walk,
 )
 from workbench.errors import DataError, unknown_name
-from workbench.schema.cohort import Cohort
+from workbench.schema.cohort import PARTICIPATION, Cohort
 from workbench.schema.flow import ADOPTION, Flow
 from workbench.schema.time import Span
 from workbench.stats.anytime import Outcomes
@@ -39,19 +40,25 @@ class Metric(NamedTuple):
     """One metric of all entries, one element an entry.
 
     `about` says whether the entry is in the rate's denominator, `since` when its window begins,
-    `closed` whether the window is over, and `took` after how many microseconds the metric was
-    reached; `took` is negative if it was not.
+    `closed` whether the window is over, `left` whether the customer visibly left before, and `took`
+    after how many microseconds the metric was reached; `took` is negative if it was not.
     """
 
     about: Flags
     since: Ints
     closed: Flags
+    left: Flags
     took: Ints
 
     @property
     def reached(self) -> Flags:
         """Whether each entry reached the metric."""
         return self.took >= 0
+
+    @property
+    def missed(self) -> Flags:
+        """Whether each entry did not reach the metric, and no longer can."""
+        return ~self.reached & (self.closed | self.left)
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,12 @@ class Paths:
             again = entries.after[OPPORTUNITY]
             about, since = again >= 0, since + again
             took = np.where(took < 0, -1, took - again)
-        if limit is None:
-            return Metric(about, since, np.ones(len(since), dtype=bool), took)
-        return Metric(about, since, since <= self.as_of - limit // MICROSECOND, took)
+        closed = np.ones(len(since), dtype=bool)
+        if limit is not None:
+            closed = since <= self.as_of - limit // MICROSECOND
+        leaves = EXIT in entries.after and name in flow.names
+        left = entries.after[EXIT] >= 0 if leaves else np.zeros(len(since), dtype=bool)
+        return Metric(about, since, closed, left, took)
 
     def by(self, columns: Sequence[str]) -> Cohorts:
         """Divide the entries into cohorts by iteration and the values of grouping columns."""
@@ -139,7 +149,7 @@ def trace(
         spans: The iterations, in microseconds since 1970.
         as_of: The time as of which the log is read, in microseconds; the newest event unless given.
         groupings: Columns of `customers`, or else of the log, with their kinds; crossovers are
-            customers with two values of a grouping of kind "experiment".
+            customers with two values of a grouping of kind "experiment" or "focus group".
         customers: A table with a column `customer`.
 
     Raises:
@@ -154,25 +164,25 @@ def trace(
             raise DataError(f"{log.name}: {said}")
     until = log.facts.newest if as_of is None else as_of
     start, last = min(span.start for span in spans), min(until, log.facts.newest)
-    rows = log.distinct_rows(*of_log) if flow.shared_events else log.rows(*of_log)
+    rows, marked = log.rows_for(flow, *of_log)
     numbering, coding = log.numbering(flow.trigger), Coding.of(rows, of_log)
     table = None if customers is None else _known(customers, numbering, groupings)
-    rows = numbering.number(coding.code(coded(rows, flow.every_event)))
+    rows = numbering.number(coding.code(coded(rows, marked.every_event)))
     missing = {
         column: len(coding.levels[column]) - 1
         for column in of_log
-        if groupings[column] == "experiment"
+        if groupings[column] in PARTICIPATION
     }
 
     def follow(chunk: Chunk) -> tuple[FlowEntries, FlowEntries]:
-        return walk(chunk, flow, spans, missing, table.twice if table else None)
+        return walk(chunk, marked, spans, missing, table.twice if table else None)
 
     walked: list[tuple[FlowEntries, FlowEntries]] = []
     for some in chunks(
         rows.filter(nw.col("at") >= start, nw.col("at") <= last),
         customers=numbering.count,
         rows=log.facts.rows,
-        codes=len(flow.every_event),
+        codes=len(marked.every_event),
         start=start,
         until=last,
     ):
@@ -205,7 +215,7 @@ def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str])
     )
     twice = nw.lit(0)
     for column in columns:
-        if groupings[column] == "experiment":
+        if groupings[column] in PARTICIPATION:
             differ = nw.col(f"by {column}") != nw.col(f"other {column}")
             twice = nw.when(differ).then(nw.lit(1)).otherwise(twice)
     table = keep(numbering.match(table.with_columns(twice.cast(nw.Int8).alias("twice"))))

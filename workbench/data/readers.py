@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import math
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +25,15 @@ import duckdb
 import narwhals as nw
 
 from workbench.data.engines import FILE, Frame, collect, keep, native_frame, quoted
+from workbench.data.unpacking import (
+    JSON_LINES,
+    WORKBOOK,
+    ZIP,
+    json_lines_as_text,
+    opened,
+    unzip,
+    workbook_as_text,
+)
 from workbench.errors import DataError
 from workbench.schema.base import TableSource
 from workbench.schema.cohort import MISSING
@@ -34,6 +42,7 @@ from workbench.schema.indicators import IndicatorsSource
 Source = TableSource | IndicatorsSource
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+ENDINGS = (*TEXT, *JSON_LINES, *WORKBOOK, *PARQUET, *ZIP)
 DELIMITERS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -57,27 +66,53 @@ def read_table(source: Source, folder: Path, connection: duckdb.DuckDBPyConnecti
 
     Returns:
         A lazy frame. Columns of text files are all text, empty cells null; Parquet keeps its types.
-        The column FILE holds the name of each row's file, without folder and ending.
+        The column FILE holds the name of each row's file, without folder and ending, and the
+        source's `file_column` the same under its name.
 
     Raises:
         DataError: For files that are not there, or cannot be read as a whole.
     """
     files = find_files(source.source or "", folder)
-    ending = next((each for each in PARQUET + TEXT if files[0].name.lower().endswith(each)), None)
-    if ending is None:
-        msg = f"{source.source}: its ending is not known; use one of {', '.join(PARQUET + TEXT)}"
-        raise DataError(msg)
-    if ending in PARQUET:
+    kinds = {_kind(file.name, source.source) for file in files}
+    _fits(source, kinds)
+    if kinds <= {*PARQUET}:
         native = _parquet(files, source, connection)
-        return native_frame(native.project(f"* replace ({_stem()} as {quoted(FILE)})"))
-    with tempfile.TemporaryDirectory(prefix="workbench-") as spare:
-        parts = [
-            _part(file, source, Path(spare) / f"{place}.csv") for place, file in enumerate(files)
-        ]
-        try:
-            return keep(native_frame(connection.sql(" union all by name ".join(parts))))
-        except duckdb.Error as error:
-            raise DataError(_said(source.source or "", error)) from None
+        frame = native_frame(native.project(f"* replace ({_stem()} as {quoted(FILE)})"))
+    else:
+        with tempfile.TemporaryDirectory(prefix="workbench-") as spare:
+            parts = [_part(file, source, Path(tempfile.mkdtemp(dir=spare))) for file in files]
+            try:
+                frame = keep(native_frame(connection.sql(" union all by name ".join(parts))))
+            except duckdb.Error as error:
+                raise DataError(_said(source.source or "", error)) from None
+    if source.file_column is None:
+        return frame
+    if source.file_column in frame.collect_schema().names():
+        msg = f"{source.source}: file_column is {source.file_column!r}, as a column is; rename it"
+        raise DataError(msg)
+    return frame.with_columns(nw.col(FILE).alias(source.file_column))
+
+
+def _kind(name: str, source: str | None) -> str:
+    """Return the ending of a file's name, one of those that are read."""
+    found = next((each for each in ENDINGS if name.lower().endswith(each)), None)
+    if found is None:
+        msg = f"{source}: the ending of {name} is not known; use one of {', '.join(ENDINGS)}"
+        raise DataError(msg)
+    return found
+
+
+def _fits(source: Source, kinds: set[str]) -> None:
+    """Refuse keys that the files' kinds would ignore."""
+    kinds = kinds - {*ZIP}  # what is inside may be anything
+    for key, takes in (
+        ("sheet", WORKBOOK),
+        ("delimiter", TEXT),
+        ("encoding", TEXT + JSON_LINES),
+    ):
+        if getattr(source, key) is not None and kinds and not kinds & {*takes}:
+            msg = f"{source.source}: {key} is for {', '.join(takes)}; leave it out"
+            raise DataError(msg)
 
 
 def find_files(source: str, folder: Path) -> list[Path]:
@@ -128,17 +163,25 @@ class _Look:
 
 
 def _part(file: Path, source: Source, spare: Path) -> str:
-    """Write the query that reads one text file; `spare` takes what must be written anew."""
-    look = _look_over(file, source)
-    readable = file
-    if look.encoding != "utf-8" or len(look.line_ends) > 1 or "\r" in look.line_ends:
-        readable = spare
-        with _opened(file) as binary, spare.open("w", encoding="utf-8", newline="") as written:
-            reader = io.TextIOWrapper(binary, encoding=look.encoding, newline="")
-            while text := reader.read(CHUNK):
-                more = reader.read(1) if text.endswith("\r") else ""
-                written.write((text + more).replace("\r\n", "\n").replace("\r", "\n"))
-    header, delimiter = _header(readable, source)
+    """Write the query that reads one file; the folder `spare` takes what must be written anew."""
+    inside = unzip(file, spare) if _kind(file.name, source.source) in ZIP else file
+    kind, text = _kind(inside.name, source.source), spare / "(table).csv"
+    picked = f"select *, {_text(_stem_of(file))} as {quoted(FILE)}"
+    if kind in ZIP:
+        msg = f"{file.name} holds another zip; unpack it, and name the file"
+        raise DataError(msg)
+    if kind in PARQUET:
+        return f"{picked} from read_parquet({_text(str(inside))}, hive_partitioning = false)"
+    wanted: str | None = source.delimiter
+    if kind in TEXT:
+        text = _in_utf_8(inside, source, text)
+    elif kind in WORKBOOK:
+        workbook_as_text(inside, source.sheet, text)
+        wanted = ","
+    else:
+        json_lines_as_text(inside, source, text)
+        wanted = ","
+    header, delimiter = _header(text, source.source or "", wanted)
     columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in header)
     options = {
         "auto_detect": "false",
@@ -152,25 +195,31 @@ def _part(file: Path, source: Source, spare: Path) -> str:
         "columns": f"{{{columns}}}",
     }
     said = ", ".join(f"{name} = {value}" for name, value in options.items())
-    picked = f"select *, {_text(_stem_of(file))} as {quoted(FILE)}"
-    return f"{picked} from read_csv({_text(str(readable))}, {said})"
+    return f"{picked} from read_csv({_text(str(text))}, {said})"
+
+
+def _in_utf_8(file: Path, source: Source, text: Path) -> Path:
+    """Return a text file in UTF-8 with line ends of one kind: this one, or `text` written from it."""
+    look = _look_over(file, source)
+    if look.encoding == "utf-8" and len(look.line_ends) < 2 and "\r" not in look.line_ends:
+        return file
+    with opened(file) as binary, text.open("w", encoding="utf-8", newline="") as written:
+        reader = io.TextIOWrapper(binary, encoding=look.encoding, newline="")
+        while part := reader.read(CHUNK):
+            more = reader.read(1) if part.endswith("\r") else ""
+            written.write((part + more).replace("\r\n", "\n").replace("\r", "\n"))
+    return text
 
 
 def _stem_of(file: Path) -> str:
     return file.name.partition(".")[0] if not file.name.startswith(".") else file.name
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
-    with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as binary:
-        yield binary  # type: ignore[misc]
-
-
 def _look_over(file: Path, source: Source) -> _Look:
     """Find a text file's line ends, and hold its bytes to be of its encoding."""
     said = f"{source.source}: {file.name}"
     try:
-        with _opened(file) as binary:
+        with opened(file) as binary:
             first = binary.read(CHUNK)
             encoding = _encoding(first, source, said)
             decoder = codecs.getincrementaldecoder(encoding)()
@@ -228,32 +277,33 @@ def _encoding(first: bytes, source: Source, said: str) -> str:
     return "utf-8"
 
 
-def _header(file: Path, source: Source) -> tuple[list[str], str]:
+def _header(file: Path, source: str, wanted: str | None) -> tuple[list[str], str]:
     """Read the columns' names and the delimiter between them."""
-    with _opened(file) as binary:
+    with opened(file) as binary:
         reader = io.TextIOWrapper(binary, encoding="utf-8", newline="\n")
         line = "".join(_first_record(reader))
     if not line.strip():
-        msg = f"{source.source} is empty; its first line must name its columns"
+        msg = f"{source} is empty; its first line must name its columns"
         raise DataError(msg)
     counts = {
         each: len(next(csv.reader([line], delimiter=each, strict=False))) for each in DELIMITERS
     }
     best = max(counts, key=lambda each: counts[each])
-    delimiter = source.delimiter or best
+    delimiter = wanted or best
     written = next(csv.reader([line], delimiter=delimiter))
     # Exports of data frames often begin with a column that has no name.
     names = [name or f"(column {place})" for place, name in enumerate(written, start=1)]
     if len(names) == 1 and counts[best] > 1 and delimiter != best:
         msg = (
-            f"{source.source}: {delimiter!r} does not divide its first line {line.strip()[:60]!r}; "
+            f"{source}: {delimiter!r} does not divide its first line {line.strip()[:60]!r}; "
             f"delimiter: {best!r} does"
         )
         raise DataError(msg)
-    for name in names:
-        if names.count(name) > 1:
-            msg = f"{source.source}: two columns are called {name!r}; give each a name of its own"
-            raise DataError(msg)
+    alike = Counter(name.casefold() for name in names)
+    if twice := [name for name in names if alike[name.casefold()] > 1]:
+        names_said = " and ".join(map(repr, dict.fromkeys(twice[:2])))
+        msg = f"{source}: two columns are called {names_said}; give each a name of its own"
+        raise DataError(msg)
     return names, delimiter
 
 
@@ -339,24 +389,6 @@ def expression(frame: Frame, column: str, table: str, *, ids: bool = False) -> n
         )
         raise DataError(msg)
     return known.cast(nw.Int64) if found["whole"] else known
-
-
-def filtered(frame: Frame, where: Mapping[str, str | int | bool]) -> Frame:
-    """Keep the rows whose columns hold these values; values of another type are compared by name."""
-    for column, value in where.items():
-        kind = frame.collect_schema()[column]
-        alike = (
-            (kind == nw.Boolean and isinstance(value, bool))
-            or (kind.is_numeric() and isinstance(value, int) and not isinstance(value, bool))
-            or (kind == nw.String and isinstance(value, str))
-        )
-        if alike:
-            frame = frame.filter(nw.col(column) == nw.lit(value))
-        elif isinstance(value, bool):
-            frame = frame.filter(nw.col(column).cast(nw.String).str.to_lowercase() == name(value))
-        else:
-            frame = frame.filter(nw.col(column).cast(nw.String) == str(value))
-    return frame
 
 
 def _only(frame: Frame) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,23 +11,23 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-import duckdb
 import narwhals as nw
 import pandas as pd
 
-from workbench.data.counts import CountsTable, OutcomesTable, StepCounts, customers_table
+from workbench.data.conditions import NUMBER
+from workbench.data.counts import CountsTable, OutcomesTable, StepCounts
 from workbench.data.engines import FILE, Frame, collect, distinct, keep
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_next, count_steps
 from workbench.data.paths import Paths, trace
-from workbench.data.readers import named, read_table
+from workbench.data.tables import Tables
 from workbench.data.times import odd_clocks, unit_of
 from workbench.errors import DataError, StudyError, unknown_name
-from workbench.schema.cohort import MISSING, GroupingKind
+from workbench.schema.cohort import MISSING, PARTICIPATION, GroupingKind
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis
 from workbench.schema.study import StudySpec
-from workbench.schema.time import Span, from_instant, in_zone, to_instant
+from workbench.schema.time import Span, from_instant, to_instant
 
 CLOCKS = {
     "skips": "skip; they count on from before",
@@ -43,6 +44,7 @@ ProblemLevel = Literal["error", "warning", "note"]
 COLUMNS = ("level", "problem", "count", "example")
 
 
+MOST_NUMBERS = 20
 STRAYS = 5  # rows that may be strays, at the most
 DAY = 86_400_000_000
 LONG = 90 * DAY  # a gap before rows whose clocks may be wrong
@@ -75,6 +77,7 @@ class Journeys:
     groupings: Mapping[str, GroupingKind]
     customers: Frame | None = None
     through: int | None = None
+    parts: Sequence[EventLog] = ()
     _paths: dict[Any, Paths] = field(default_factory=dict, repr=False)
     _counts: dict[Any, list[StepCounts]] = field(default_factory=dict, repr=False)
 
@@ -244,7 +247,7 @@ class Journeys:
             return
         known = self.customers.collect_schema().names()
         for column, kind in self.groupings.items():
-            if column not in known or kind == "experiment":
+            if column not in known or kind in PARTICIPATION:
                 continue
             value = nw.col(column).cast(nw.String)
             twice = (
@@ -291,8 +294,13 @@ class StudyData:
 
     @property
     def experiments(self) -> list[str]:
-        """The grouping columns whose values customers were put into."""
-        return [column for column, kind in self.spec.groupings.items() if kind == "experiment"]
+        """The grouping columns whose values customers were put into by lot."""
+        return [column for column, kind in self.spec.kinds.items() if kind == "experiment"]
+
+    @property
+    def participation(self) -> list[str]:
+        """The grouping columns whose values customers were put into, by lot or not."""
+        return [column for column, kind in self.spec.kinds.items() if kind in PARTICIPATION]
 
     def newest(self, at: datetime | None) -> datetime | None:
         """Return the time up to which the data are read; None for data without times."""
@@ -346,35 +354,19 @@ class StudyData:
     @cached_property
     def opened(self) -> Journeys | CountsTable | OutcomesTable:
         """Open the data that the study names, and check them."""
-        spec, connection = self.spec, duckdb.connect()
-        customers = None
-        if spec.customers is not None:
-            table = read_table(spec.customers, self.folder, connection)
-            if spec.events is None:
-                return OutcomesTable(table, spec.customers, spec.outcomes, spec.groupings)
-            table = customers_table(table, spec.customers)
-            known = [each for each in spec.groupings if each in table.collect_schema().names()]
-            customers = named(table, known, spec.customers.source)
-        if spec.counts is not None:
-            table = read_table(spec.counts, self.folder, connection)
-            return CountsTable(table, spec.counts, spec.groupings)
-        source = spec.events
-        if source is None or spec.flow is None:
+        tables, flow = self.tables, self.spec.flow
+        counted = tables.counts or tables.outcomes
+        if counted is not None:
+            return counted
+        if tables.log is None or flow is None:
             raise StudyError("the study names no data; give events with a flow, counts or outcomes")
-        log = EventLog(
-            read_table(source, self.folder, connection),
-            customer=source.customer,
-            event=source.event,
-            time=source.time,
-            timezone=source.timezone,
-            where=source.where,
-            name=source.source,
-            time_format=source.time_format,
-        )
-        through = None
-        if source.through is not None:
-            through = to_instant(in_zone(source.through, ZoneInfo(source.timezone)))
-        return Journeys(log, spec.flow, self.spans, spec.groupings, customers, through)
+        kinds, customers = self.spec.kinds, tables.customers
+        return Journeys(tables.log, flow, self.spans, kinds, customers, tables.through, tables.logs)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables that the study names."""
+        return Tables(self.spec, self.folder)
 
 
 @dataclass(frozen=True)
@@ -476,6 +468,34 @@ def customer_problems(data: Journeys) -> list[Problem]:
     return [Problem("warning", message, meet.all - meet.known, {"customer": meet.ours})]
 
 
+def identity_problems(data: Journeys) -> list[Problem]:
+    """Name the ids that stand for two customers."""
+    if data.log.identities is None:
+        return []
+    count, old, one, other = data.log.identities.unclear
+    if not count:
+        return []
+    message = (
+        f"{count:,} ids stand for two customers, such as {old!r} for {one!r} and {other!r}; they are "
+        "left as customers of their own"
+    )
+    return [Problem("warning", message, count, {"customer": old})]
+
+
+def grouping_problems(data: Journeys) -> list[Problem]:
+    """Name the groupings that have a group for each of many numbers."""
+    found = []
+    for column, levels in data.paths().levels.items():
+        numbers = [each for each in levels if re.fullmatch(NUMBER, each)]
+        if len(numbers) > MOST_NUMBERS:
+            message = (
+                f"grouping {column} has {len(numbers)} numbers as its groups; cut it into a few, as "
+                f"in {column}: {{kind: {data.groupings[column]}, bins: [10, 50]}}"
+            )
+            found.append(Problem("warning", message, len(numbers), {}))
+    return found
+
+
 def stray_problems(data: Journeys) -> list[Problem]:
     """Name the rows that lie far behind all others."""
     count, first, before = data.stray
@@ -493,6 +513,8 @@ def stray_problems(data: Journeys) -> list[Problem]:
 # What is odd about a log as a whole, by the name that a table of checks has for it.
 ODD_LOGS: Mapping[str, Callable[[Journeys], list[Problem]]] = {
     "customers table": customer_problems,
+    "identities": identity_problems,
+    "groupings": grouping_problems,
     "event names": spelling_problems,
     "stray times": stray_problems,
 }
@@ -501,15 +523,15 @@ ODD_LOGS: Mapping[str, Callable[[Journeys], list[Problem]]] = {
 def _in_time(data: Journeys) -> list[Problem]:
     """Name what is odd about the times of a log, and iterations that nobody enters."""
     log, found = data.log, []
-    unit = None if log.time_format else unit_of(log.source, log.time, log.name)
-    if unit is not None:
-        message = (
-            f"column {log.time!r} holds numbers; they are read as {UNIT_NAMES[unit]} since 1970"
-        )
-        found.append(Problem("note", message, log.facts.rows, {}))
-    for kind, rows in odd_clocks(log.source, log.time, log.timezone, log.time_format).items():
-        message = f"times lie in an hour that the clocks of {log.timezone} {CLOCKS[kind]}"
-        found.append(Problem("note", message, rows, {}))
+    for part in data.parts or (log,):
+        unit = None if part.time_format else unit_of(part.source, part.time, part.name)
+        if unit is not None:
+            message = f"column {part.time!r} holds numbers; they are read as {UNIT_NAMES[unit]} since 1970"
+            found.append(Problem("note", message, part.facts.rows, {}))
+        clocks = odd_clocks(part.source, part.time, part.timezone, part.time_format)
+        for kind, rows in clocks.items():
+            message = f"times lie in an hour that the clocks of {part.timezone} {CLOCKS[kind]}"
+            found.append(Problem("note", message, rows, {}))
     entered = {each.iteration for each in data.count_steps()}
     empty = [span.name for span in data.spans if span.name not in entered]
     oldest, newest = (

@@ -29,7 +29,7 @@ NEVER = int(np.iinfo(np.int64).max)  # a key after all others
 MICROSECOND = timedelta(microseconds=1)
 CHUNK = 1_000_000  # about so many rows are followed together
 BATCH = 25_000_000  # about so many rows are in memory together
-OPPORTUNITY = "(opportunity)"
+OPPORTUNITY, EXIT = "(opportunity)", "(exit)"
 
 
 def at_once(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
@@ -327,7 +327,7 @@ class FlowEntries:
     `customer` is a number, `span` an iteration's place, `entered` the time of the entering trigger
     in microseconds since 1970. `values` has for each grouping the places of levels. `after` has for
     each metric the microseconds from the trigger until it was reached, -1 for never; for OPPORTUNITY
-    until the trigger was met again.
+    until the trigger was met again, for EXIT until the customer left without the need met.
     """
 
     customer: Ints
@@ -376,6 +376,8 @@ def walk(
     `twice` says by number which customers are crossovers already.
     """
     entries = _enter(chunk, flow, spans)
+    if flow.entrants == "new":  # the first of each customer's, who are in order
+        entries = entries.of(np.flatnonzero(np.diff(entries.customer, prepend=-1)))
     crossed = np.zeros(len(entries.customer), dtype=bool)
     end = np.array([min(span.end, chunk.scale.start + chunk.scale.width) for span in spans])
     for column, none in missing.items():
@@ -446,6 +448,10 @@ def _follow(entries: FlowEntries, chunk: Chunk, flow: Flow) -> FlowEntries:
     entered = chunk.scale.keys(entries.customer, entries.entered)
     last = ends = chunk.scale.ends(entries.customer)
     until = within(entered, flow.window, last)
+    left = np.full_like(entered, NEVER)
+    if flow.exits:
+        left = chunk.first(codes_of(flow, flow.exits), entered, until).key
+        until = np.minimum(until, left)
     going, shared = np.arange(len(entered)), codes_of(flow, flow.shared_events)
     taken = Taken.at(entered)
     if shared:
@@ -463,6 +469,9 @@ def _follow(entries: FlowEntries, chunk: Chunk, flow: Flow) -> FlowEntries:
         }
         served.append((going, taken))
         after[step.name] = _since(entered, going, taken.key)
+    if flow.exits:
+        left[going] = NEVER
+        after[EXIT] = _since(entered, np.arange(len(entered)), left)
     if flow.follows_return:
         again, returned = follow_return(taken.key, chunk, flow, ends)
         after |= {OPPORTUNITY: _since(entered, going, again)}

@@ -61,7 +61,7 @@ def quality(data: StudyData, iteration: str, at: datetime | None) -> pd.DataFram
 
 def mix_checks(data: StudyData, before: str, now: str, at: datetime | None) -> list[Check]:
     """Check whether two iterations have the same mix of customers, for each grouping but experiments."""
-    others = [each for each in data.spec.groupings if each not in data.experiments]
+    others = [each for each in data.spec.groupings if each not in data.participation]
     return [
         mix_check(column, *(data.entered([column], at, name) for name in (before, now)))
         for column in others
@@ -92,7 +92,7 @@ def crossover_checks(
     data: StudyData, iteration: str, entered: int, at: datetime | None
 ) -> list[Check]:
     """Check how many customers of an iteration saw two groups; empty without events."""
-    if data.journeys is None or not data.experiments:
+    if data.journeys is None or not data.participation:
         return []
     return [crossover_check(data.journeys.crossovers(iteration, at), entered)]
 

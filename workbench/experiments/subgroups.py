@@ -96,7 +96,7 @@ def _by_treatment(
     hypothesis: str,
     at: datetime | None,
 ) -> pd.DataFrame:
-    kinds, claims = data.spec.groupings, data.spec.claims([iteration])
+    kinds, claims = data.spec.kinds, data.spec.claims([iteration])
     known = dict.fromkeys(claim.name for claim in claims)
     if hypothesis not in known:
         raise StudyError(unknown_name(f"hypothesis of iteration {iteration}", hypothesis, known))

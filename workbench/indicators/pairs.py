@@ -14,15 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
 from workbench import display
-from workbench.data.counts import customers_table
 from workbench.data.engines import collect
-from workbench.data.readers import read_table
 from workbench.display import Column, Table, signed
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.indicators.forecasts import Forecast, would_have_predicted
@@ -39,7 +36,7 @@ from workbench.indicators.panels import PanelAssociation, associate_panel
 from workbench.indicators.series import standardize
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators
-from workbench.schema.cohort import MISSING
+from workbench.schema.cohort import MISSING, PARTICIPATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -343,11 +340,9 @@ class Pairs:
 
 def _cohorts_of(source: StudyIndicators) -> list[Cohort]:
     """List the cohorts of the customers table; none without indicators by customer."""
-    part = source.spec.customers
-    if part is None or not source.read().by_customer:
+    table = source.tables.customers
+    if table is None or not source.read().by_customer:
         return []
-    read = read_table(part, source.folder, duckdb.connect())
-    table = customers_table(read, part)
     columns = [name for name in source.spec.groupings if name in table.collect_schema().names()]
     found: list[Cohort] = []
     for name in columns:
@@ -538,9 +533,7 @@ def _cohort_lines(known: Hypothesis | None, spec: StudySpec) -> dict[str, str]:
             )
             for role, each in (("control", known.control), ("treatment", known.treatment))
         }
-    column = next(
-        (name for name, kind in spec.groupings.items() if kind == "experiment"), "GROUPING"
-    )
+    column = next((name for name, kind in spec.kinds.items() if kind in PARTICIPATION), "GROUPING")
     return {
         role: f"{{{_quoted(column)}: {role.upper()}}}  # name it"
         for role in ("control", "treatment")

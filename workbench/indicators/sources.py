@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.data.counts import StepCounts, customers_table
+from workbench.data.counts import StepCounts
 from workbench.data.engines import FILE, Frame, collect, keep
-from workbench.data.readers import named, read_table
+from workbench.data.readers import named
 from workbench.data.study_data import Journeys
+from workbench.data.tables import Tables
 from workbench.data.times import read_time
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.indicators.values import Indicators, presence
@@ -374,7 +374,12 @@ class StudyIndicators:
 
     @cached_property
     def _table(self) -> Frame:
-        return read_table(self.source, self.folder, duckdb.connect())
+        return self.tables.read(self.source, self.source.columns.customer)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables that the study names."""
+        return Tables(self.spec, self.folder)
 
     @cached_property
     def _of_file(self) -> Indicators | None:
@@ -382,11 +387,10 @@ class StudyIndicators:
 
     def _customers_of(self, cohort: Mapping[str, str]) -> set[str]:
         """Return the customers with these values in the customers table."""
-        part = self.spec.customers
-        if part is None:
+        table = self.tables.customers
+        if table is None:
             msg = "indicators of a cohort need a customers table with its groupings; add customers"
             raise StudyError(msg)
-        table = customers_table(read_table(part, self.folder, duckdb.connect()), part)
         known = [each for each in self.spec.groupings if each in table.collect_schema().names()]
         for column in cohort:
             if column not in known:

@@ -539,7 +539,7 @@ def _cost(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> Cos
     if claim.metric is None:
         return Cost(reason="it names no metric")
     fixed = dict(claim.control.values) if isinstance(claim, Hypothesis) else {}
-    wanted = {name: value for name, value in fixed.items() if name not in data.experiments}
+    wanted = {name: value for name, value in fixed.items() if name not in data.participation}
     counts = [
         each for each in data.counts(list(wanted), at) if each.cohort == tuple(wanted.values())
     ]

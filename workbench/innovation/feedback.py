@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import duckdb
 import narwhals as nw
 import numpy as np
 from pydantic import ValidationError
@@ -17,7 +16,6 @@ from pydantic import ValidationError
 from workbench.data.counts import OutcomesTable
 from workbench.data.engines import Frame, collect
 from workbench.data.readers import name as name_of
-from workbench.data.readers import read_table
 from workbench.data.study_data import Journeys, StudyData
 from workbench.data.times import read_time
 from workbench.errors import DataError, StudyError, unknown_name
@@ -513,7 +511,7 @@ def _entries_of_journeys(
     for place in np.flatnonzero(np.isin(entries.customer, list(names))):
         done, there = {}, True
         for step, metric in zip(steps, metrics, strict=True):
-            missed = "deviated" if metric.closed[place] else "pending"
+            missed = "deviated" if metric.missed[place] else "pending"
             reached = bool(metric.reached[place])
             done[step] = "aligned" if reached else missed if there else NOT_ENTERED
             there = reached
@@ -579,7 +577,7 @@ def summarize_feedback(
     spec, source = data.spec, data.spec.feedback
     if source is None:
         raise StudyError("the study names no feedback; add feedback: {source: data/feedback.csv}")
-    table = read_table(source, data.folder, duckdb.connect())
+    table = data.tables.read(source, "customer")
     remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings), spec.timezone)
     named = [each.customer for each in remarks if each.customer is not None]
     until = None if at is None else at.astimezone(ZoneInfo(spec.timezone)).date()

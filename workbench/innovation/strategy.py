@@ -10,10 +10,8 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from workbench.data.engines import Frame, collect
-from workbench.data.readers import named, read_table
+from workbench.data.readers import named
 from workbench.data.study_data import StudyData
 from workbench.data.times import read_time
 from workbench.errors import DataError, StudyError, unknown_name
@@ -389,6 +387,6 @@ def assess_strategy(data: StudyData, at: datetime | None) -> Strategy:
     source = data.spec.strategy
     if source is None:
         raise StudyError("the study names no strategic metrics; add strategy with its metrics")
-    series = read_strategy(read_table(source, data.folder, duckdb.connect()), source)
+    series = read_strategy(data.tables.read(source), source)
     until = None if at is None else at.astimezone(ZoneInfo(data.spec.timezone)).date()
     return assess(series, source, data.spec.iterations, until)

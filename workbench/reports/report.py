@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from workbench import display
 from workbench.display import Column, Table
 from workbench.errors import StudyError, unknown_name
+from workbench.schema.cohort import PARTICIPATION
 from workbench.views.verdicts import Cover
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class IterationReport(Report):
         spec = self.study.spec
         tested = [each for each in spec.hypotheses if each.iteration == self.iteration]
         named = [column for each in tested for column in each.treatment.columns]
-        experiments = [column for column, kind in spec.groupings.items() if kind == "experiment"]
+        experiments = [column for column, kind in spec.kinds.items() if kind in PARTICIPATION]
         return [*named, *experiments][:1]
 
     @property

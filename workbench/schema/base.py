@@ -38,15 +38,18 @@ class Spec(BaseModel):
     The docstring below a field is its description, for whoever writes a study file.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_by_name=True
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, value: Any) -> Any:
         if isinstance(value, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
             for key in value:
-                if key not in cls.model_fields:
-                    said = unknown_name("key", key, cls.model_fields)
+                if key not in known and key not in cls.model_fields:
+                    said = unknown_name("key", key, known)
                     raise PydanticCustomError("unknown_key", "{said}", {"said": said, "key": key})
         return value
 
@@ -112,6 +115,11 @@ def names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def one_or_more(value: Any) -> Any:
+    """Turn a single part into a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 WrittenDuration = WithJsonSchema({"type": "string", "pattern": f"^{DURATION}$"})
 Duration = Annotated[timedelta, BeforeValidator(duration), WrittenDuration]
 Name = Annotated[str, BeforeValidator(text), StringConstraints(strip_whitespace=True, min_length=1)]
@@ -149,6 +157,8 @@ class Document:
                 line = part.lc.key(key)[0]
             elif isinstance(part, CommentedSeq) and isinstance(key, int) and key < len(part):
                 line = part.lc.item(key)[0]
+            elif isinstance(part, CommentedMap) and isinstance(key, int):
+                continue  # one part where a list of them may stand
             else:
                 break
             part = part[key]
@@ -241,16 +251,21 @@ Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class TableFormat(Spec):
-    """How the text files of a table are written."""
+    """How the files of a table are written."""
 
     encoding: Encoding | None = None
     """How text files are encoded, such as windows-1252 or utf-16; UTF-8 without it."""
     delimiter: Literal[",", ";", "\t", "|"] | None = None
     """What stands between the cells of text files; without it the first line tells."""
+    sheet: Name | None = None
+    """The sheet of a workbook, which one of several sheets needs."""
+    file_column: Name | None = None
+    """A name for a column made of the files' names, where each cohort or day has a file."""
 
 
 class TableSource(TableFormat):
     """A table: a file, or several with the same columns."""
 
     source: Name
-    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv."""
+    """The file, relative to the study file: CSV, JSON lines, Excel or Parquet, also packed, or a
+    pattern such as data/*.csv."""

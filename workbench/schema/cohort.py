@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import GetJsonSchemaHandler, field_validator, model_validator
@@ -10,8 +14,66 @@ from pydantic_core import CoreSchema
 
 from workbench.schema.base import Spec, text
 
-GroupingKind = Literal["experiment", "segment", "vertical", "demographic"]
+GroupingKind = Literal["experiment", "focus group", "segment", "vertical", "demographic"]
+PARTICIPATION = ("experiment", "focus group")  # kinds of groups into which customers were put
 MISSING = "(missing)"
+BIN = r"(<)?(-?\d+(?:\.\d+)?)(?: to <|\+$|$)"
+
+
+class Grouping(Spec):
+    """A column that tells cohorts apart.
+
+    A study file writes its kind alone, or `{kind: segment, bins: [10, 50, 250]}`.
+
+    >>> Grouping.model_validate({"kind": "segment", "bins": [10, 50]}).labels
+    ('<10', '10 to <50', '50+')
+    """
+
+    kind: GroupingKind
+    """`experiment` for groups drawn by lot, `focus group` for who took part, or `segment`,
+    `vertical` or `demographic`."""
+    bins: tuple[float, ...] = ()
+    """The numbers at which a column of numbers is cut, such as `[10, 50, 250]` for the groups `<10`,
+    `10 to <50`, `50 to <250` and `250+`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("bins")
+    @classmethod
+    def _rising(cls, bins: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not low < high for low, high in pairwise(bins)):
+            msg = f"{', '.join(f'{each:g}' for each in bins)} do not rise; write the cuts in order"
+            raise ValueError(msg)
+        return bins
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        given = {key: schema.pop(key) for key in ("title", "description")}
+        return {**given, "anyOf": [schema["properties"]["kind"], schema]}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the groups that the cuts make, the lowest first."""
+        cuts = [f"{each:.15g}" for each in self.bins]
+        between = [f"{low} to <{high}" for low, high in pairwise(cuts)]
+        return (f"<{cuts[0]}", *between, f"{cuts[-1]}+") if cuts else ()
+
+
+def in_order(values: Sequence[str]) -> list[tuple[float, str]]:
+    """Return what sorts cohorts by their values: bins by their numbers, others by name.
+
+    >>> sorted([["250+"], ["50 to <250"], ["<10"], ["10 to <50"]], key=in_order)
+    [['<10'], ['10 to <50'], ['50 to <250'], ['250+']]
+    """
+    found = (re.match(BIN, value) for value in values)
+    pairs = zip(found, values, strict=True)
+    return [(float(each[2]) - bool(each[1]) if each else math.inf, value) for each, value in pairs]
 
 
 class Cohort(Spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -18,9 +19,11 @@ from pydantic_core import CoreSchema
 
 from workbench.errors import StudyError, unknown_name
 from workbench.schema.base import DURATION, Duration, Name, Names, Spec, duration
+from workbench.schema.conditions import Condition
 
 ADOPTION = "adoption"
 UNLIMITED = "unlimited"
+MARK, NOWHERE = "\x1f", "(nowhere)"
 RESERVED = (ADOPTION, "both", "need met")  # what is counted beside steps and outcome
 
 
@@ -39,13 +42,20 @@ ReturnWindow = Annotated[
 class Step(Spec):
     """A step of the solution: its name, and the events of which any one counts as taking it.
 
-    A study file writes `imported`, `imported: import_completed` or `imported: [done, auto]`.
+    A study file writes `imported`, `imported: import_completed`, `imported: [done, auto]` or
+    `imported: {event: import_completed, where: {status: ok}}`.
     """
 
     name: Name
     """The step's name, which tables and hypotheses use."""
     events: Names
     """One event name, or several of which any one counts as taking the step."""
+    where: Mapping[str, Condition] = {}
+    """What rows of these events must hold to count, such as `{status: ok}`. All count without it."""
+
+    def __hash__(self) -> int:
+        """Return what equal steps share, so that paths can be kept by their flow."""
+        return hash((self.name, self.events))
 
     @model_validator(mode="before")
     @classmethod
@@ -54,6 +64,9 @@ class Step(Spec):
             return {"name": value, "events": value}
         if isinstance(value, dict) and len(value) == 1:
             ((name, events),) = value.items()
+            if isinstance(events, dict):
+                own = {"events" if key == "event" else key: each for key, each in events.items()}
+                return {"name": name, **own}
             return {"name": name, "events": events}
         return value
 
@@ -62,9 +75,15 @@ class Step(Spec):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        events, where = (schema["properties"][name] for name in ("events", "where"))
+        conditional = {
+            "type": "object",
+            "properties": {"event": events, "where": where},
+            "additionalProperties": False,
+        }
         named = {
             "type": "object",
-            "additionalProperties": schema["properties"]["events"] | {"title": "Events"},
+            "additionalProperties": {"title": "Events", "anyOf": [events, conditional]},
             "minProperties": 1,
             "maxProperties": 1,
         }
@@ -97,6 +116,9 @@ class Flow(Spec):
             first step, or "unlimited"; None does not follow adoption.
         outcome: The business outcome and its events, if it is followed.
         outcome_window: The time from the trigger to the outcome; None is until the end of the log.
+        exits: Events by which a customer visibly leaves; who has one before the need is met has
+            deviated then.
+        entrants: "all", or "new" to leave out customers who entered an earlier iteration.
 
     Raises:
         pydantic.ValidationError: The parts contradict each other; the error says how.
@@ -127,6 +149,12 @@ class Flow(Spec):
     outcome_window: Duration | None = None
     """The time that a customer has from the trigger to the outcome, such as 8w. Without it, until
     the end of the log."""
+    exits: Names = ()
+    """Events by which a customer visibly leaves, such as `cancelled_import`: who has one before the
+    need is met deviates then, not only when the window is over. Without any, nobody does."""
+    entrants: Literal["all", "new"] = "all"
+    """Who enters an iteration: `all` who meet the trigger in it, or the `new` ones alone, who
+    entered no earlier iteration of the study."""
 
     @field_validator(
         "steps", mode="before", json_schema_input_type=tuple[Step, ...] | dict[str, Names]
@@ -157,7 +185,7 @@ class Flow(Spec):
     @classmethod
     def _one_outcome(cls, outcome: Any) -> Any:
         several = isinstance(outcome, list | tuple) or (
-            isinstance(outcome, dict) and {*outcome} != {"name", "events"}
+            isinstance(outcome, dict) and not {"name", "events"} <= {*outcome}
         )
         if several and len(outcome) > 1:
             names = [next(iter(each)) if isinstance(each, dict) else each for each in outcome]
@@ -178,6 +206,12 @@ class Flow(Spec):
         taken = [*self.names, *RESERVED]
         if self.outcome is not None and self.outcome.name in taken:
             msg = f"the outcome is called {self.outcome.name!r}, as something else is; rename it"
+            raise ValueError(msg)
+        if both := [name for name in self.exits if name in self.events]:
+            msg = f"{both[0]!r} is an exit and an event of the path; an exit must be another event"
+            raise ValueError(msg)
+        if self.exits and self.trigger_meets_need:
+            msg = "exits are given, but the trigger meets the need, so nobody can leave; leave them out"
             raise ValueError(msg)
         if self.follows_return and ADOPTION in self.names:
             msg = f"a step is called {ADOPTION!r}, the name of what return_window counts; rename it"
@@ -240,8 +274,9 @@ class Flow(Spec):
 
         Purchases are an example: the first one is trigger and need met, the next one the return.
         """
-        alone = len(self.steps) == 1 and {*self.steps[0].events} == {*self.trigger}
-        return alone and self.follows_return
+        step, alone = self.steps[0], len(self.steps) == 1
+        same = {*step.events} == {*self.trigger} and not step.where
+        return alone and same and self.follows_return
 
     def window_of(self, metric: str) -> timedelta | None:
         """Return the window of a metric; None is until the end of the log."""
@@ -266,8 +301,45 @@ class Flow(Spec):
 
     @property
     def every_event(self) -> tuple[str, ...]:
-        """Every event name of the flow, the outcome's too, each once."""
-        return tuple(dict.fromkeys((*self.events, *(self.outcome.events if self.outcome else ()))))
+        """Every event name of the flow, the outcome's and the exits too, each once."""
+        outcome = self.outcome.events if self.outcome else ()
+        return tuple(dict.fromkeys((*self.events, *outcome, *self.exits)))
+
+    @property
+    def conditional(self) -> tuple[Step, ...]:
+        """The steps, and the outcome, that take some rows of their events only."""
+        every = (*self.steps, self.outcome) if self.outcome else self.steps
+        return tuple(each for each in every if each.where)
+
+    def marked(self, names: Collection[str]) -> Flow:
+        """Return the flow over event names that carry the marks of the steps whose rows they are.
+
+        A row that meets the conditions of the steps a and b has the name `event MARK a MARK b`; each
+        place of the flow takes the names among `names` that are for it.
+        """
+        marks = {name: (name.split(MARK)[0], {*name.split(MARK)[1:]}) for name in sorted(names)}
+
+        def taken(events: Sequence[str], step: Step | None = None) -> tuple[str, ...]:
+            wanted = step.name if step is not None and step.where else None
+            found = [
+                name
+                for event in events
+                for name, (plain, met) in marks.items()
+                if plain == event and (wanted is None or wanted in met)
+            ]
+            return tuple(found) or (MARK.join([events[0], NOWHERE]),)
+
+        def over(step: Step) -> Step:
+            return step.model_copy(update={"events": taken(step.events, step)})
+
+        return self.model_copy(
+            update={
+                "trigger": taken(self.trigger),
+                "steps": tuple(over(step) for step in self.steps),
+                "outcome": None if self.outcome is None else over(self.outcome),
+                "exits": taken(self.exits) if self.exits else (),
+            }
+        )
 
     @property
     def shared_events(self) -> tuple[str, ...]:

@@ -81,9 +81,9 @@ class IndicatorsSource(TableFormat):
     """The indicators of a study, from a file, from the event log or from both."""
 
     source: Name | None = None
-    """The file, relative to the study file: Parquet or CSV, or a pattern such as data/*.csv. It is
-    long (one row a value) or wide (one column an indicator). Leave it out if every indicator has
-    `from_flow`."""
+    """The file, relative to the study file: CSV, JSON lines, Excel or Parquet, also packed, or a
+    pattern such as data/*.csv. It is long (one row a value) or wide (one column an indicator). Leave
+    it out if every indicator has `from_flow`."""
     period: PeriodKind
     """What a value is of: a `day`, `week`, `month` or `quarter`, or a `number` such as a sprint's."""
     time_format: TimeFormat | None = None

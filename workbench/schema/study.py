@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from workbench.errors import StudyError, unknown_name
-from workbench.schema.base import Name, Spec, TableSource, read_document
-from workbench.schema.cohort import Cohort, GroupingKind
+from workbench.schema.base import Name, Spec, TableSource, one_or_more, read_document
+from workbench.schema.cohort import Cohort, Grouping, GroupingKind
+from workbench.schema.conditions import Condition
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea
 from workbench.schema.indicators import IndicatorsSource
 from workbench.schema.strategy import StrategySource, Targets
 from workbench.schema.time import Iteration, TimeFormat, check_order, moment
 
+NO_IDS = "none"
 ANYTIME = (
     "an analysis at any time takes customers in their order of entry, and only events tell it; "
     "use analysis: fixed, or sequential with looks"
@@ -44,15 +46,32 @@ class CountsSource(TableSource):
     "%d/%m/%Y %H:%M", or epoch_s, epoch_ms, epoch_us or epoch_ns for numbers since 1970."""
     iteration: Name | None = None
     """The column with the iteration's name, where rows have no time."""
-    file_column: Name | None = None
-    """A name for a grouping column made of the files' names, where each cohort has a file."""
 
 
 class CustomersSource(TableSource):
-    """A table with one row a customer."""
+    """A table with one row a customer, or a visit."""
 
     customer: Name
-    """The column with the customer's id, as in the events."""
+    """The column with the customer's id, as in the events. Write `none` for a table of outcomes
+    without ids, in which each row is a customer."""
+    per: Literal["customer", "visit"] = "customer"
+    """What a row of a table of outcomes is. Of a customer's visits, each outcome is yes if it is in
+    any of them; a grouping with several values, unless it is an experiment, has the value
+    `(several)`."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether the table has ids, and one row a customer."""
+        return self.customer != NO_IDS and self.per == "customer"
+
+
+class IdentitiesSource(TableSource):
+    """A table of ids that stand for others, such as one before and one after a customer logs in."""
+
+    old: Name = Field(default="from", alias="from")
+    """The column with the ids that stand for others, such as anonymous_id."""
+    new: Name = Field(default="to", alias="to")
+    """The column with the ids that they stand for, such as customer_id."""
 
 
 class FeedbackSource(TableSource):
@@ -76,8 +95,10 @@ class EventsSource(TableSource):
 
     customer: Name
     """The column with the customer's id."""
-    event: Name
-    """The column with the event's name."""
+    event: Name | None = None
+    """The column with the event's name. A table of one event has `event_name` in its place."""
+    event_name: Name | None = None
+    """The event that every row of the table is, where no column tells."""
     time: Name
     """The column with the event's time."""
     timezone: Name = "UTC"
@@ -87,14 +108,24 @@ class EventsSource(TableSource):
     "%d/%m/%Y %H:%M", or epoch_s, epoch_ms, epoch_us or epoch_ns for numbers since 1970."""
     through: datetime | date | None = None
     """Up to when the log is complete; its newest event without it. Windows that end later are open."""
-    where: Mapping[str, str | int | bool] = {}
-    """Columns and values that rows must have to be read, such as `{platform: web}`. All rows are
-    read if none are given."""
+    where: Mapping[str, Condition] = {}
+    """What rows must hold to be read, by column: a value, a list, `{not: [test, bot]}`, or
+    `{from: 10, to: 50}`, such as `{platform: web}`. All rows are read without it."""
 
     @field_validator("through", mode="before")
     @classmethod
     def _iso(cls, value: Any) -> Any:
         return moment(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_event(self) -> Self:
+        if (self.event is None) == (self.event_name is None):
+            msg = (
+                f"{self.source} needs event, the column with the event's name, or event_name, the "
+                "event that every row is; give one of them"
+            )
+            raise ValueError(msg)
+        return self
 
     @field_validator("timezone")
     @classmethod
@@ -121,18 +152,27 @@ class StudySpec(Spec):
     note: str = ""
     """What every reader of a report must know, such as that the data are simulated. Reports show it
     below the title."""
-    events: EventsSource | None = None
-    """The event log. It needs a `flow`."""
+    events: Annotated[
+        tuple[EventsSource, ...],
+        BeforeValidator(
+            one_or_more, json_schema_input_type=EventsSource | tuple[EventsSource, ...]
+        ),
+    ] = ()
+    """The event log, or a list of several tables that make it up, each with its own columns. It
+    needs a `flow`."""
     counts: CountsSource | None = None
     """Customers who are already counted per cohort and step, in place of events."""
     customers: CustomersSource | None = None
     """A table with one row a customer, for groupings and outcomes."""
+    identities: IdentitiesSource | None = None
+    """Ids that stand for others, wherever customers are named: one person before and after they log
+    in. Chains are followed; an id that stands for two customers is left alone, and named."""
     outcomes: Mapping[str, Name] = {}
     """Yes/no columns of the customers table, in place of events: each outcome's name and its
     column."""
-    groupings: Mapping[str, GroupingKind] = {}
+    groupings: Mapping[str, Grouping] = {}
     """The columns, of customers or of events, that tell cohorts apart, each with its kind:
-    `experiment`, `segment`, `vertical` or `demographic`."""
+    `experiment`, `focus group`, `segment`, `vertical` or `demographic`."""
     flow: Flow | None = None
     """The customer flow, from the trigger through the steps to the need met. It is for events."""
     indicators: IndicatorsSource | None = None
@@ -173,8 +213,13 @@ class StudySpec(Spec):
     @property
     def timezone(self) -> str:
         """The zone of dates, and of times that carry none."""
-        source = self.events or self.counts
+        source = self.events[0] if self.events else self.counts
         return "UTC" if source is None else source.timezone
+
+    @property
+    def kinds(self) -> Mapping[str, GroupingKind]:
+        """The kind of each grouping."""
+        return {column: each.kind for column, each in self.groupings.items()}
 
     @property
     def indicators_only(self) -> bool:
@@ -224,7 +269,7 @@ class StudySpec(Spec):
                 if each.metric not in self.metrics:
                     said = unknown_name("metric", each.metric, self.metrics)
                     yield (*here, "guardrails", guard, "metric"), said
-            if claim.analysis == "anytime" and self.events is None:
+            if claim.analysis == "anytime" and not self.events:
                 yield (*here, "analysis"), ANYTIME
             yield from self._check_cohort((*here, "control"), claim.control, known)
             for treatment in (claim.treatment, *claim.other_treatments):
@@ -235,8 +280,7 @@ class StudySpec(Spec):
         if "iteration" in self.groupings:
             yield ("groupings", "iteration"), "iteration is no grouping column; rename the column"
         if self.indicators is not None:
-            events = self.events is not None
-            yield from self.indicators.contradictions(self.steps, events=events)
+            yield from self.indicators.contradictions(self.steps, events=bool(self.events))
         if self.indicators_only:
             return  # a flow there is the journey that indicators have their places on
         if len(given) != 1:
@@ -250,8 +294,14 @@ class StudySpec(Spec):
             yield ("flow",), said
         elif given == ["outcomes"] and self.customers is None:
             yield ("outcomes",), "outcomes are columns of the customers table; add customers"
-        elif given == ["counts"] and self.customers is not None:
-            yield ("customers",), "counts know no single customer; leave customers out"
+        elif given == ["counts"] and (self.customers or self.identities):
+            part = "customers" if self.customers else "identities"
+            yield (part,), f"counts know no single customer; leave {part} out"
+        elif given == ["events"] and self.customers is not None and not self.customers.plain:
+            said = (
+                "rows without ids, and visits, are for outcomes; beside events, a customers table"
+            )
+            yield ("customers",), f"{said} has ids, and one row a customer"
 
     def _check_ideas(self) -> Iterator[Contradiction]:
         names = [each.name for each in self.ideas] + [each.name for each in self.hypotheses]
@@ -282,7 +332,7 @@ class StudySpec(Spec):
     def _check_iterations(self) -> Iterator[Contradiction]:
         if not self.iterations and not self.indicators_only:
             yield ("iterations",), "there are no iterations; add at least one"
-        dated = self.events is not None or (self.counts is not None and self.counts.time)
+        dated = self.events or (self.counts is not None and self.counts.time)
         for place, each in enumerate(self.iterations):
             if dated and each.start is None:
                 said = f"iteration {each.name!r} has no start and end; data with times need both"
@@ -293,7 +343,7 @@ class StudySpec(Spec):
             what = "counts need a time or iteration column" if self.counts else "outcomes have one"
             yield ("iterations", 1), f"there are several iterations, but {what}"
         for place, each in enumerate(self.iterations):
-            if each.allocation and "experiment" not in self.groupings.values():
+            if each.allocation and "experiment" not in self.kinds.values():
                 said = (
                     f"iteration {each.name!r} has an allocation, but no grouping is an experiment"
                 )
