@@ -23,7 +23,7 @@ class StudyWithoutData:
                 Iteration(name="2026.3", start="2026-03-02T08:00", end="2026-03-09T08:00"),
             ],
             hypotheses=hypotheses,
-            groupings=groupings or {},
+            kinds=groupings or {},
         )
 
     def newest(self, as_of):

@@ -171,6 +171,25 @@ def read_time(written: object, zone: str, time_format: str | None = None) -> dat
     return moment.replace(tzinfo=clock) if moment.tzinfo is None else moment.astimezone(clock)
 
 
+def read_day(written: object, time_format: str | None = None) -> object:
+    """Read the day of a time, by the clock that it is written in; what is no time stays as it is.
+
+    Raises:
+        ValueError: For a time that is not understood as a whole.
+
+    >>> read_day("2026/1/31 23:30 +02:00"), read_day("2026-W05")
+    (datetime.date(2026, 1, 31), '2026-W05')
+    """
+    if written is None or isinstance(written, date):
+        return written
+    text = str(written).strip()
+    match = re.match(WRITTEN, text) if time_format is None else None
+    if time_format is None and match is None:
+        return written
+    moment = _one(text, time_format)
+    return moment.date() if match is None else date(*map(int, re.split("[-/]", match[1])))
+
+
 def _one(text: str, time_format: str | None) -> datetime:
     if time_format in UNITS or (time_format is None and re.match(WHOLE, text)):
         units = [time_format] if time_format in UNITS else list(UNITS)
@@ -191,7 +210,10 @@ def _one(text: str, time_format: str | None) -> datetime:
         except ValueError:
             pass
         else:
-            ahead = zone_of(suffix or "", clock is not None)
+            try:
+                ahead = zone_of(suffix or "", clock is not None)
+            except ValueError as error:
+                raise ValueError(f"{text!r}: {error}") from None
             if isinstance(ahead, ZoneInfo):
                 return moment.replace(tzinfo=ahead)
             return moment if ahead is None else (moment - ahead).replace(tzinfo=UTC)

@@ -20,7 +20,7 @@ from workbench.data.engines import FILE, Frame, collect, keep
 from workbench.data.readers import named
 from workbench.data.study_data import Journeys
 from workbench.data.tables import Tables
-from workbench.data.times import read_time
+from workbench.data.times import read_day
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.indicators.values import Indicators, presence
 from workbench.schema.cohort import MISSING
@@ -156,7 +156,7 @@ def _period_numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str
     numbers = {}
     for row in collect(table.select("(period)").unique()):
         try:
-            written = _day(row["(period)"], spec)
+            written = read_day(row["(period)"], spec.time_format)
             numbers[row["(period)"]] = Period.read(written, spec.period).number
         except (DataError, ValueError) as error:
             said = "a row has no period; fill it in, or leave it out"
@@ -165,13 +165,6 @@ def _period_numbers(table: Frame, spec: IndicatorsSource, name: str) -> dict[str
     if not numbers:
         raise DataError(f"{name} has no rows; an empty table has no indicators")
     return numbers
-
-
-def _day(written: str | None, spec: IndicatorsSource) -> object:
-    """Read a period that is written in the source's own format; others stay as they are."""
-    if spec.time_format is None or written is None:
-        return written
-    return read_time(written, "UTC", spec.time_format).date()
 
 
 def _customers(table: Frame) -> list[str]:

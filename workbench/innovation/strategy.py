@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from workbench.data.engines import Frame, collect
 from workbench.data.readers import named
 from workbench.data.study_data import StudyData
-from workbench.data.times import read_time
+from workbench.data.times import read_day
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.strategy import StrategicMetric, StrategySource, course_start, first_day
 from workbench.schema.time import Iteration, Period
@@ -49,24 +49,14 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
         if str(name) in series:
             where = f"{source.source}: {name}"
             try:
-                day = _day(written, source, where)
+                day = read_day(written, source.time_format)
                 period = Period.read("" if day is None else day)
-            except DataError as error:
+            except (DataError, ValueError) as error:
                 raise DataError(f"{where}: {error}") from None
             if period in series[str(name)]:
                 raise DataError(f"{where} has two rows for {period.name}; keep one")
             series[str(name)][period] = _value(value, where, period.name, source.decimal)
     return {name: _in_sequence(name, each, source.source) for name, each in series.items()}
-
-
-def _day(written: object, source: StrategySource, where: str) -> object:
-    """Read a period that is written in the source's own format; others stay as they are."""
-    if source.time_format is None:
-        return written
-    try:
-        return read_time(written, "UTC", source.time_format).date()
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
 
 
 def _in_sequence(name: str, series: Mapping[Period, float], source: str) -> dict[Period, float]:

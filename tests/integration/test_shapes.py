@@ -68,7 +68,9 @@ def test_an_arm_per_file_of_events(study):
 
 @pytest.mark.parametrize("event", ["", "event: what, event_name: opened, "])
 def test_a_table_of_events_needs_one_of_event_and_event_name(study, event):
-    with pytest.raises(StudyError, match=r"line 2: .*needs event, the column with the event's name"):
+    with pytest.raises(
+        StudyError, match=r"line 2: .*needs event, the column with the event's name"
+    ):
         study(f"events: {{source: log.csv, customer: who, {event}time: at}}\n" + FLOW + ONE)
 
 
