@@ -140,6 +140,17 @@ def fixed_refuted(options: Options) -> Part:
     return Part(title, HEAD, by_rate(options.sizes, share), "fixed: wrongly refuted")
 
 
+def fixed_harmful(options: Options) -> Part:
+    """No effect: how often a claim of a larger rate is called harmful."""
+
+    def share(size: int, rate: float) -> float:
+        return looks.once(size, looks.rejected(size, "less"), (rate, rate))
+
+    return Part(
+        "Fixed: harmful with no effect", HEAD, by_rate(options.sizes, share), "fixed: harmful"
+    )
+
+
 def verdicts(options: Options) -> Part:
     """Check that verdicts are those of the tables that are counted here."""
     rows = []
@@ -147,14 +158,16 @@ def verdicts(options: Options) -> Part:
         rule = DecisionRule(alternative="greater", minimum_effect=WORTH)
         up = looks.rejected(size, "greater").up
         down = looks.greatest(looks.rejected(size, "less", WORTH))
+        harm = looks.greatest(looks.rejected(size, "less"))
         tried, wrong = 0, 0
         for x0 in range(0, size + 1, 2 if size == 10 else size // 4):
             near = {up[x0] - 1, up[x0], down[x0], down[x0] + 1}
             for x1 in range(size + 1) if size == 10 else sorted(near & {*range(size + 1)}):
                 found = rule.compare(control=Counts(x0, size), treatment=Counts(int(x1), size))
-                other = "supported" if x1 >= up[x0] else "inconclusive"
+                wanted = "supported" if x1 >= up[x0] else "inconclusive"
+                wanted = "refuted" if x1 <= down[x0] else wanted
                 tried += 1
-                wrong += rule.decide(found) != ("refuted" if x1 <= down[x0] else other)
+                wrong += rule.decide(found) != ("harmful" if x1 <= harm[x0] else wanted)
         rows.append((f"{size} per cohort: {tried} tables", [wrong / tried]))
     part = Part("Verdicts that differ from those counted here", ("share",), rows)
     worst = max(row[0] for _, row in rows)
@@ -370,24 +383,27 @@ def power(options: Options) -> Part:
     )
 
 
-def stream(options: Options, kind: str) -> Part:
-    """Streams of 50 iterations: false discoveries, and what is found of the real effects."""
+def year(options: Options, kind: str) -> Part:
+    """Twelve ideas: false discoveries at the end and at the first review, and what is found."""
     found = streams.simulate(kind, options.streams, options.seed)
     rows = [
-        (name, [each.false_share, each.error, each.found, each.tests])
-        for name, each in found.items()
+        (name, [each.at_end, each.at_first, each.error, each.found]) for name, each in found.items()
     ]
     part = Part(
-        f"50 iterations, {kind} ({options.streams} streams)",
-        ("false", "std. error", "found", "true nulls"),
+        f"12 ideas, {kind} ({options.streams} years)",
+        ("at the end", "at the first", "std. error", "found"),
         rows,
-        note="share of false discoveries; share of real effects found; true nulls among all tests",
+        note="share of false discoveries at the end of the year, and at the first review that shows one;"
+        " share of the real ideas that are discoveries",
     )
+    rule = found[streams.RULE]
     part.more = [
-        Promise(f"stream, {kind}: {name}", each.false_share, each.error)
-        for name, each in found.items()
-        if name != streams.PLAIN
+        Promise(f"discoveries at the end, {kind}", rule.at_end, rule.error),
+        Promise(f"discoveries at the first review, {kind}", rule.at_first, rule.error),
+        Promise(f"discoveries withdrawn, {kind}", float(rule.withdrawn), limit=0.0),
     ]
+    if not math.isnan(rule.found) and "versions" in kind:
+        part.more.append(Promise(f"real ideas missed, {kind}", 1.0 - rule.found, 0.01, limit=0.5))
     return part
 
 
@@ -420,6 +436,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
     return [
         *(partial(fixed, options, side) for side in sides),
         partial(fixed_refuted, options),
+        partial(fixed_harmful, options),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),
         partial(anytime, options, "less", WORTH),
@@ -428,7 +445,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         *(partial(planned_refuted, options, each) for each in SPENDINGS),
         planned_agrees,
         partial(naive, options),
-        *(partial(stream, options, kind) for kind in streams.KINDS),
+        *(partial(year, options, kind) for kind in streams.KINDS),
         partial(families, options),
         partial(guardrails, options),
         partial(stopped_guardrail, options),
@@ -446,7 +463,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Hold error rates against their promises.")
     parser.add_argument("--runs", type=int, default=Options.runs, help="simulated runs (40,000)")
     parser.add_argument(
-        "--streams", type=int, default=Options.streams, help="simulated streams (2,000)"
+        "--streams", type=int, default=Options.streams, help="simulated years of ideas (2,000)"
     )
     parser.add_argument("--seed", type=int, default=Options.seed, help="of the simulations")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (all cores)")

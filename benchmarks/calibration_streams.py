@@ -1,9 +1,9 @@
-"""Simulated runs: streams of iterations, and guardrails that are read when a claim is supported."""
+"""Simulated runs: years of ideas, and guardrails that are read when a claim is supported."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,33 +11,37 @@ import calibration_looks as looks
 import numpy as np
 from calibration_looks import ALPHA, Marks
 
-from workbench.experiments.history import ONLINE
 from workbench.stats.anytime import evalues
 from workbench.stats.boundaries import NORMAL, Spending
 from workbench.stats.exact import Edge
-from workbench.stats.multiplicity import addis, lord_plus_plus, saffron
+from workbench.stats.multiplicity import discoveries
 from workbench.stats.score import Integers
 
-ITERATIONS = 50
-NULLS = 0.8
+IDEAS = 12
+VERSIONS = 6
 POWER = 0.8
 SMALLEST, LARGEST = 20, 150
-KINDS = ("one version each", "a version 2 after every one that fails")
-PLAIN = "plain alpha"
-ONLINES = {"LORD++": lord_plus_plus, "SAFFRON": saffron, "ADDIS": addis}
+KINDS: dict[str, tuple[float, int]] = {
+    "30% real, up to 6 versions": (0.3, VERSIONS),
+    "none real, up to 6 versions": (0.0, VERSIONS),
+    "30% real, one version": (0.3, 1),
+}
+RULE, PLAIN = "discoveries", "plain alpha"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a way to decide makes of streams: its false discoveries, and the real ones it finds.
+    """What a rule makes of a year: false among its discoveries, then at the first review with one.
 
-    `tests` is the share of true nulls among all tests.
+    `found` is the share of real ideas that are discoveries at the end, and `withdrawn` how many of all
+    were one before and no longer are.
     """
 
-    false_share: float
+    at_end: float
+    at_first: float
     error: float
     found: float
-    tests: float
+    withdrawn: int
 
 
 def findable(rate: float, size: int, power: float) -> float:
@@ -53,53 +57,65 @@ def pvalue(control: int, treatment: int, size: int) -> float:
 
 
 def simulate(kind: str, number: int, seed: int) -> dict[str, Kept]:
-    """Decide on streams of 50 tests in which 80 % of the hypotheses have no effect.
+    """Test twelve ideas a year, each in new versions until it is supported, and review after each test.
 
     Sizes are 20 to 150 per cohort, base rates 2 to 50 %, real effects such that each test alone finds
-    them with power .8. A version 2 tests the same truth on new customers. A discovery is supported
-    at alpha, and what the online method still counts.
+    them with power .8. Versions test the same truth on new customers.
     """
-    ways = {PLAIN: None, **ONLINES}
-    used = next(name for name, each in ONLINES.items() if each is ONLINE)
-    random = np.random.default_rng([seed, KINDS.index(kind)])
-    shares: dict[str, list[float]] = {name: [] for name in ways}
-    found = dict.fromkeys(ways, 0)
-    real, nulls = 0, 0
+    real, versions = KINDS[kind]
+    random = np.random.default_rng([seed, list(KINDS).index(kind)])
+    ends: dict[str, list[float]] = {RULE: [], PLAIN: []}
+    firsts: dict[str, list[float]] = {RULE: [], PLAIN: []}
+    found, withdrawn, truly = dict.fromkeys(ends, 0), dict.fromkeys(ends, 0), 0
     for _ in range(number):
-        drawn = list(_tests(kind, random))
-        null = np.array([each for each, _ in drawn])
-        pvalues = [each for _, each in drawn]
-        real, nulls = real + int((~null).sum()), nulls + int(null.sum())
-        for name, online in ways.items():
-            discovered = np.array(pvalues) <= ALPHA
-            if online is not None:
-                discovered &= np.array([each.rejected for each in online(pvalues)])
-            shares[name].append((discovered & null).sum() / max(discovered.sum(), 1))
-            found[name] += int((discovered & ~null).sum())
+        null = random.random(IDEAS) >= real
+        truly += int((~null).sum())
+        tried: list[list[float]] = []
+        shown = {name: np.zeros(IDEAS, dtype=bool) for name in ends}
+        first = dict.fromkeys(ends, math.nan)
+        for each in null:
+            tried.append([])
+            while len(tried[-1]) < versions and min(tried[-1], default=1.0) > ALPHA:
+                tried[-1].append(_test(null=bool(each), random=random))
+                now = {
+                    RULE: [
+                        each.found and min(of) <= ALPHA
+                        for each, of in zip(
+                            discoveries(tried, hypotheses=IDEAS), tried, strict=True
+                        )
+                    ],
+                    PLAIN: [min(of) <= ALPHA for of in tried],
+                }
+                for name, listed in now.items():
+                    there = np.zeros(IDEAS, dtype=bool)
+                    there[: len(listed)] = listed
+                    withdrawn[name] += int((shown[name] & ~there).sum())
+                    shown[name] = there
+                    if there.any() and math.isnan(first[name]):
+                        first[name] = float(there[null].sum() / there.sum())
+        for name, there in shown.items():
+            ends[name].append(float((there & null).sum() / max(there.sum(), 1)))
+            firsts[name].append(0.0 if math.isnan(first[name]) else first[name])
+            found[name] += int((there & ~null).sum())
     return {
-        f"{name} (the ledger's)" if name == used else name: Kept(
-            float(np.mean(each)),
-            float(np.std(each)) / math.sqrt(number),
-            found[name] / real,
-            nulls / (nulls + real),
+        name: Kept(
+            float(np.mean(ends[name])),
+            float(np.mean(firsts[name])),
+            float(max(np.std(ends[name]), np.std(firsts[name]))) / math.sqrt(number),
+            found[name] / truly if truly else math.nan,
+            withdrawn[name],
         )
-        for name, each in shares.items()
+        for name in ends
     }
 
 
-def _tests(kind: str, random: np.random.Generator) -> Iterator[tuple[bool, float]]:
-    """Give for each iteration whether its null is true, and its p-value."""
-    again, null, rate, size = False, True, 0.0, 0
-    for _ in range(ITERATIONS):
-        if not again:
-            null = bool(random.random() < NULLS)
-            rate = float(random.uniform(0.02, 0.5))
-            size = int(random.integers(SMALLEST, LARGEST + 1))
-        treatment = rate if null else findable(rate, size, POWER)
-        counts = random.binomial(size, [rate, treatment])
-        value = pvalue(int(counts[0]), int(counts[1]), size)
-        again = kind == KINDS[1] and not again and value > ALPHA
-        yield null, value
+def _test(*, null: bool, random: np.random.Generator) -> float:
+    """Give the p-value of one test, whose null is true or not."""
+    rate = float(random.uniform(0.02, 0.5))
+    size = int(random.integers(SMALLEST, LARGEST + 1))
+    treatment = rate if null else findable(rate, size, POWER)
+    counts = random.binomial(size, [rate, treatment])
+    return pvalue(int(counts[0]), int(counts[1]), size)
 
 
 def guardrail_when_stopped(

@@ -171,7 +171,9 @@ def test_test_says_each_verdict_in_a_sentence(workbench, begun):
     assert said.code == 0
     name = evaluation.hypothesis.name
     assert said.out.startswith(f"{name}: {evaluation.label}. {evaluation.sentence}\n\n")
-    assert said.out.splitlines()[-1].split()[:2] == [name, str(evaluation.verdict)]
+    words = said.out.splitlines()[-1].split()
+    assert words[:4] == [name, *str(evaluation.hypothesis.treatment).split()]
+    assert str(evaluation.verdict) in words[4]
 
 
 def test_test_gives_the_whole_row_as_json(workbench, begun):

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from workbench.study import Study
 
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
-ROW = ["hypothesis", "verdict", *COUNTS, "estimate", "low", "high", "pvalue", "test"]
+ROW = ["hypothesis", "treatment", "verdict", *COUNTS, "estimate", "low", "high"]
+ROW += ["pvalue_alone", "pvalue", "test"]
 TEMPLATE = "hypothesis_report"
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
@@ -62,7 +63,7 @@ IterationName = Annotated[
     str, typer.Option(metavar="NAME", help="The iteration; otherwise the newest with a hypothesis.")
 ]
 PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}
-HISTORY += ["verdict", "pvalue", "level", "discovery"]
+HISTORY += ["verdict", "pvalue", "level", "since"]
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
@@ -296,7 +297,7 @@ def plan(
 def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
     """Tell the history of a study's hypotheses.
 
-    Each version and iteration: looks, effect, verdict, and whether it still is a discovery among all verdicts. JSON and CSV hold every record of the ledger.
+    Each version and iteration: looks, effect, verdict, and whether it is a discovery among all hypotheses of the study. JSON and CSV hold every record of the ledger.
     """
     with working("Reading the ledger"):
         loaded = _load(study)

@@ -26,6 +26,7 @@ SYMBOLS = {
     # verdicts
     "supported": "✓",
     "refuted": "✕",
+    "harmful": "✕",
     "inconclusive": "?",
     "invalid": "!",
     "but": "!",
@@ -152,6 +153,8 @@ def effect(estimate: float, low: float, high: float) -> str:
 
     >>> effect(0.2, 0.0511, 0.3372), effect(-0.0205, -0.0291, -0.0120)
     ('+20.0 [+5.1, +33.7]', '−2.05 [−2.91, −1.20]')
+    >>> effect(0.1, 0.0004, 0.2)
+    '+10.00 [+0.04, +20.00]'
     >>> effect(0.000033, 0.000018, 0.000049)
     '+0.0033 [+0.0018, +0.0049]'
     """
@@ -160,6 +163,8 @@ def effect(estimate: float, low: float, high: float) -> str:
     if not (_defined(low) and _defined(high)):
         return points(estimate)
     digits = _digits(high - low, TINY, 2) if high - low < NARROW else 1
+    if any(end and not round(100 * end, digits) for end in (low, high)):
+        digits += 1  # an end close to no effect is not no effect
     return f"{points(estimate, digits)} [{points(low, digits)}, {points(high, digits)}]"
 
 

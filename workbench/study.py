@@ -252,19 +252,19 @@ class Study:
         # What was recorded a moment ago is past too, so nothing that was worked out before serves.
         vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.PastLooks(self.ledger))
         found = [each for name in names for each in evaluator.evaluate(name, at)]
-        return history.record(self.ledger, found, self.spec.iterations)
+        return history.record(self.ledger, found, self.spec.iterations, self.spec.discovery_horizon)
 
     def history(self) -> pd.DataFrame:
         """Return from the ledger what became of each version of each hypothesis.
 
         Returns:
             One row a hypothesis, version, treatment and iteration: looks, estimate with its interval,
-            verdict and its label, p-value, its level in the stream of all tests, and whether it still is a discovery.
-            Empty if nothing was recorded.
+            verdict and its label, p-value, and where it stands in the list of discoveries. Empty if
+            nothing was recorded.
         """
         from workbench.experiments import history
 
-        return history.history(self.ledger)
+        return history.history(self.ledger, self.spec.discovery_horizon)
 
     @property
     def ledger(self) -> Ledger:

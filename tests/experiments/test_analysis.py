@@ -140,7 +140,7 @@ def test_a_guardrail_that_is_not_shown_to_hold_says_how_many_would():
 def together(*pairs, **changes):
     claims = [hypothesis(**changes) for _ in pairs]
     looked = [analyse(each, Sample(*pair)) for each, pair in zip(claims, pairs, strict=True)]
-    return looked, families(claims, looked)
+    return looked, families(looked)
 
 
 def test_tests_at_once_are_adjusted_as_statsmodels_does():
@@ -158,7 +158,7 @@ def test_one_test_is_no_family():
 def test_an_early_look_is_still_in_the_race():
     claims = [hypothesis(planned_customers=size) for size in (100, 500)]
     looked = [analyse(each, Sample(*SMALL, complete=False)) for each in claims]
-    whole, early = families(claims, looked)
+    whole, early = families(looked)
     assert early is None
     assert whole.pvalue == pytest.approx(2 * looked[0][0].pvalue)
 
@@ -173,29 +173,9 @@ def test_each_is_held_to_its_own_alpha():
     claims = [hypothesis(alpha=alpha) for alpha in (0.1, 0.01)]
     pair = (Counts(30, 100), Counts(42, 100))
     looked = [analyse(each, Sample(*pair)) for each in claims]
-    loose, strict = families(claims, looked)
+    loose, strict = families(looked)
     assert 0.01 < loose.pvalue <= 0.1
-    assert loose.low >= 0 > strict.low
-
-
-@pytest.mark.parametrize(("alternative", "kept"), [("greater", "high"), ("less", "low")])
-def test_the_end_that_refutes_is_left_alone(alternative, kept):
-    pairs = [(Counts(40, 100), Counts(44, 100))] * 2
-    looked, found = together(*pairs, alternative=alternative)
-    other = {"high": "low", "low": "high"}[kept]
-    assert getattr(found[0], kept) == getattr(looked[0][0], kept)
-    assert getattr(found[0], other) != getattr(looked[0][0], other)
-
-
-def test_two_sided_claims_have_both_ends_adjusted_or_none():
-    looked, found = together(
-        (Counts(30, 100), Counts(60, 100)),
-        (Counts(30, 100), Counts(33, 100)),
-        alternative="two-sided",
-    )
-    assert found[0].note == "the interval belongs to this comparison alone"
-    assert (found[0].low, found[0].high) == (looked[0][0].low, looked[0][0].high)
-    assert found[1].low == pytest.approx(looked[1][0].low)
+    assert strict.pvalue > 0.01
 
 
 def test_planned_looks_at_once_spend_their_part_of_alpha():
@@ -205,8 +185,7 @@ def test_planned_looks_at_once_spend_their_part_of_alpha():
     part, progress = analyse(claim, sample, together=2)
     assert part.confidence_level == pytest.approx(0.95)
     assert part.low < alone.low
-    found = families([claim, claim], [(part, progress)] * 2)
-    assert found[0].note == "the interval holds for all 2 comparisons together (Bonferroni)"
+    assert families([(part, progress)] * 2)[0].pvalue == pytest.approx(2 * part.pvalue)
 
 
 def test_a_whole_sample_is_compared_as_before():

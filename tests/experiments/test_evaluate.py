@@ -36,7 +36,7 @@ def test_a_fixed_analysis_that_is_looked_at_early_decides_nothing(tmp_path):
     assert not found.final
     assert "This is an early look, whatever it shows: 47 of 1,084 planned" in found.sentence
     assert "the iteration will be over about 5 February 2026, with 120" in found.sentence
-    assert evaluate(path).label == "supported"
+    assert evaluate(path).verdict == "supported"
 
 
 def test_a_size_that_follows_from_its_own_data_is_none_to_stop_at(tmp_path):
@@ -53,9 +53,9 @@ def test_a_fixed_verdict_stands_when_data_grow(tmp_path):
     path = write_study(tmp_path, [claim(planned_customers=40)])
     look = looking_at(path)
     first = look("2026-01-19")
-    assert (first.label, first.final, first.look) == ("supported", True, 1)
+    assert (first.verdict, first.final, first.look) == ("supported", True, 1)
     later = look()
-    assert (later.label, later.final, later.look) == ("supported", False, 2)
+    assert (later.verdict, later.final, later.look) == ("supported", False, 2)
     assert later.comparison.control.total == 120
     assert later.pvalue == first.pvalue
     assert "preview-helps version 1 stands since" in later.sentence
@@ -69,7 +69,7 @@ def test_looking_back_shows_what_was_known_then_and_corrects_nothing(tmp_path):
     look = looking_at(path)
     assert look("2026-01-26").look == 1
     back = look("2026-01-19")
-    assert (back.label, back.look, back.recorded) == ("supported", 2, None)
+    assert (back.verdict, back.look, back.recorded) == ("supported", 2, None)
     assert len(Study.load(path).ledger.verdicts()) == 1
 
 
@@ -112,8 +112,8 @@ def test_early_for_want_of_everybody_in_a_study_of_counts(tmp_path):
     (early,) = study.evaluate("1", "2026-01-15")
     assert early.label == "inconclusive: looked early"
     (whole,) = study.evaluate("1", "2026-01-25")
-    assert (whole.label, whole.comparison.control.total) == ("supported", 1_000)
-    assert study.evaluate("1")[0].label == "supported"
+    assert (whole.verdict, whole.comparison.control.total) == ("supported", 1_000)
+    assert study.evaluate("1")[0].verdict == "supported"
 
 
 # Planned looks, through the ledger
@@ -155,7 +155,7 @@ def test_planned_looks_of_several_claims_share_alpha(tmp_path):
     first, second = Study.load(path).evaluate("1", "2026-01-22")
     assert first.progress.boundary > alone.progress.boundary
     assert first.comparison.confidence_level == pytest.approx(0.95)
-    assert "95% interval; it holds for all 2 comparisons together" in second.sentence
+    assert "95% interval, which holds for all 2 comparisons together" in second.sentence
 
 
 # At any time
@@ -169,17 +169,17 @@ def test_an_analysis_at_any_time_that_crossed_stays_so_after_drifting_back(tmp_p
     (tmp_path / "events.csv").write_text("".join(line for line in text if line not in dates))
     look = looking_at(path)
     crossed, later = look("2026-01-22"), look()
-    assert crossed.label == "supported"
+    assert crossed.verdict == "supported"
     assert crossed.final
     assert later.comparison.estimate < crossed.comparison.estimate
-    assert (later.label, later.final) == ("supported", False)
+    assert (later.verdict, later.final) == ("supported", False)
     fresh = write_study(
         tmp_path,
         [claim(analysis="anytime", version=2)],
         rates={"blank": 0.1, "preview": 0.9},
         customers=80,
     )
-    assert evaluate(fresh).label == "supported"
+    assert evaluate(fresh).verdict == "supported"
 
 
 def test_an_analysis_at_any_time_before_anybody_is_through(tmp_path):
@@ -238,7 +238,7 @@ def shared(tmp_path: Path, allocation: str, changes: dict | None = None):
 
 
 def test_an_allocation_that_is_not_equal(tmp_path):
-    assert shared(tmp_path, "{blank: 2, preview: 1}").label == "supported"
+    assert shared(tmp_path, "{blank: 2, preview: 1}").verdict == "supported"
     found = shared(tmp_path, "{blank: 1, preview: 1}")
     assert found.label == "invalid"
     assert "160 : 80 (blank : preview), do not fit shares of blank 1 : preview 1" in found.sentence
@@ -294,7 +294,7 @@ def test_a_guardrail_that_holds_and_one_that_does_not(tmp_path):
     found = evaluate(
         write_study(tmp_path, [claim(guardrails=[{"metric": "bought", "margin": 0.05}])])
     )
-    assert (found.label, found.success) == ("supported", True)
+    assert (found.verdict, found.success) == ("supported", True)
     assert "Guardrail bought holds: a loss of 5 points or more is ruled out" in found.sentence
     path = write_study(tmp_path, [claim(guardrails=[{"metric": "bought", "margin": 0.05}])])
     events = tmp_path / "events.csv"
@@ -318,7 +318,7 @@ def test_a_verdict_waits_for_a_guardrail_that_nobody_is_through(tmp_path):
     assert "Guardrail renewed: too early to say" in found.sentence
     assert not Study.load(path).ledger.verdicts()
     settled = look()
-    assert (settled.label, settled.final) == ("supported", True)
+    assert (settled.verdict, settled.final) == ("supported", True)
     assert len(Study.load(path).ledger.verdicts()) == 1
 
 
@@ -403,7 +403,7 @@ def test_a_broken_comparison_decides_nothing_once_mended(tmp_path):
     assert look().label == "invalid"
     path.write_text(path.read_text().replace("blank: 9", "blank: 1"))
     found = look()
-    assert (found.label, found.final) == ("supported", True)
+    assert (found.verdict, found.final) == ("supported", True)
     assert [each.record.verdict for each in Study.load(path).ledger.verdicts()] == ["invalid"]
 
 

@@ -9,8 +9,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -36,7 +35,7 @@ from workbench.experiments.history import (
     summarize,
     version_history,
 )
-from workbench.experiments.ledger import Ledger, Look, Registration, Stored
+from workbench.experiments.ledger import Ledger, Stored
 from workbench.experiments.verdict import RecordedVerdict, evaluate
 from workbench.reports import hypothesis_report
 from workbench.schema.hypothesis import Qualifier, Verdict
@@ -49,19 +48,6 @@ EMPTY = pd.DataFrame(columns=["hypothesis", "version", "arm", "iteration"])
 SPARSE = {"customers": 56, "rates": {"blank": 0.2, "preview": 0.8}}
 
 
-@dataclass(frozen=True)
-class Held:
-    """A p-value held to alpha / 2 ** place: each test costs, whoever comes later."""
-
-    level: float
-    rejected: bool
-
-
-def halving(pvalues: Sequence[float]) -> list[Held]:
-    levels = [0.05 / 2 ** (place + 1) for place in range(len(pvalues))]
-    return [Held(level, p <= level) for p, level in zip(pvalues, levels, strict=True)]
-
-
 def told(*entries: object) -> tuple[HypothesisHistory, ...]:
     """Return the history of records in this order; one beside an id corrects that one."""
     numbers = count(1)
@@ -72,7 +58,7 @@ def told(*entries: object) -> tuple[HypothesisHistory, ...]:
     kinds: dict[str, list[Stored]] = {"registration": [], "look": [], "verdict": []}
     for each in held:
         kinds[each.record.KIND].append(each)
-    return summarize(kinds["verdict"], kinds["look"], kinds["registration"], online=halving)
+    return summarize(kinds["verdict"], kinds["look"], kinds["registration"])
 
 
 def test_nothing_recorded_is_no_history():
@@ -86,7 +72,7 @@ def test_two_versions_over_three_iterations():
         look("b", "2026.1", estimate=0.1, low=-0.05, high=0.25),
         verdict("b", "2026.1", verdict="inconclusive", success=False, pvalue=0.1),
         look("c", "2026.2"),
-        verdict("c", "2026.2", pvalue=0.012),
+        verdict("c", "2026.2", pvalue=0.0006),
         registration(2),
         look("d", "2026.3", version=2, estimate=0.3),
         verdict("d", "2026.3", version=2, pvalue=0.01),
@@ -95,12 +81,16 @@ def test_two_versions_over_three_iterations():
         (each.version, each.iteration, each.looks, each.estimate, each.verdict, each.discovery)
         for each in rows
     ] == [
-        (1, "2026.1", 2, 0.1, "inconclusive", "no"),
+        (1, "2026.1", 2, 0.1, "inconclusive", "-"),
         (1, "2026.2", 1, 0.2, "supported", "yes"),
         (2, "2026.3", 1, 0.3, "supported", "no"),
     ]
-    assert [each.level for each in rows] == [0.025, 0.0125, 0.00625]
-    assert [each.pvalue for each in rows] == [0.1, 0.012, 0.01]
+    assert {each.level for each in rows} == {0.05 / 12}  # one hypothesis, however many versions
+    assert [each.pvalue for each in rows] == [0.1, 0.0006, 0.01]
+    assert [each.label for each in rows[1:]] == [
+        "supported, a discovery",
+        "supported, not yet a discovery",
+    ]
 
 
 def test_what_has_no_final_verdict_is_open():
@@ -117,33 +107,74 @@ def test_what_was_registered_and_never_looked_at_is_open_too():
     assert math.isnan(row.estimate)
 
 
-def test_an_invalid_comparison_is_no_test_of_the_stream():
+def test_an_invalid_comparison_is_no_test():
     invalid = verdict("a", "2026.1", verdict="invalid", success=False, pvalue=None)
-    rows = told(look("a", "2026.1"), invalid, look("b", "2026.2"), verdict("b", "2026.2"))
+    again = verdict("b", "2026.2", pvalue=0.0006)
+    rows = told(look("a", "2026.1"), invalid, look("b", "2026.2"), again)
     assert [each.discovery for each in rows] == ["-", "yes"]
-    assert rows[1].level == 0.025
 
 
 def test_a_discovery_is_a_success_too():
     (row,) = told(look("a"), verdict("a", success=False, pvalue=0.0001))
-    assert row.discovery == "no"
+    assert (row.discovery, row.since) == ("-", "")
 
 
-def test_a_corrected_verdict_keeps_its_place_in_the_stream():
-    first = [look("a", "2026.1"), verdict("a", "2026.1", pvalue=0.03)]
-    second = [look("b", "2026.2"), verdict("b", "2026.2", pvalue=0.012)]
-    before = told(*first, *second)
+def test_a_corrected_verdict_counts_as_its_correction_says():
     rows = told(
-        *first,
-        *second,
+        look("a", "2026.1"),
+        verdict("a", "2026.1", pvalue=0.03),
         look("z", "2026.1", estimate=0.4),
         (verdict("z", "2026.1", pvalue=0.001), 2, "other data"),
     )
-    assert rows[1] == before[1]
-    assert (before[0].level, before[0].discovery) == (0.025, "no")
-    assert (rows[0].level, rows[0].discovery) == (0.00625, "yes")
-    assert (rows[0].corrected, rows[1].corrected) == (True, False)
-    assert (rows[0].estimate, rows[0].looks) == (0.4, 2)
+    (row,) = rows
+    assert (row.discovery, row.corrected, row.estimate, row.looks) == ("yes", True, 0.4, 2)
+    assert row.since == "gained 2026-02-02"
+
+
+def test_places_that_are_gained_and_lost_are_told():
+    """The second hypothesis makes room for the first; its correction takes the room again."""
+    one = [look("a", "2026.1"), verdict("a", "2026.1", pvalue=0.005)]
+    two = {"hypothesis": "Another"}
+    both = [*one, look("b", "2026.2", **two), verdict("b", "2026.2", pvalue=0.0001, **two)]
+    assert [each.discovery for each in told(*one)] == ["no"]
+    assert [each.discovery for each in told(*both)] == ["yes", "yes"]
+    lost = told(
+        *both,
+        look("c", "2026.2", **two),
+        (verdict("c", "2026.2", pvalue=0.5, success=False, **two), 4, "other data"),
+    )
+    assert [(each.discovery, each.since) for each in lost] == [
+        ("no", "lost 2026-02-02"),
+        ("-", "lost 2026-02-02"),
+    ]
+
+
+def test_evidence_at_any_time_goes_on_after_the_verdict():
+    early = look("a", analysis="anytime", discovery_pvalue=0.02)
+    later = look("b", analysis="anytime", discovery_pvalue=0.0001)
+    fixed = look("b", discovery_pvalue=0.0001)
+    assert told(early, verdict("a", pvalue=0.02))[0].discovery == "no"
+    (row,) = told(early, verdict("a", pvalue=0.02), later)
+    assert (row.discovery, row.pvalue) == ("yes", 0.02)
+    assert told(early, verdict("a", pvalue=0.02), fixed)[0].discovery == "no"
+
+
+def test_ledgers_of_before_say_what_counted_when_it_was_decided():
+    records = [registration(), look("a"), verdict("a", pvalue=0.004)]
+    (row,) = told(*records)
+    assert (row.discovery, row.counted_when_decided) == ("no", "yes")
+    records[0] = replace(records[0], fields={**records[0].fields, "discovery_horizon": 12})
+    (row,) = told(*records)
+    assert (row.discovery, row.counted_when_decided) == ("no", "-")
+
+
+def test_the_horizon_is_frozen_with_the_first_record(ledger):
+    record(ledger, [evaluation()], [], 6)
+    assert ledger.horizon == 6
+    with pytest.raises(
+        StudyError, match="discovery_horizon is 12, but 6 since the ledger was opened"
+    ):
+        record(ledger, [evaluation()], [], 12)
 
 
 def test_the_estimate_is_of_the_look_that_the_verdict_rests_on():
@@ -161,17 +192,6 @@ def test_arms_and_hypotheses_have_rows_of_their_own():
         (CLAIM[0], CLAIM[2]),
         ("Another", CLAIM[2]),
     ]
-
-
-def test_adding_later_records_changes_no_earlier_row():
-    records: list[Registration | Look | object] = []
-    last: tuple[HypothesisHistory, ...] = ()
-    for number in range(6):
-        name = f"2026.{number}"
-        records += [look("a", name), verdict("a", name, pvalue=0.02 / (number + 1))]
-        now = told(*records)
-        assert now[:-1] == last
-        last = now
 
 
 @pytest.mark.parametrize(
@@ -277,12 +297,12 @@ def test_the_ledger_tells_versions_and_iterations(recorded):
     table = Study.load(recorded).history()
     told = table[["hypothesis", "version", "iteration", "looks", "verdict", "discovery"]]
     assert told.values.tolist() == [
-        ["preview-helps", 1, "2026.1", 1, "supported", "yes"],
-        ["hints-map-more", 1, "2026.2", 1, "refuted", "no"],
-        ["preview-helps", 2, "2026.3", 1, "inconclusive", "no"],
+        ["preview-helps", 1, "2026.1", 1, "supported", "no"],
+        ["hints-map-more", 1, "2026.2", 1, "refuted", "-"],
+        ["preview-helps", 2, "2026.3", 1, "inconclusive", "-"],
     ]
     assert (table["level"] > 0).all()
-    assert table.loc[0, "pvalue"] <= table.loc[0, "level"]
+    assert table.loc[0, "label"] == "supported, not yet a discovery"
     assert table.loc[0, "estimate"] == pytest.approx(78 / 140 - 54 / 138)
 
 

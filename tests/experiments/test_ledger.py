@@ -464,14 +464,15 @@ def test_an_old_ledger_tells_what_it_told(old, bundled, tmp_path):
         ["memory-brings-back", 1, "2026.4", 1],
     ]
     told = ["supported", "refuted", "inconclusive", "supported"]
-    assert table["verdict"].tolist() == table["label"].tolist() == told
-    assert table["discovery"].tolist() == ["yes", "no", "no", "no"]
+    assert table["verdict"].tolist() == told
+    short = "supported, not yet a discovery"
+    assert table["label"].tolist() == [short, "refuted", "inconclusive", short]
+    assert table["counted_when_decided"].tolist() == ["yes", "no", "no", "no"]
+    assert table["discovery"].tolist() == ["no", "-", "-", "no"]
     assert table["pvalue"].tolist() == pytest.approx(
         [0.002998119694974, 1.0, 0.268153304259856, 0.015251948425217], rel=1e-12
     )
-    assert table["level"].tolist() == pytest.approx(
-        [0.005468627072181, 0.010937254144362, 0.003607948341405, 0.003607948341405], rel=1e-12
-    )
+    assert table["level"].tolist() == pytest.approx([each * 0.05 / 12 for each in (1, 2, 1, 2)])
 
 
 def test_old_records_are_read_as_verdict_and_qualifier_and_never_rewritten(old, tmp_path):
@@ -496,7 +497,7 @@ def test_later_looks_go_into_an_old_ledger(old, bundled, tmp_path):
     path = old_study(bundled, tmp_path)
     before = Study.load(path).history()
     (again,) = Study.load(path).evaluate("2026.1", record=True)
-    assert (again.look, again.label) == (1, "supported")
+    assert (again.look, again.verdict) == (1, "supported")
     (earlier,) = Study.load(path).evaluate("2026.3", "2026-03-16", record=True)
     assert (earlier.look, earlier.label) == (2, "inconclusive: looked early")
     after = Study.load(path).history()
@@ -510,7 +511,7 @@ def test_a_guardrail_at_risk_in_an_old_ledger_still_counts(old, tmp_path):
     path = write_study(tmp_path, [guarded], rates={"blank": 0.3, "preview": 0.6})
     first = Study.load(path).history()
     assert first[["looks", "verdict", "label", "discovery"]].values.tolist() == [
-        [2, "supported", "supported, but bought is at risk", "no"]
+        [2, "supported", "supported, but bought is at risk", "-"]
     ]
     found = looking_at(path)()
     assert (found.label, found.success, found.look) == (

@@ -10,6 +10,7 @@ import pytest
 from support.results import hypothesis
 
 from workbench.experiments.analysis import Expected, Family, Progress, Sample, analyse, guardrails
+from workbench.experiments.discoveries import Standing
 from workbench.experiments.verdict import Check, RecordedVerdict, evaluate
 from workbench.schema.hypothesis import Verdict
 from workbench.stats.proportions import Counts
@@ -53,20 +54,45 @@ def test_an_early_look_without_a_planned_size():
 
 
 def test_several_tests_at_once_are_said_with_the_interval():
-    family = Family(
-        2, 0.02, 0.0, 0.29, "Holm's test says of the lower end only that it leaves out the null"
-    )
+    family = Family(2, 0.02)
     found = evaluate(hypothesis(), control=CONTROL, treatment=TREATMENT, family=family)
-    assert "(90% interval; Holm's test says of the lower end only that it leaves" in found.sentence
+    assert "(90% interval of this comparison alone), too large for chance" in found.sentence
     assert "(p = 0.0200, adjusted for 2 tests at once)" in found.sentence
-    assert (found.comparison.low, found.pvalue) == (0.0, 0.02)
-    lost = evaluate(
-        hypothesis(),
-        control=CONTROL,
-        treatment=TREATMENT,
-        family=Family(9, 0.08, -0.1, 0.3, "alone"),
-    )
+    assert found.pvalue == 0.02
+    lost = evaluate(hypothesis(), control=CONTROL, treatment=TREATMENT, family=Family(9, 0.08))
     assert lost.verdict is Verdict.INCONCLUSIVE
+    assert lost.comparison.low > 0
+    own = f"{lost.comparison.pvalue:.5f}".rstrip("0")
+    assert f"if it were the only test (p = {own}" in lost.sentence
+    assert "but not among 9 tests at once (p = 0.0800)." in lost.sentence
+
+
+def test_harm_is_said():
+    found = evaluate(hypothesis(), control=Counts(60, 100), treatment=Counts(40, 100))
+    assert (found.verdict, found.success, found.kind) == (Verdict.HARMFUL, False, "harmful")
+    assert "which lies wholly on the wrong side: imported suffers." in found.sentence
+    less = hypothesis(alternative="less")
+    found = evaluate(less, control=Counts(40, 100), treatment=Counts(60, 100))
+    assert found.verdict is Verdict.HARMFUL
+    both = hypothesis(alternative="two-sided")
+    found = evaluate(both, control=Counts(60, 100), treatment=Counts(40, 100))
+    assert found.verdict is Verdict.SUPPORTED  # a two-sided claim has no wrong side
+
+
+def test_where_a_success_stands_is_said_once_it_counts_or_not():
+    found = evaluate(hypothesis(), control=CONTROL, treatment=TREATMENT)
+    there = found.placed(Standing(0.001, 0.00417, found=True, hypotheses=12))
+    assert (there.label, there.kind) == ("supported, a discovery", "supported")
+    assert "It is a discovery among the study's 12 hypotheses (p = 0.00100 over" in there.sentence
+    short = found.placed(Standing(0.01, 0.00417, found=False, hypotheses=12))
+    assert (short.label, short.kind) == ("supported, not yet a discovery", "but")
+    assert "It is not yet a discovery among the study's 12 hypotheses (p = 0.0100" in short.sentence
+    assert short.row()["discovery"] == {
+        "pvalue": 0.01,
+        "level": 0.00417,
+        "found": False,
+        "hypotheses": 12,
+    }
 
 
 def test_what_is_decided_is_not_decided_again():
@@ -103,7 +129,7 @@ def test_where_planned_looks_stand():
 def test_a_refuted_claim_at_an_early_planned_look_is_no_crossing():
     claim = hypothesis(analysis="sequential", looks=2, planned_customers=200, minimum_effect=0.5)
     found = judged(claim, Sample(Counts(70, 100), Counts(30, 100), complete=False))
-    assert (found.verdict, found.final) == (Verdict.REFUTED, True)
+    assert (found.verdict, found.final) == (Verdict.HARMFUL, True)
     assert found.sentence.endswith(
         "This is look 1 of 2, at 50% of the 200 planned customers per cohort."
     )

@@ -41,11 +41,11 @@ def test_the_ledger_tells_its_history(workbench, study):
     header, row = out.splitlines()
     assert words(header) == [
         "hypothesis", "version", "iteration", "looks", "estimate", "low", "high", "verdict",
-        "pvalue", "level", "discovery",
+        "pvalue", "level", "since",
     ]  # fmt: skip
     assert words(row)[:4] == ["preview-helps", "1", "1", "2"]
-    assert words(row)[7] == "supported"
-    assert words(row)[-1] == "yes"
+    assert "supported, a discovery" in row
+    assert words(row)[-2] == "gained"
 
 
 def test_all_of_the_ledger_for_a_machine(workbench, study):

@@ -94,10 +94,10 @@ def test_what_is_on_record_is_told_from_the_ledger(review):
     frame = release_review.begin(study=study, iteration="2026.5").history.set_index(
         ["hypothesis", "version"]
     )
-    assert frame.loc[("preview-helps", 1), ["looks", "verdict", "discovery"]].tolist() == [
+    assert frame.loc[("preview-helps", 1), ["looks", "label", "discovery"]].tolist() == [
         1,
-        "supported",
-        "yes",
+        "supported, not yet a discovery",
+        "no",
     ]
     assert frame.loc[("preview-helps", 2), "looks"] == 0
 

@@ -1,35 +1,30 @@
-"""Adjusted p-values, intervals that agree with Holm's test, and online false discovery rates.
+"""Adjusted p-values, discoveries over versions and years, and SAFFRON for ledgers of before.
 
 Published values, by the name used below:
 
 - SAS: example 5 of PROC MULTTEST, SAS/STAT 9.3 user's guide ("Inputting Raw p-Values").
 - Benjamini: Benjamini & Hochberg (1995) JRSS B 57:289-300, section 3.1 (15 endpoints of a trial).
-- gMCP: the vignette and manual page of `simConfint` in the R package gMCP (three lower bounds).
-- onlineFDR: the manual pages LORD, SAFFRON and ADDIS of the R package onlineFDR, 15 hypotheses.
+- onlineFDR: the manual page SAFFRON of the R package onlineFDR, 15 hypotheses.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from workbench.stats.multiplicity import (
-    addis,
     benjamini_hochberg,
+    discoveries,
     holm,
-    holm_bounds,
-    lord_plus_plus,
     saffron,
+    version_share,
 )
-from workbench.stats.proportions import Counts, compare
 
 NAN = math.nan
-ONLINE = (lord_plus_plus, saffron, addis)
 SAS = [
     *(0.28282, 0.30688, 0.71022, 0.77175, 0.78180, 0.88581, 0.54685, 0.84978, 0.24228, 0.58977),
     *(0.03498, 0.41607, 0.31631, 0.05254, 0.45061, 0.75758, 0.12496, 0.49485, 0.21572, 0.50505),
@@ -48,16 +43,6 @@ SHUFFLED = [  # within dates, as R orders them after set.seed(1)
     *(0.28295, 0.69274, 0.72342, 0.30443, 0.54757, 0.00136),
 ]
 PUBLISHED = {
-    "LORD": (lord_plus_plus, IN_ORDER, {}, [1, 6, 10], [
-        *(0.0002675839, 0.0024664457, 0.0005732818, 0.0004872805, 0.0004059066, 0.0003447286),
-        *(0.0029745013, 0.0008450114, 0.0007305648, 0.0006243143, 0.0032185913, 0.0010617227),
-        *(0.0009256825, 0.0008019657, 0.0007059610),
-    ]),
-    "LORD, more wealth": (lord_plus_plus, SHUFFLED, {"alpha": 0.1, "wealth": 0.05}, [1, 7, 9], [
-        *(0.0026758385, 0.0032577488, 0.0010775352, 0.0009078052, 0.0007616238, 0.0006517385),
-        *(0.0005682672, 0.0058549106, 0.0016151293, 0.0067518870, 0.0023619734, 0.0020342733),
-        *(0.0017477495, 0.0015277362, 0.0013569121),
-    ]),
     "SAFFRON": (saffron, IN_ORDER, {}, [1, 5, 6, 10, 13], [
         *(0.005468627, 0.010937254, 0.010937254, 0.010937254, 0.010937254, 0.021874508),
         *(0.032811762, 0.010823845, 0.010823845, 0.010823845, 0.021761099, 0.009265591),
@@ -68,11 +53,6 @@ PUBLISHED = {
         *(0.005468627, 0.021874508, 0.021874508, 0.043749017, 0.043749017, 0.065623525),
         *(0.065623525, 0.087498033, 0.028863587, 0.050738095, 0.050738095, 0.022302945),
         *(0.013293195, 0.013293195, 0.009042997),
-    ]),
-    "ADDIS": (addis, IN_ORDER, {}, [1, 5, 6, 10, 13], [
-        *(0.002734314, 0.005468627, 0.005468627, 0.005468627, 0.005468627, 0.010937254),
-        *(0.016405881, 0.016405881, 0.005411923, 0.002828822, 0.008297449, 0.008297449),
-        *(0.003589243, 0.009057870, 0.009057870),
     ]),
 }  # fmt: skip
 probabilities = st.floats(0.0, 1.0)
@@ -109,12 +89,11 @@ def test_nan_does_not_count(pvalues, place):
         adjusted = list(adjust([*pvalues[:place], NAN, *pvalues[place:]]))
         assert math.isnan(adjusted.pop(min(place, len(pvalues))))
         assert tuple(adjusted) == adjust(pvalues)
-    for online in ONLINE:
-        decisions = list(online([*pvalues[:place], NAN, *pvalues[place:]]))
-        nothing = decisions.pop(min(place, len(pvalues)))
-        assert math.isnan(nothing.level)
-        assert not nothing.rejected
-        assert tuple(decisions) == online(pvalues)
+    decisions = list(saffron([*pvalues[:place], NAN, *pvalues[place:]]))
+    nothing = decisions.pop(min(place, len(pvalues)))
+    assert math.isnan(nothing.level)
+    assert not nothing.rejected
+    assert tuple(decisions) == saffron(pvalues)
 
 
 @settings(max_examples=50, deadline=None)
@@ -131,160 +110,73 @@ def test_holm_is_the_closed_bonferroni_test(pvalues):
         assert adjusted == pytest.approx(min(worst, 1.0))
 
 
-def test_bounds_of_gmcp():
-    estimates = [0.860382, 0.9161474, 0.9732953]
-    errors = [deviation / math.sqrt(10) for deviation in (0.8759528, 1.291310, 0.8570892)]
-    pvalues = [0.01260 / 2, 0.05154 / 2, 0.02124 / 2]
-    bounds = holm_bounds(pvalues, alternatives=["greater"] * 3, alpha=0.025)
-    lows = []
-    for bound, estimate, error in zip(bounds, estimates, errors, strict=True):
-        spread = NAN
-        if not math.isnan(bound.confidence_level):
-            spread = stats.t.ppf(0.5 + bound.confidence_level / 2, 9) * error
-        lows.append(round(bound.region(estimate - spread, estimate + spread)[0], 4))
-    assert lows == [0.0, -0.0076, 0.0]
-
-
-@pytest.mark.parametrize(
-    "treatments", [((31, 60), (30, 60)), ((31, 60), (22, 60)), ((21, 60),) * 2]
-)
-@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
-def test_bounds_leave_out_the_null_exactly_where_holm_rejects(treatments, alternative):
-    control = Counts(20, 60)
-    pvalues = [
-        compare(control=control, treatment=Counts(*each), alternative=alternative).pvalue
-        for each in treatments
-    ]
-    bounds = holm_bounds(pvalues, alternatives=[alternative] * 2, alpha=0.05)
-    for bound, treatment in zip(bounds, treatments, strict=True):
-        if math.isnan(bound.confidence_level):
-            assert bound.rejected
-            assert bound.note.startswith("Holm's test ")
-            continue
-        own = compare(
-            control=control,
-            treatment=Counts(*treatment),
-            alternative=alternative,
-            confidence_level=bound.confidence_level,
-        )
-        low, high = bound.region(own.low, own.high)
-        assert bound.rejected == (not low <= 0.0 <= high or low == 0.0)
-
-
-def test_bounds_for_a_claim_of_less_mirror_those_of_more():
-    pvalues = [0.004, 0.2, NAN]
-    more = holm_bounds(pvalues, alternatives=["greater"] * 3, alpha=0.05)
-    less = holm_bounds(pvalues, alternatives=["less"] * 3, alpha=0.05)
-    for up, down in zip(more, less, strict=True):
-        low, high = up.region(-0.1, 0.3, null_effect=-0.02)
-        assert down.region(-0.3, 0.1, null_effect=0.02) == pytest.approx((-high, -low), nan_ok=True)
-    assert more[2].note == "no p-value, so no interval"
-    assert [each.confidence_level for each in more[:2]] == pytest.approx([NAN, 0.9], nan_ok=True)
-    unknown = holm_bounds([0.4, 0.01], alternatives=["greater", "two-sided"], alpha=0.05)[1]
-    assert unknown.note == (
-        "Holm's test has no interval for this hypothesis, only that the null is wrong"
-    )
-    assert all(math.isnan(end) for end in unknown.region(0.1, 0.3))
-    both = holm_bounds([0.001, 0.01], alternatives=["greater", "two-sided"], alpha=0.05)
-    assert [each.confidence_level for each in both] == pytest.approx([0.95, 0.975])
-    assert both[0].region(-0.01, 0.2) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize(("effects", "most"), [((0.0, 0.0, 0.0), 0.965), ((0.0, 1.0, 3.0), 1.0)])
-def test_bounds_hold_together(effects, most):
-    """Three normal estimates with standard error 1; a rejected null of 0 claims more than 0."""
-    held, runs = 0, 1500
-    for drawn in np.random.default_rng(1).normal(effects, size=(runs, 3)):
-        pvalues = [float(each) for each in stats.norm.sf(drawn)]
-        bounds = holm_bounds(pvalues, alternatives=["greater"] * 3, alpha=0.05)
-        held += all(
-            bound.region(estimate - stats.norm.ppf(0.5 + bound.confidence_level / 2), 9.0)[0] < true
-            for bound, estimate, true in zip(bounds, drawn, effects, strict=True)
-        )
-    assert 0.95 - 0.011 <= held / runs <= most  # two standard errors
-
-
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_online_levels_as_onlinefdr_prints_them(name):
-    online, pvalues, options, discoveries, levels = PUBLISHED[name]
+    online, pvalues, options, rejected, levels = PUBLISHED[name]
     decisions = online(pvalues, **options)
     assert [each.level for each in decisions] == pytest.approx(levels, abs=6e-10)
-    assert found(decisions) == discoveries
+    assert found(decisions) == rejected
     assert [each.pvalue for each in decisions] == pvalues
 
 
-@pytest.mark.parametrize("online", ONLINE)
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(probabilities | st.just(1e-6), max_size=15),
     st.lists(probabilities | st.just(1e-6) | st.just(NAN), max_size=15),
 )
-def test_later_results_never_change_an_earlier_decision(online, before, after):
-    assert online([*before, *after])[: len(before)] == online(before)
+def test_later_results_never_change_an_earlier_decision(before, after):
+    assert saffron([*before, *after])[: len(before)] == saffron(before)
 
 
-@pytest.mark.parametrize(
-    ("online", "pvalue", "wealth"),
-    [(lord_plus_plus, 0.4, 0.005), (saffron, 0.6, 0.0125), (addis, 0.4, 0.00625)],
-)
-def test_spending_without_a_discovery_stays_within_the_wealth(online, pvalue, wealth):
-    levels = [each.level for each in online([pvalue] * 400)]
+def test_spending_without_a_discovery_stays_within_the_wealth():
+    levels = [each.level for each in saffron([0.6] * 400)]
     assert levels == sorted(levels, reverse=True)
-    assert 0.2 * wealth <= sum(levels) <= wealth
+    assert 0.2 * 0.0125 <= sum(levels) <= 0.0125
+    assert len({each.level for each in saffron([0.4] * 9)}) == 1  # these cost nothing
 
 
-def test_tests_that_cost_nothing_keep_the_level():
-    assert len({each.level for each in saffron([0.4] * 9)}) == 1
-    assert len({each.level for each in addis([0.2, 0.9] * 9)}) == 1
+def test_the_shares_of_versions_sum_to_one():
+    assert version_share(0) == 0.7
+    assert sum(version_share(place) for place in range(60)) == pytest.approx(1.0)
 
 
-def exact_pvalues(customers):
-    """Give the one-sided unconditional p-value (z ordering) of every table of two such cohorts."""
-    counts = np.arange(customers + 1)
-    control, treatment = np.meshgrid(counts, counts, indexing="ij")
-    pooled = (control + treatment) / (2 * customers)
-    error = np.sqrt(2 * pooled * (1 - pooled) / customers)
-    z = np.where(error > 0, (treatment - control) / customers / np.where(error > 0, error, 1), 0)
-    ranks = np.unique(np.round(z.ravel(), 8), return_inverse=True)[1].ravel()
-    largest = np.zeros(ranks.max() + 1)
-    for rate in np.linspace(0.002, 0.5, 80):
-        chances = stats.binom.pmf(counts, customers, rate)
-        at = np.bincount(ranks, np.outer(chances, chances).ravel())
-        largest = np.maximum(largest, at[::-1].cumsum()[::-1])
-    return np.minimum(largest, 1.0)[ranks].reshape(control.shape)
+@settings(max_examples=50, deadline=None)
+@given(st.lists(probabilities, min_size=1, max_size=12))
+def test_discoveries_of_single_versions_are_those_of_benjamini_and_hochberg(pvalues):
+    """With 0.7 of alpha for a first version, and as many hypotheses as are tested."""
+    listed = discoveries([[each] for each in pvalues], hypotheses=1)
+    adjusted = benjamini_hochberg([min(1.0, each / 0.7) for each in pvalues])
+    assert [each.found for each in listed] == [each <= 0.05 for each in adjusted]
+    assert [each.found for each in listed] == [each.pvalue <= each.level for each in listed]
 
 
-def test_false_discoveries_of_small_cohorts_stay_below_the_level():
-    """Streams of 50 exact tests, 80 percent of the nulls true, half of those far inside the null."""
-    random = np.random.default_rng(20)
-    sizes = ((10, 0.3), (30, 0.2), (60, 0.1), (60, 0.4))
-    tables = {customers: exact_pvalues(customers) for customers in {size for size, _ in sizes}}
-    share = dict.fromkeys(("naive", *ONLINE), 0.0)
-    power = dict.fromkeys(share, 0.0)
-    streams, tests = 120, 50
-    for _ in range(streams):
-        true = random.random(tests) < 0.8
-        pvalues = []
-        for null in true:
-            customers, rate = sizes[random.integers(len(sizes))]
-            shift = -0.3 * rate * random.integers(2) if null else 3.0 * math.sqrt(rate / customers)
-            converted = random.binomial(customers, rate), random.binomial(customers, rate + shift)
-            pvalues.append(float(tables[customers][converted]))
-        for rule in share:
-            if rule == "naive":
-                rejected = np.array(pvalues) <= 0.05
-            else:
-                rejected = np.array([each.rejected for each in rule(pvalues)])
-            share[rule] += (rejected & true).sum() / max(rejected.sum(), 1) / streams
-            power[rule] += (rejected & ~true).sum() / max((~true).sum(), 1) / streams
-    assert share["naive"] > 0.05
-    assert all(share[online] <= 0.05 for online in ONLINE)
-    assert power[addis] > power[saffron] > power[lord_plus_plus]
+def test_discoveries_by_hand():
+    """Twelve hypotheses: ranks ask for k times .05 / 12; a second version's share is .15."""
+    first, second, third = discoveries([[0.002], [0.5, 0.001], [math.nan, 0.0001]])
+    assert [each.pvalue for each in (first, second, third)] == pytest.approx(
+        [0.002 / 0.7, 0.001 / 0.15, 0.0001 / 0.15]
+    )
+    assert [each.found for each in (first, second, third)] == [True, True, True]
+    assert [each.level for each in (first, second, third)] == pytest.approx([3 * 0.05 / 12] * 3)
+    (alone,) = discoveries([[0.5, 0.001]])
+    assert (alone.level, alone.found) == (pytest.approx(0.05 / 12), False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(probabilities | st.just(1e-5), min_size=1, max_size=4), max_size=6),
+    st.lists(st.lists(probabilities | st.just(1e-5), min_size=1, max_size=4), max_size=6),
+)
+def test_no_later_test_withdraws_a_discovery_within_the_horizon(before, after):
+    then, now = discoveries(before), discoveries([*before, *after])
+    assert all(later.found for earlier, later in zip(then, now, strict=False) if earlier.found)
+    more = discoveries([[*each, 0.9] for each in before])
+    assert all(later.found for earlier, later in zip(then, more, strict=True) if earlier.found)
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.2, math.inf])
 def test_pvalues_out_of_range_are_refused(value):
-    for use in (holm, benjamini_hochberg, *ONLINE):
+    for use in (holm, benjamini_hochberg, saffron, lambda given: discoveries([given])):
         with pytest.raises(ValueError, match=rf"^pvalues holds {value}; a p-value must lie betw"):
             use([0.2, value])
 
@@ -292,22 +184,9 @@ def test_pvalues_out_of_range_are_refused(value):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: addis([0.1], alpha=0.0), "alpha is 0.0; it must lie between 0 and 1"),
+        (lambda: discoveries([], alpha=0.0), "alpha is 0.0; it must lie between 0 and 1"),
         (lambda: saffron([], wealth=0.1), "wealth is 0.1; it must lie between 0 and alpha, 0.05"),
         (lambda: saffron([], candidate=1.0), "candidate is 1.0; it must lie between 0 and 1"),
-        (
-            lambda: addis([], candidate=0.6),
-            "candidate is 0.6; it must lie between 0 and discard, 0.5",
-        ),
-        (lambda: addis([], discard=1.5), "discard is 1.5; it must lie above 0 and be at most 1"),
-        (
-            lambda: holm_bounds([0.1], alternatives=[]),
-            "alternatives has 0 entries for 1 p-values; give one for each",
-        ),
-        (
-            lambda: holm_bounds([0.1], alternatives=["more"]),
-            "unknown alternative 'more'; known: greater, less, two-sided",
-        ),
     ],
 )
 def test_errors_say_the_way_out(call, words):
@@ -317,4 +196,4 @@ def test_errors_say_the_way_out(call, words):
 
 
 def test_nothing_to_test():
-    assert holm([]) == benjamini_hochberg([]) == addis([]) == holm_bounds([], alternatives=[]) == ()
+    assert holm([]) == benjamini_hochberg([]) == saffron([]) == discoveries([]) == ()

@@ -37,7 +37,8 @@ def evaluation(
     """Give an evaluation with this verdict."""
     counts = {
         "supported": (Counts(48, 80), Counts(56, 70)),
-        "refuted": (Counts(48, 80), Counts(28, 70)),
+        "refuted": (Counts(48, 80), Counts(35, 70)),
+        "harmful": (Counts(48, 80), Counts(28, 70)),
         "inconclusive": (Counts(5, 10), Counts(6, 10)),
         "invalid": (Counts(48, 80), Counts(56, 70)),
     }

@@ -43,14 +43,14 @@ def test_the_verdict_comes_before_the_claim_the_sentence_and_the_numbers():
 )
 def test_the_effect_worth_having_has_a_direction(alternative, minimum_effect, words):
     changes = {"alternative": alternative, "minimum_effect": minimum_effect}
-    verdict = "refuted" if alternative == "less" else "supported"
+    verdict = "harmful" if alternative == "less" else "supported"
     found = evaluate(hypothesis(**changes), control=Counts(48, 80), treatment=Counts(56, 70))
     assert found.verdict == verdict
     assert words in soup_of(found).get_text(" ", strip=True)
 
 
 def test_every_verdict_has_a_card_of_its_kind():
-    for verdict in ("supported", "refuted", "inconclusive", "invalid"):
+    for verdict in ("supported", "refuted", "harmful", "inconclusive", "invalid"):
         assert soup_of(evaluation(verdict)).select_one(f"article.wb-{verdict} .wb-{verdict}")
 
 
@@ -81,7 +81,7 @@ def test_a_broken_comparison_gives_counts_but_no_effect():
 
 def test_plain_text_is_one_sentence_each():
     shown = verdicts.verdicts([evaluation(), evaluation("refuted")])
-    assert repr(shown).splitlines()[1].startswith("preview-helps: refuted. 40.0% (28/70)")
+    assert repr(shown).splitlines()[1].startswith("preview-helps: refuted. 50.0% (35/70)")
 
 
 def test_no_hypothesis_is_said():
@@ -122,6 +122,8 @@ def told(**changes):
         "pvalue": 0.003,
         "level": 0.00547,
         "discovery": "yes",
+        "since": "",
+        "counted_when_decided": "-",
     }
     return {**given, **changes}
 
@@ -142,14 +144,14 @@ def test_the_story_of_versions():
     ]
     shown = lines(verdicts.history(pd.DataFrame(rows)))
     assert shown[2:5] == [
-        "preview-helps 1 2026.1 first version 2 +16.6 [+5.0, +26.4] supported 0.00300 0.00547 yes",
-        "preview-helps 2 2026.1 first version 0 n/a not recorded n/a n/a -",
+        "preview-helps 1 2026.1 first version 2 +16.6 [+5.0, +26.4] supported 0.00300 0.00547",
+        "preview-helps 2 2026.1 first version 0 n/a not recorded n/a n/a",
         (
             "preview-helps 3 2026.1 first version 2 +16.6 [+5.0, +26.4] supported, but paid is at "
-            "risk 0.00300 0.00547 no"
+            "risk 0.00300 0.00547"
         ),
     ]
-    assert "Later verdicts never change earlier ones" in verdicts.history(pd.DataFrame(rows)).note
+    assert "at most 5% of the discoveries are false" in verdicts.history(pd.DataFrame(rows)).note
 
 
 def test_the_story_names_treatments_where_there_are_several():

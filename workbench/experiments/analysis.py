@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import StudyError
 from workbench.schema.hypothesis import Analysis, Guardrail, Hypothesis
-from workbench.stats.multiplicity import HolmBound, holm_bounds
+from workbench.stats.multiplicity import holm
 from workbench.stats.proportions import Comparison, Counts, compare
 
 if TYPE_CHECKING:
@@ -96,16 +96,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Family:
-    """The adjustment of a hypothesis for the `size` tests of its family: p-value and interval.
-
-    `note` says for a reader what the interval holds for.
-    """
+    """The adjustment of a hypothesis for the `size` tests of its family: its p-value."""
 
     size: int
     pvalue: float
-    low: float
-    high: float
-    note: str
 
 
 def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Comparison, Progress]:
@@ -158,68 +152,36 @@ def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
     return max((each for each in needed if each is not None), default=None)
 
 
-def families(
-    claims: Sequence[Hypothesis], looked: Sequence[tuple[Comparison, Progress]]
-) -> list[Family | None]:
+def families(looked: Sequence[tuple[Comparison, Progress]]) -> list[Family | None]:
     """Adjust hypotheses that are tested together, so that alpha holds for all of them (Holm 1979).
 
-    A hypothesis without a p-value yet, and an early look at one, counts as not rejected. With a
-    fixed analysis, the end of the interval that supports a hypothesis is adjusted too (Guilbaud
-    2008); the other end, which refutes it, holds for this hypothesis alone. Planned looks spend
-    their share of alpha already, so their p-value takes Bonferroni's factor, and their interval
-    stays as it is.
+    A hypothesis without a p-value yet, and an early look at one, counts as not rejected. Planned
+    looks spend their share of alpha already, so their p-value takes Bonferroni's factor. Intervals
+    stay those of each comparison alone: those that go with Holm's method (Guilbaud 2008) say of a
+    rejected hypothesis no more than that, where another one is not rejected.
 
     Args:
-        claims: The hypotheses tested together.
-        looked: Comparison and progress of each, as `analyse` returns them.
+        looked: Comparison and progress of each hypothesis tested together, as `analyse` returns them.
 
     Returns:
         The adjustment of each; None for a single hypothesis, and for one without a p-value.
     """
     waiting = [progress.early or math.isnan(found.pvalue) for found, progress in looked]
-    tested = len(claims)
+    tested = len(looked)
     if tested < 2:
         return [None] * tested
-    pvalues = [
-        1.0 if waits else found.pvalue for waits, (found, _) in zip(waiting, looked, strict=True)
-    ]
-    alternatives = [claim.alternative for claim in claims]
-    adjusted: list[Family | None] = []
-    for place, (claim, (found, progress)) in enumerate(zip(claims, looked, strict=True)):
-        if waiting[place]:
-            adjusted.append(None)
-            continue
-        bound = holm_bounds(pvalues, alternatives=alternatives, alpha=claim.alpha)[place]
-        low, high, note = found.low, found.high, "the interval belongs to this comparison alone"
-        if progress.analysis == "fixed":
-            low, high, note = _region(claim, found, bound)
-        pvalue = bound.pvalue
-        if progress.analysis == "sequential":
-            note = f"the interval holds for all {tested} comparisons together (Bonferroni)"
-            pvalue = min(1.0, tested * found.pvalue)
-        adjusted.append(Family(tested, pvalue, low, high, note))
-    return adjusted
-
-
-def _region(claim: Hypothesis, found: Comparison, bound: HolmBound) -> tuple[float, float, str]:
-    """Return the interval of Holm's test; a one-sided hypothesis keeps its own other end."""
-    low, high = found.low, found.high
-    if not math.isnan(bound.confidence_level):
-        alone = compare(
-            control=found.control,
-            treatment=found.treatment,
-            alternative=claim.alternative,
-            confidence_level=bound.confidence_level,
+    adjusted = holm(
+        [1.0 if waits else found.pvalue for waits, (found, _) in zip(waiting, looked, strict=True)]
+    )
+    return [
+        None
+        if waits
+        else Family(
+            tested,
+            min(1.0, tested * found.pvalue) if progress.analysis == "sequential" else pvalue,
         )
-        low, high = alone.low, alone.high
-    low, high = bound.region(low, high)
-    if math.isnan(low):
-        return found.low, found.high, "the interval belongs to this comparison alone"
-    if claim.alternative == "greater":
-        high = found.high
-    elif claim.alternative == "less":
-        low = found.low
-    return low, high, bound.note
+        for waits, pvalue, (found, progress) in zip(waiting, adjusted, looked, strict=True)
+    ]
 
 
 def _is_settled(claim: Hypothesis, sample: Sample) -> bool:

@@ -34,6 +34,7 @@ from workbench.experiments.checks import (
     planned_shares,
     ratio_check,
 )
+from workbench.experiments.discoveries import Trial, hypotheses_of, standings, updated
 from workbench.experiments.verdict import Check, Evaluation, RecordedVerdict, evaluate
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import ADOPTION
@@ -178,23 +179,45 @@ class Evaluator:
         sound = [
             each for each in analysed if not any(check.level == "invalid" for check in each.checks)
         ]
-        adjusted = families([each.claim for each in sound], [_for_family(each) for each in sound])
+        adjusted = families([_for_family(each) for each in sound])
         family = {id(each): found for each, found in zip(sound, adjusted, strict=True)}
         seen = self.data.newest(at)
+        return self._placed(
+            [
+                evaluate(
+                    each.claim,
+                    control=each.found[0].control,
+                    treatment=each.found[0].treatment,
+                    checks=each.checks,
+                    as_of=seen,
+                    analysed=each.found,
+                    guardrails=each.guardrails,
+                    family=family.get(id(each)),
+                    recorded=each.recorded,
+                )
+                for each in analysed
+            ]
+        )
+
+    def _placed(self, evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+        """Tell of each final verdict, on record or not, where it stands among all hypotheses."""
+        final = [each for each in evaluations if each.final or each.recorded is not None]
+        known = () if self.past is None else self.past.trials()
+        now = [Trial(each.key, each.discovery_pvalue, each.success) for each in final]
+        found = standings(updated(known, now), self._hypotheses)
+        there = {each.key for each in final}
         return [
-            evaluate(
-                each.claim,
-                control=each.found[0].control,
-                treatment=each.found[0].treatment,
-                checks=each.checks,
-                as_of=seen,
-                analysed=each.found,
-                guardrails=each.guardrails,
-                family=family.get(id(each)),
-                recorded=each.recorded,
-            )
-            for each in analysed
+            each.placed(found.get(each.key) if each.key in there else None) for each in evaluations
         ]
+
+    @property
+    def _hypotheses(self) -> int:
+        """How many hypotheses the study's list of discoveries counts."""
+        spec = self.data.spec
+        horizon = None if self.past is None else self.past.horizon
+        names = [each.name for each in spec.hypotheses]
+        names += [] if self.past is None else self.past.names
+        return hypotheses_of(spec.discovery_horizon if horizon is None else horizon, names)
 
     def _analyse(self, claim: Hypothesis, at: datetime | None, together: int) -> _Analysed:
         arms = self._arms(claim, at)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 
+from workbench.errors import StudyError
 from workbench.experiments.analysis import Pair
+from workbench.experiments.discoveries import (
+    HORIZON,
+    Standing,
+    Trial,
+    hypotheses_of,
+    label,
+    standings,
+    updated,
+)
 from workbench.experiments.ledger import (
+    HORIZON_FIELD,
     FinalVerdict,
     Key,
     Ledger,
@@ -28,9 +39,6 @@ from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import Iteration
 from workbench.stats.multiplicity import saffron
 from workbench.stats.proportions import Counts
-
-if TYPE_CHECKING:
-    from workbench.stats.multiplicity import StreamTest
 
 OPEN = "open"
 UNRECORDED = "not recorded"
@@ -50,9 +58,9 @@ COLUMNS = (
     "pvalue",
     "level",
     "discovery",
+    "since",
+    "counted_when_decided",
 )
-ONLINE = saffron  # its first levels are the largest: a study has few verdicts, not hundreds
-OnlineTest = Callable[[Sequence[float]], "Sequence[StreamTest]"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,10 @@ class HypothesisHistory:
 
     `looks` counts the recorded looks. `estimate`, `low` and `high` are those of the look that the
     final verdict rests on, or else of the newest one. `verdict` is "open" while there is no final
-    one; `label` also says what restricts it. `pvalue` is that of the verdict, `level` the threshold
-    at its place in the stream of all final verdicts, and `discovery` says whether the verdict is a
-    success that counts among all of them: "yes", "no", or "-" without a p-value.
+    one; `label` also says what restricts it, and whether it is a discovery. `pvalue` is that of the
+    verdict, `level` what the list of discoveries asks of its hypothesis, and `discovery` is "yes" or
+    "no", or "-" for a verdict that is no success. `since` says when it became a discovery, or ceased
+    to be one. `counted_when_decided` is what ledgers of before had for it, "-" in others.
     """
 
     hypothesis: str
@@ -79,7 +88,24 @@ class HypothesisHistory:
     pvalue: float
     level: float
     discovery: str
+    since: str = ""
+    counted_when_decided: str = NO_TEST
     corrected: bool = False
+
+
+def trials(verdicts: Iterable[Stored[FinalVerdict]], looks: Iterable[Stored[Look]]) -> list[Trial]:
+    """Return the final verdicts that stand, in order; evidence at any time goes on after them."""
+    stand = [each.record for each in standing(verdicts)]
+    found = [Trial(key(each), each.pvalue, each.success) for each in stand]
+    known = {each.key for each in found}
+    later = [
+        Trial(key(each.record), each.record.discovery_pvalue, success=False)
+        for each in standing(looks)
+        if each.record.analysis == "anytime"
+        and key(each.record) in known
+        and not math.isnan(each.record.discovery_pvalue)
+    ]
+    return updated(found, later)
 
 
 def summarize(
@@ -87,7 +113,7 @@ def summarize(
     looks: Iterable[Stored[Look]],
     registrations: Iterable[Stored[Registration]],
     *,
-    online: OnlineTest = ONLINE,
+    horizon: int = HORIZON,
 ) -> tuple[HypothesisHistory, ...]:
     """Summarize a ledger's records, one row for each arm of a version and iteration.
 
@@ -95,9 +121,7 @@ def summarize(
         verdicts: All final verdicts, corrected ones and corrections included.
         looks: All looks; a correction takes the place of what it corrects.
         registrations: All registrations.
-        online: Tests the p-values of all final verdicts in their order, each by those before it.
-            A corrected verdict keeps its place, and its correction gets one of its own, so no later
-            record changes what an earlier one decided.
+        horizon: How many hypotheses the list of discoveries counts.
 
     Returns:
         The rows, in the order in which they first came on record. A corrected verdict is shown as
@@ -106,10 +130,7 @@ def summarize(
     >>> summarize([], [], [])
     ()
     """
-    verdicts, looks = tuple(verdicts), tuple(looks)
-    tests = [each for each in verdicts if not math.isnan(each.record.pvalue)]
-    tested = online([each.record.pvalue for each in tests])
-    tested_by_id = dict(zip((each.id for each in tests), tested, strict=True))
+    verdicts, looks, registrations = tuple(verdicts), tuple(looks), tuple(registrations)
     final = {key(each.record): each for each in standing(verdicts)}
     looks_by_key: dict[Key, list[Look]] = {}
     for each in standing(looks):
@@ -123,26 +144,70 @@ def summarize(
     for entry in registrations:
         if (registered := key(entry.record))[:3] not in seen:
             first[registered] = entry.id
+    hypotheses = hypotheses_of(horizon, (each.record.hypothesis for each in registrations))
+    stands = standings(trials(verdicts, looks), hypotheses)
+    since = _changes(verdicts, looks, hypotheses)
+    began_before = registrations and HORIZON_FIELD not in registrations[0].record.fields
+    decided = _when_decided(verdicts) if began_before else {}
     return tuple(
-        _row(each, looks_by_key.get(each, []), final.get(each), tested_by_id)
+        _row(
+            each,
+            looks_by_key.get(each, []),
+            final.get(each),
+            stands.get(each),
+            since.get(each, ""),
+            decided.get(each, NO_TEST),
+        )
         for each in sorted(first, key=first.__getitem__)
     )
+
+
+def _changes(
+    verdicts: Sequence[Stored[FinalVerdict]], looks: Sequence[Stored[Look]], hypotheses: int
+) -> dict[Key, str]:
+    """Say when each arm became a discovery, or ceased to be one, by replaying the records."""
+    said: dict[Key, str] = {}
+    there: set[Key] = set()
+    records: list[Stored[Any]] = [*verdicts, *looks]
+    for record in sorted(records, key=lambda each: each.id):
+        known = trials(
+            [each for each in verdicts if each.id <= record.id],
+            [each for each in looks if each.id <= record.id],
+        )
+        now = {name for name, each in standings(known, hypotheses).items() if each.found}
+        day = f"{record.recorded_at:%Y-%m-%d}"
+        said |= dict.fromkeys(now - there, f"gained {day}")
+        said |= dict.fromkeys(there - now, f"lost {day}")
+        there = now
+    return said
+
+
+def _when_decided(verdicts: Sequence[Stored[FinalVerdict]]) -> dict[Key, str]:
+    """Return what counted by the rule of ledgers of before: each p-value by those before it."""
+    tests = [each for each in verdicts if not math.isnan(each.record.pvalue)]
+    tested = saffron([each.record.pvalue for each in tests])
+    return {
+        key(each.record): "yes" if test.rejected and each.record.success else "no"
+        for each, test in zip(tests, tested, strict=True)
+    }
 
 
 def _row(
     identity: Key,
     looks: Sequence[Look],
     final: Stored[FinalVerdict] | None,
-    tested: dict[int, StreamTest],
+    stands: Standing | None,
+    since: str,
+    decided: str,
 ) -> HypothesisHistory:
     shown = looks[-1] if looks else None
-    test = None
+    said, discovery = OPEN, NO_TEST
     if final is not None:
-        shown = next((each for each in reversed(looks) if _same_data(each, final.record)), shown)
-        test = tested.get(final.id)
-    discovery = NO_TEST
-    if final is not None and test is not None:
-        discovery = "yes" if test.rejected and final.record.success else "no"
+        verdict = final.record
+        shown = next((each for each in reversed(looks) if _same_data(each, verdict)), shown)
+        said = label(verdict.verdict, verdict.qualifier, stands, success=verdict.success)
+        if verdict.success and stands is not None:
+            discovery = "yes" if stands.found else "no"
     return HypothesisHistory(
         *identity,
         looks=len(looks),
@@ -150,21 +215,29 @@ def _row(
         low=math.nan if shown is None else shown.low,
         high=math.nan if shown is None else shown.high,
         verdict=OPEN if final is None else final.record.verdict,
-        label=OPEN if final is None else final.record.label,
+        label=said,
         pvalue=math.nan if final is None else final.record.pvalue,
-        level=math.nan if test is None else test.level,
+        level=math.nan if stands is None else stands.level,
         discovery=discovery,
+        since=since,
+        counted_when_decided=decided,
         corrected=final is not None and final.corrects is not None,
     )
 
 
-def history(ledger: Ledger) -> pd.DataFrame:
+def history(ledger: Ledger, horizon: int = HORIZON) -> pd.DataFrame:
     """Return a ledger's history: one row for each arm of a version and iteration.
 
-    The columns are the fields of `HypothesisHistory`. The final verdicts are one stream of tests,
-    in which `ONLINE` keeps the false discovery rate at 5 %.
+    The columns are the fields of `HypothesisHistory`. The list of discoveries counts `horizon`
+    hypotheses, unless the ledger says how many.
     """
-    rows = summarize(ledger.verdicts(), ledger.all_looks(), ledger.registrations())
+    known = ledger.horizon
+    rows = summarize(
+        ledger.verdicts(),
+        ledger.all_looks(),
+        ledger.registrations(),
+        horizon=horizon if known is None else known,
+    )
     return pd.DataFrame(list(rows), columns=[each.name for each in fields(HypothesisHistory)])
 
 
@@ -186,8 +259,9 @@ def version_history(versions: Sequence[Hypothesis], recorded: pd.DataFrame) -> p
     unknown = {
         **dict.fromkeys(COLUMNS, math.nan),
         **dict.fromkeys(("verdict", "label"), UNRECORDED),
+        **dict.fromkeys(("discovery", "counted_when_decided"), NO_TEST),
         "looks": 0,
-        "discovery": NO_TEST,
+        "since": "",
     }
     rows = [
         {
@@ -248,6 +322,20 @@ class PastLooks:
 
     ledger: Ledger
 
+    @property
+    def horizon(self) -> int | None:
+        """How many hypotheses the list of discoveries counts, as the first record says."""
+        return self.ledger.horizon
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the hypotheses that are registered."""
+        return [each.record.hypothesis for each in self.ledger.registrations()]
+
+    def trials(self) -> list[Trial]:
+        """Return the final verdicts as the list of discoveries takes them."""
+        return trials(self.ledger.verdicts(), self.ledger.all_looks())
+
     def earlier(self, hypothesis: Hypothesis, pair: Pair) -> tuple[Pair, ...]:
         """Return the counts of the recorded looks that saw fewer customers than `pair`."""
         seen = [_pair(each.record) for each in self.ledger.looks(*_key(hypothesis))]
@@ -284,7 +372,10 @@ class PastLooks:
 
 
 def record(
-    ledger: Ledger, evaluations: Iterable[Evaluation], iterations: Iterable[Iteration]
+    ledger: Ledger,
+    evaluations: Iterable[Evaluation],
+    iterations: Iterable[Iteration],
+    horizon: int = HORIZON,
 ) -> list[Evaluation]:
     """Record looks, and the verdicts that are final for their iteration.
 
@@ -292,6 +383,8 @@ def record(
         ledger: The study's ledger. The same look at the same data is recorded once.
         evaluations: The looks.
         iterations: Those of the study; a version may not change when its iteration starts and ends.
+        horizon: How many hypotheses the study's list of discoveries counts; frozen with the first
+            record.
 
     Returns:
         The evaluations with the numbers of their looks.
@@ -301,7 +394,14 @@ def record(
             stays.
     """
     spans = {each.name: [str(each.start), str(each.end)] for each in iterations if each.start}
-    return [_recorded(ledger, each, spans.get(each.iteration)) for each in evaluations]
+    frozen = ledger.horizon
+    if frozen is not None and frozen != horizon:
+        msg = (
+            f"discovery_horizon is {horizon}, but {frozen} since the ledger was opened; it cannot change, "
+            "since what counts as a discovery rests on it"
+        )
+        raise StudyError(msg)
+    return [_recorded(ledger, each, spans.get(each.iteration), horizon) for each in evaluations]
 
 
 def fingerprint(evaluation: Evaluation) -> str:
@@ -316,7 +416,9 @@ def fingerprint(evaluation: Evaluation) -> str:
     return sha256(json.dumps([counts, order]).encode()).hexdigest()
 
 
-def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) -> Evaluation:
+def _recorded(
+    ledger: Ledger, evaluation: Evaluation, span: list[str] | None, horizon: int
+) -> Evaluation:
     hypothesis, found = evaluation.hypothesis, evaluation.comparison
     name, version, arm, iteration = _key(hypothesis)
     look = Look(
@@ -337,6 +439,7 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
         found.confidence_level,
         found.pvalue,
         evaluation.progress.evalue,
+        evaluation.discovery_pvalue,
     )
     verdict = None
     if evaluation.final and not _later_data_seen(ledger, look):
@@ -347,29 +450,15 @@ def _recorded(ledger: Ledger, evaluation: Evaluation, span: list[str] | None) ->
             iteration,
             str(evaluation.verdict),
             evaluation.success,
-            _stream_pvalue(evaluation),
+            evaluation.discovery_pvalue,
             look.fingerprint,
             evaluation.sentence,
             evaluation.qualifier,
         )
-    registration = Registration(name, version, arm, {**hypothesis.frozen(), "start and end": span})
+    frozen = {**hypothesis.frozen(), "start and end": span, HORIZON_FIELD: horizon}
+    registration = Registration(name, version, arm, frozen)
     done = ledger.record(registration, look, verdict)
     return replace(evaluation, look=done.look_number)
-
-
-def _stream_pvalue(evaluation: Evaluation) -> float:
-    """Return the p-value for the stream of tests: that of the claim with all of its guardrails.
-
-    It is the largest of theirs (intersection-union test: Berger 1982), with 1 for a guardrail
-    without customers. A refuted claim whose test rejects, because the effect is smaller than the
-    minimum effect, is no rejection: 1. NaN without a valid test.
-    """
-    if evaluation.verdict is Verdict.INVALID or math.isnan(evaluation.pvalue):
-        return math.nan
-    if evaluation.verdict is Verdict.REFUTED and evaluation.pvalue <= evaluation.hypothesis.alpha:
-        return 1.0
-    kept = [each.comparison.pvalue if each.known else 1.0 for each in evaluation.guardrails]
-    return max([evaluation.pvalue, *kept])
 
 
 def _later_data_seen(ledger: Ledger, look: Look) -> bool:

@@ -30,6 +30,7 @@ from workbench.experiments.ledger_storage import (
 from workbench.schema.hypothesis import UNQUALIFIED, Qualifier
 
 OF_ONE_ARM = frozenset({"treatment"})
+HORIZON_FIELD = "discovery_horizon"  # of the study; what the first record says stands for all
 AGAIN = "evaluated again on other data"
 KEY = ("hypothesis", "version", "arm", "iteration")
 Key = tuple[str, int, str, str]
@@ -85,7 +86,7 @@ class Registration:
         >>> first.changes(Registration("Preview", 1, "group=preview", {"alpha": 0.1}))
         ('alpha from 0.05 to 0.1',)
         """
-        apart = OF_ONE_ARM if now.arm != self.arm else frozenset()
+        apart = {HORIZON_FIELD, *(OF_ONE_ARM if now.arm != self.arm else ())}
         names = [*self.fields, *(name for name in now.fields if name not in self.fields)]
         return tuple(
             f"{name} from {_said(self.fields.get(name))} to {_said(now.fields.get(name))}"
@@ -100,7 +101,8 @@ class Look:
 
     `fingerprint` identifies the data: evaluating the same version on the same data again is no new
     look. `as_of` is the time as of which the data were read, in ISO format. Effect and interval are
-    fractions. Numbers that the analysis does not have are NaN.
+    fractions. `discovery_pvalue` is for the list of discoveries. Numbers that the analysis does not
+    have are NaN.
     """
 
     KIND: ClassVar[str] = "look"
@@ -122,6 +124,7 @@ class Look:
     confidence_level: float
     pvalue: float = math.nan
     evalue: float = math.nan
+    discovery_pvalue: float = math.nan
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -444,6 +447,16 @@ class Ledger:
     def registrations(self) -> tuple[Stored[Registration], ...]:
         """Return all registrations in order."""
         return self._of(Registration)
+
+    @property
+    def horizon(self) -> int | None:
+        """How many hypotheses the list of discoveries counts, as the first record says.
+
+        None for an empty ledger, and for one that began before there was a horizon.
+        """
+        known = self.registrations()
+        found = known[0].record.fields.get(HORIZON_FIELD) if known else None
+        return None if found is None else int(found)
 
     def verdicts(self) -> tuple[Stored[FinalVerdict], ...]:
         """Return all final verdicts and their corrections, each at its own place."""

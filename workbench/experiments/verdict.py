@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from workbench import display
 from workbench.experiments.analysis import Family, GuardrailResult, Progress, Sample, analyse
+from workbench.experiments.discoveries import Key, Standing, label
 from workbench.schema.hypothesis import UNQUALIFIED, DecisionRule, Hypothesis, Qualifier, Verdict
 from workbench.stats.power import detectable_effect
 from workbench.stats.proportions import Comparison, Counts
@@ -72,6 +73,7 @@ class Evaluation:
         family: The adjustment, where several hypotheses or treatments were tested together.
         recorded: The verdict on record, where an earlier look had the last word.
         look: The look's number in the ledger; None if it was not recorded.
+        standing: Where the verdict stands in the study's list of discoveries, once it is final.
 
     >>> from workbench import Study
     >>> (found,) = Study.load("studies/guided-import/study.yaml").evaluate("2026.1")
@@ -92,6 +94,13 @@ class Evaluation:
     family: Family | None = None
     recorded: RecordedVerdict | None = None
     look: int | None = None
+    standing: Standing | None = None
+
+    @property
+    def key(self) -> Key:
+        """Hypothesis, version, treatment and iteration, which tell records of the ledger apart."""
+        claim = self.hypothesis
+        return claim.name, claim.version, str(claim.treatment), claim.iteration
 
     @property
     def iteration(self) -> str:
@@ -121,14 +130,14 @@ class Evaluation:
 
     @property
     def label(self) -> str:
-        """The verdict and its restriction as readers see them."""
-        return self.qualifier.label(self.verdict)
+        """The verdict, what restricts it and whether it is a discovery, as readers see it."""
+        return label(self.verdict, self.qualifier, self.standing, success=self.success)
 
     @property
     def kind(self) -> str:
-        """The verdict as one word, "but" for one with a guardrail that does not hold."""
-        half = self.verdict is Verdict.SUPPORTED and not self.success
-        return "but" if half else str(self.verdict)
+        """The verdict as one word; "but" for a supported one with a guardrail at risk, or no discovery."""
+        whole = self.success and (self.standing is None or self.standing.found)
+        return "but" if self.verdict is Verdict.SUPPORTED and not whole else str(self.verdict)
 
     @property
     def success(self) -> bool:
@@ -151,6 +160,30 @@ class Evaluation:
         return self.comparison.pvalue if self.family is None else self.family.pvalue
 
     @property
+    def discovery_pvalue(self) -> float:
+        """The p-value for the list of discoveries: that of the claim with all of its guardrails.
+
+        It is the largest of theirs (intersection-union test: Berger 1982), with 1 for a guardrail
+        without customers. A refuted claim whose test rejects, because the effect is smaller than the
+        minimum effect, is no rejection: 1. NaN without a valid test.
+        """
+        found, together = self.comparison, 1 if self.family is None else self.family.size
+        pvalue = self.pvalue
+        if self.progress.analysis == "anytime" and self.verdict is not Verdict.INVALID:
+            pvalue = min(1.0, together * found.pvalue)  # evidence goes on after the verdict
+        if math.isnan(pvalue):
+            return math.nan
+        if self.verdict is Verdict.REFUTED and pvalue <= self.hypothesis.alpha:
+            return 1.0
+        kept = [each.comparison.pvalue if each.known else 1.0 for each in self.guardrails]
+        return max([pvalue, *kept])
+
+    def placed(self, standing: Standing | None) -> Evaluation:
+        """Return the evaluation with its place in the list of discoveries, and a sentence that says it."""
+        evaluation = replace(self, standing=standing)
+        return replace(evaluation, sentence=_sentence(evaluation))
+
+    @property
     def final(self) -> bool:
         """Whether this is the final verdict of the iteration.
 
@@ -161,7 +194,7 @@ class Evaluation:
             return False
         if self.verdict is Verdict.SUPPORTED and not all(each.known for each in self.guardrails):
             return False
-        told = self.verdict in (Verdict.SUPPORTED, Verdict.REFUTED)
+        told = self.verdict is not Verdict.INCONCLUSIVE and self.verdict is not Verdict.INVALID
         return self.progress.final or (told and self.progress.analysis != "fixed")
 
     @property
@@ -181,6 +214,7 @@ class Evaluation:
             "as_of": None if self.as_of is None else self.as_of.isoformat(),
             "verdict": str(self.verdict),
             "label": self.label,
+            "kind": self.kind,
             "sentence": self.sentence,
             "control": str(claim.control),
             "control_converted": found.control.converted,
@@ -196,12 +230,14 @@ class Evaluation:
             "low": found.low,
             "high": found.high,
             "confidence_level": found.confidence_level,
+            "pvalue_alone": math.nan if math.isnan(self.pvalue) else found.pvalue,
             "pvalue": self.pvalue,
             "test": found.test,
             "interval": found.interval,
             "analysis": claim.analysis,
             "planned": self.progress.planned,
             "look": self.look,
+            "discovery": None if self.standing is None else asdict(self.standing),
             "detectable": self.detectable,
             "needed": self.needed,
             "guardrails": [
@@ -258,8 +294,6 @@ cohort: an effect of +20.0 [+4.5, +34.0] percentage points (95% interval), too l
 alone (p = 0.00887).
     """
     comparison, progress = analysed or analyse(hypothesis, Sample(control, treatment))
-    if family is not None:
-        comparison = replace(comparison, low=family.low, high=family.high)
     if any(check.level == "invalid" for check in checks):
         verdict, progress = Verdict.INVALID, replace(progress, early=False)
     elif recorded is not None:
@@ -327,6 +361,8 @@ def _sentence(evaluation: Evaluation) -> str:
     but = evaluation.verdict is Verdict.SUPPORTED
     later = evaluation.recorded is not None
     parts += [_guardrail(each, but=but, later=later) for each in evaluation.guardrails]
+    if evaluation.success and evaluation.standing is not None:
+        parts.append(evaluation.standing.sentence)
     parts += [each.sentence for each in evaluation.checks if each.level == "warn"]
     return " ".join(part for part in parts if part)
 
@@ -352,7 +388,7 @@ def _middle(evaluation: Evaluation) -> str:
     if recorded is not None:
         return (
             f". The final verdict on {claim.name} version {claim.version} stands since "
-            f"{display.day(recorded.at)}, on {recorded.customers:,} customers: {evaluation.label}."
+            f"{display.day(recorded.at)}, on {recorded.customers:,} customers: {recorded.label}."
         )
     if evaluation.progress.early:
         return f". {_early(evaluation.progress)}"
@@ -361,9 +397,15 @@ def _middle(evaluation: Evaluation) -> str:
     alone = f" (p {_pvalue(evaluation.pvalue)}{several})."
     if evaluation.verdict is Verdict.SUPPORTED and math.isnan(found.low):
         return f", too large for chance alone{alone} It has no interval: {found.reason}."
+    if evaluation.verdict is Verdict.INCONCLUSIVE and family is not None and _excludes_none(found):
+        return (
+            f", too large for chance if it were the only test (p {_pvalue(found.pvalue)}), but not "
+            f"among {family.size} tests at once (p {_pvalue(family.pvalue)})."
+        )
     return {
         Verdict.SUPPORTED: f", too large for chance alone{alone}",
-        Verdict.REFUTED: f", which rules out {_worth(claim, found)}.",
+        Verdict.REFUTED: f", which rules out {_worth(claim)}{_smaller(claim, found)}.",
+        Verdict.HARMFUL: f", which lies wholly on the wrong side: {claim.metric} suffers.",
         Verdict.INCONCLUSIVE: f", which leaves open {_open(claim, found)}.",
     }[evaluation.verdict]
 
@@ -447,16 +489,24 @@ def _guardrail(result: GuardrailResult, *, but: bool, later: bool) -> str:
     )
 
 
-def _worth(claim: Hypothesis, found: Comparison) -> str:
+def _excludes_none(found: Comparison) -> bool:
+    """Whether the interval leaves no effect out."""
+    return found.low > 0 or found.high < 0
+
+
+def _smaller(claim: Hypothesis, found: Comparison) -> str:
+    """Say of a refuted claim that there is an effect, where the interval says so."""
+    return "; there is a smaller one" if claim.minimum_effect and _excludes_none(found) else ""
+
+
+def _worth(claim: Hypothesis) -> str:
     least = f"{100 * claim.minimum_effect:g}"
     if not claim.minimum_effect:
         return "any effect in the hoped-for direction"
     if claim.alternative == "two-sided":
         return f"a change of {least} points either way, the least worth having"
     way = "gain" if claim.alternative == "greater" else "drop"
-    small = found.low > 0 if claim.alternative == "greater" else found.high < 0
-    but = "; there is a smaller one" if small else ""
-    return f"a {way} of {least} points, the least worth having{but}"
+    return f"a {way} of {least} points, the least worth having"
 
 
 def _open(claim: Hypothesis, found: Comparison) -> str:
@@ -464,10 +514,14 @@ def _open(claim: Hypothesis, found: Comparison) -> str:
         return f"everything ({found.reason})"
     if not claim.minimum_effect:
         return "whether there is an effect"
-    return (
-        f"both no effect and one of {display.worth(claim.towards(found.estimate))} points, the least "
-        "worth having"
-    )
+    return f"both no effect and one of {display.worth(_sought(claim, found))} points, the least worth having"
+
+
+def _sought(claim: Hypothesis, found: Comparison) -> float:
+    """Return the effect worth having on the side of the estimate, if the interval holds it, or else the other."""
+    effect = claim.towards(found.estimate)
+    inside = found.low <= effect <= found.high
+    return effect if inside or claim.alternative != "two-sided" else -effect
 
 
 def _outlook(evaluation: Evaluation) -> str:
@@ -484,7 +538,7 @@ def _outlook(evaluation: Evaluation) -> str:
             f"With {power} these customers could have shown {display.points(evaluation.detectable)} points"
         )
     if evaluation.needed:
-        worth = display.worth(claim.towards(found.estimate))
+        worth = display.worth(_sought(claim, found))
         parts.append(
             f"{evaluation.needed:,} more customers per cohort are needed to show {worth} points"
         )
@@ -496,12 +550,13 @@ def _outlook(evaluation: Evaluation) -> str:
 
 
 def _level(evaluation: Evaluation) -> str:
-    """Name the interval: its level, and how it accounts for several tests."""
-    family = evaluation.family
+    """Name the interval: its level, and whether it accounts for several tests."""
     said = f"{100 * evaluation.comparison.confidence_level:.3g}% interval"
-    if family is None or math.isnan(evaluation.comparison.low):
+    if evaluation.family is None or math.isnan(evaluation.comparison.low):
         return said
-    return f"{said}; {family.note.partition(' (')[0].replace('the interval', 'it', 1)}"
+    if evaluation.progress.analysis == "sequential":
+        return f"{said}, which holds for all {evaluation.family.size} comparisons together"
+    return f"{said} of this comparison alone"
 
 
 def _share(counts: Counts) -> str:

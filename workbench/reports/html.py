@@ -248,9 +248,9 @@ def _verdicts(reports: Sequence[IndexEntry]) -> list[tuple[Badge, str]]:
     found = []
     for each in _mappings(newest.content["evaluations"]):
         verdict, label = str(each.get("verdict", "")), str(each.get("label") or each.get("verdict"))
-        half = verdict == "supported" and label != verdict
+        kind = str(each.get("kind") or ("but" if label != verdict == "supported" else verdict))
         about = f"{each.get('hypothesis', '')} {each.get('version', '')}".strip()
-        found.append((Badge(label, "but" if half else verdict), about))
+        found.append((Badge(label, kind), about))
     return found
 
 

@@ -151,6 +151,7 @@ class Verdict(StrEnum):
     Attributes:
         SUPPORTED: The data show the claimed effect.
         REFUTED: The data rule out an effect worth having.
+        HARMFUL: The data show an effect in the wrong direction.
         INCONCLUSIVE: The data show neither.
         INVALID: Something broke the comparison; the evaluation's checks say what.
 
@@ -160,6 +161,7 @@ class Verdict(StrEnum):
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
+    HARMFUL = "harmful"
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"
 
@@ -232,13 +234,18 @@ class DecisionRule(Spec):
         )
 
     def decide(self, comparison: Comparison, pvalue: float | None = None) -> Verdict:
-        """Return the verdict: refuted if the interval rules out an effect worth having, else the test's.
+        """Return the verdict: harmful, or else refuted, by the interval; or else what the test says.
+
+        Harmful is a one-sided claim whose interval lies on the wrong side, refuted one whose interval
+        rules out an effect worth having.
 
         Args:
             comparison: The two cohorts compared, at the rule's level.
             pvalue: The p-value adjusted for other tests; the comparison's own unless given.
         """
         worth, low, high = self.minimum_effect, comparison.low, comparison.high
+        if {"greater": high < 0, "less": low > 0}.get(self.alternative, False):
+            return Verdict.HARMFUL
         refuted = {
             "greater": high < worth,
             "less": low > -worth,

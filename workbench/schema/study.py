@@ -189,6 +189,9 @@ class StudySpec(Spec):
     """The scale at which the team calls it innovation. Without it, nothing has a target."""
     strategy: StrategySource | None = None
     """Strategic metrics of the business."""
+    discovery_horizon: int = Field(default=12, ge=1)
+    """How many hypotheses the study will test in a year or so. A discovery stands among so many; the
+    ledger freezes the number with its first record."""
     ledger: Name = "ledger.db"
     """Where looks and verdicts are recorded: a file, relative to the study file, or the URL of a
     database that a team shares."""

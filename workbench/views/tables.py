@@ -173,13 +173,15 @@ def rates(frame: pd.DataFrame) -> Table:
     columns = (
         Column("step"),
         *(Column(column) for column in by),
-        Column("rate (aligned / entered the flow)", numeric=True),
+        Column("rate (converted / closed)", numeric=True),
         Column("95% interval", numeric=True),
         Column("step rate (description only)", numeric=True),
     )
     note = (
-        "Rates count customers whose window is over. The step rate is taken over those who "
-        "reached the step before; these groups differ, so it describes and does not compare."
+        "Rates count customers whose window is over (closed) and those of them who took the step in "
+        "time (converted); customers who are aligned already but still open count later. The step rate "
+        "is taken over those who reached the step before; these groups differ, so it describes and does "
+        "not compare."
     )
     empty = "No customer met the trigger in this iteration."
     return Table("Rates of each cohort", columns, tuple(rows), note + _of_ends(frame), empty)

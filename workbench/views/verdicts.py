@@ -24,11 +24,11 @@ NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
 NOT_RECORDED = (
     "This look is not recorded: evaluate(record=True) and workbench report put it into the ledger."
 )
-STREAM = (
-    "A discovery is a success that stands among all final verdicts of the study. Each p-value is "
-    "compared with a level that depends on the verdicts before it, so that on average at most 5% of "
-    "the discoveries are false (online false discovery rate). Later verdicts never change earlier "
-    "ones. The p-value here is the largest of those of the hypothesis and its guardrails."
+DISCOVERIES = (
+    "A discovery is a success that stands among all hypotheses that the study tests or will test. The "
+    "p-value of a hypothesis over its versions is compared with the level asked (Benjamini and "
+    "Hochberg), so that on average at most 5% of the discoveries are false. The p-value here is the "
+    "largest of those of the version and its guardrails."
 )
 OPINION = (
     "A second opinion that decides nothing. The prior of both rates is Beta(1, 1): every rate is "
@@ -131,11 +131,13 @@ def _pvalue(evaluation: Evaluation) -> str:
     shown = f"{display.pvalue(evaluation.pvalue)}, {evaluation.comparison.test}"
     if evaluation.family is None:
         return shown
-    return f"{shown}, Holm-adjusted for {evaluation.family.size} tests; {evaluation.family.note}"
+    alone = display.pvalue(evaluation.comparison.pvalue)
+    return f"{shown}, for {evaluation.family.size} tests at once; alone {alone}"
 
 
 def history(frame: pd.DataFrame) -> Table:
-    """Return a table of each hypothesis's versions: what changed, what was found, what still counts."""
+    """Return a table of each hypothesis's versions: what changed, what was found, what counts."""
+    before = any(each != "-" for each in frame.get("counted_when_decided", ()))
     rows = [
         (
             f"{each['hypothesis']} {each['version']}{_treatment_if_several(each, frame)}",
@@ -146,8 +148,9 @@ def history(frame: pd.DataFrame) -> Table:
             Badge(each["label"], _kind(each["verdict"], each["label"])),
             display.pvalue(each["pvalue"]),
             display.pvalue(each["level"]),
-            str(each["discovery"]),
-        )
+            str(each["since"]),
+            str(each["counted_when_decided"]),
+        )[: None if before else -1]
         for each in frame.to_dict("records")
     ]
     columns = (
@@ -158,11 +161,12 @@ def history(frame: pd.DataFrame) -> Table:
         Column("effect (percentage points)", numeric=True),
         Column("verdict"),
         Column("p-value", numeric=True),
-        Column("its level", numeric=True),
+        Column("level asked", numeric=True),
         Column("discovery"),
+        *([Column("counted when decided")] if before else []),
     )
     empty = "No hypothesis of the study is tested in this iteration."
-    return Table("Each hypothesis through its versions", columns, tuple(rows), STREAM, empty)
+    return Table("Each hypothesis through its versions", columns, tuple(rows), DISCOVERIES, empty)
 
 
 def guardrails(evaluations: Iterable[Evaluation]) -> Table:
@@ -289,7 +293,8 @@ def _rate(counts: Counts) -> tuple[float, float, float]:
 
 def _kind(verdict: str, label: str) -> str:
     """Return the word that a verdict's colour goes by."""
-    return "but" if verdict == "supported" and label != verdict else verdict
+    whole = label in (verdict, "supported, a discovery")
+    return verdict if verdict != "supported" or whole else "but"
 
 
 # What templates of 0.1 call them; gone with 0.3.
