@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from workbench.data import study_data
 from workbench.data.metrics import learning_table, next_table
+from workbench.data.partners import Partners, partner_problems, study_partners
 from workbench.data.study_data import DataReport, Problem, StudyData
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.experiments import checks, planning, subgroups
@@ -106,6 +107,7 @@ class Study:
             except WorkbenchError as error:
                 found.append(Problem("error", str(error), 1, {"iteration": name}))
         found += [Problem("error", said, 1, {}) for said in problems(self._data)]
+        found += partner_problems(self._data)
         return DataReport((*found, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
@@ -462,6 +464,23 @@ class Study:
         """
         (name,) = self._iterations(iteration)
         return checks.quality(self._data, name, self._moment(as_of))
+
+    def partners(self, iteration: str | None = None, as_of: AsOf = None) -> Partners:
+        """Compare the customers who were invited, agreed and took part with all customers.
+
+        Args:
+            iteration: The name of an iteration, to compare its result with; all unless given.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            The counts by segment and vertical (`table`), and a sentence that says for whom the result
+            speaks.
+
+        Raises:
+            StudyError: The study names no partners, or the iteration is unknown.
+        """
+        _ = self._iterations(iteration)
+        return study_partners(self._data, iteration, self._moment(as_of))
 
     def strategy(self, as_of: AsOf = None) -> Strategy:
         """Compare strategic metrics with their courses, before and after each iteration.

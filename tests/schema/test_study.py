@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from workbench.schema.study import StudySpec
+from workbench.errors import StudyError
+from workbench.schema.study import StudySpec, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted(
@@ -100,3 +101,39 @@ def test_each_way_to_write_a_part_fits(bundled, place, value):
         part = part[key]
     part[place[-1]] = value
     assert not [error.message for error in VALIDATOR.iter_errors(content)]
+
+
+COUNTS = """\
+counts: {source: c.csv, trigger: clicks, steps: {paid: paid}}
+iterations: [{name: april}]
+"""
+NO_IDS = """\
+customers: {source: c.csv, customer: none}
+outcomes: {stayed: back}
+iterations: [{name: april}]
+"""
+INDICATORS = "indicators: {source: i.csv, period: week, definitions: {nps: {kind: leading}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (COUNTS, "line 2: counts know no single customer; leave partners out"),
+        (NO_IDS, "line 2: rows without ids know no single customer; leave partners out"),
+        (INDICATORS, "line 2: partners need events or outcomes beside them"),
+    ],
+)
+def test_partners_stand_beside_single_customers(tmp_path, data, words):
+    path = tmp_path / "study.yaml"
+    path.write_text(f"name: trial\npartners: {{source: p.csv}}\n{data}")
+    with pytest.raises(StudyError, match=words):
+        read_study(path)
+
+
+def test_partners_need_a_source_alone(bundled):
+    content = read(bundled) | {"partners": {"source": "p.csv"}}
+    assert not [error.message for error in VALIDATOR.iter_errors(content)]
+    partners = StudySpec.model_validate(content).partners
+    assert (partners.customer, partners.agreed) == ("customer", "agreed")
+    content["partners"] = {"source": "p.csv", "took_parts": "x"}
+    assert list(VALIDATOR.iter_errors(content))

@@ -16,7 +16,7 @@ from workbench.data.readers import named
 from workbench.data.times import AT, instants
 from workbench.errors import DataError, unknown_name
 from workbench.schema.cohort import MISSING, PARTICIPATION
-from workbench.schema.study import NO_IDS, CountsSource, CustomersSource
+from workbench.schema.study import NO_IDS, CountsSource, CustomersSource, PartnersSource
 from workbench.schema.time import Span
 from workbench.stats.proportions import Counts
 
@@ -295,11 +295,11 @@ class OutcomesTable:
         ]
 
 
-def yes_or_no(frame: Frame, column: str, table: str) -> Frame:
+def yes_or_no(frame: Frame, column: str, table: str, rule: str = YES_NO) -> Frame:
     """Read a column of yes/no: true or false, yes or no, 1 or 0, in any case; empty is null.
 
     Raises:
-        DataError: For any other value.
+        DataError: For any other value; the sentence ends with the `rule`.
     """
     value, kind = nw.col(column), frame.collect_schema()[column]
     if kind == nw.Boolean:
@@ -314,10 +314,10 @@ def yes_or_no(frame: Frame, column: str, table: str) -> Frame:
             value.is_nan() if kind.is_float() else value.is_null(),
         )
     else:
-        msg = f"{table}: column {column!r} holds {kind}; {YES_NO}"
+        msg = f"{table}: column {column!r} holds {kind}; {rule}"
         raise DataError(msg)
     if odd := collect(frame.filter(~value.is_null(), ~(yes | no | none)).select(column).head(1)):
-        msg = f"{table}: column {column!r} holds {odd[0][column]!r}; {YES_NO}"
+        msg = f"{table}: column {column!r} holds {odd[0][column]!r}; {rule}"
         raise DataError(msg)
     read = (
         nw.when(yes)
@@ -331,7 +331,7 @@ def _length(frame: Frame) -> int:
     return int(collect(frame.select(nw.len().alias("rows")))[0]["rows"])
 
 
-def customers_table(table: Frame, source: CustomersSource) -> Frame:
+def customers_table(table: Frame, source: CustomersSource | PartnersSource) -> Frame:
     """Name the customer column of a customers table `customer`, and check that nobody is null."""
     columns = table.collect_schema().names()
     if source.customer not in columns:

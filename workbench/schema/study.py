@@ -74,6 +74,24 @@ class IdentitiesSource(TableSource):
     """The column with the ids that they stand for, such as customer_id."""
 
 
+class PartnersSource(TableSource):
+    """The customers who were asked to take part in the MVP, such as lead or design partners.
+
+    A row is an invited customer, and only the column `customer` must be there: the others may be absent
+    unless the study file names them. They hold yes or no; an empty cell is a no.
+    """
+
+    customer: Name = "customer"
+    """The column with the customer's id, as in the events or the customers table."""
+    invited: Name = "invited"
+    """The yes/no column of who was invited. Without such a column everybody in the table was."""
+    agreed: Name = "agreed"
+    """The yes/no column of who agreed. Without such a column it is not known who did."""
+    took_part: Name = "took_part"
+    """The yes/no column of who took part. Without such a column, those who entered the flow
+    did; outcomes need it."""
+
+
 class FeedbackSource(TableSource):
     """A table of feedback, one remark a row.
 
@@ -167,6 +185,9 @@ class StudySpec(Spec):
     identities: IdentitiesSource | None = None
     """Ids that stand for others, wherever customers are named: one person before and after they log
     in. Chains are followed; an id that stands for two customers is left alone, and named."""
+    partners: PartnersSource | None = None
+    """The customers who were invited to take part and those who did, to see for whom results
+    speak."""
     outcomes: Mapping[str, Name] = {}
     """Yes/no columns of the customers table, in place of events: each outcome's name and its
     column."""
@@ -248,6 +269,7 @@ class StudySpec(Spec):
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield each broken rule that more than one part of the file makes: place and sentence."""
         yield from self._check_data()
+        yield from self._check_partners()
         yield from self._check_iterations()
         yield from self._check_targets()
         if self.strategy is not None:
@@ -305,6 +327,16 @@ class StudySpec(Spec):
                 "rows without ids, and visits, are for outcomes; beside events, a customers table"
             )
             yield ("customers",), f"{said} has ids, and one row a customer"
+
+    def _check_partners(self) -> Iterator[Contradiction]:
+        if self.partners is None:
+            return
+        if self.counts or (self.customers and self.customers.customer == NO_IDS):
+            rows = "counts" if self.counts else "rows without ids"
+            yield ("partners",), f"{rows} know no single customer; leave partners out"
+        elif not (self.events or self.outcomes):
+            said = "partners need events or outcomes beside them; add those, or leave partners out"
+            yield ("partners",), said
 
     def _check_ideas(self) -> Iterator[Contradiction]:
         names = [each.name for each in self.ideas] + [each.name for each in self.hypotheses]
