@@ -24,6 +24,7 @@ class StudyWithoutData:
             ],
             hypotheses=hypotheses,
             kinds=groupings or {},
+            partners=None,
         )
 
     def newest(self, as_of):

@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from support import results
-from support.results import SCRIPT
+from support.results import NAN, SCRIPT
 
+from workbench.data.partners import Partners
+from workbench.data.study_data import Problem
 from workbench.stats.proportions import Counts, compare
 from workbench.views import tables
 
@@ -166,3 +168,22 @@ def test_names_from_data_stay_text():
         soup = BeautifulSoup(table._repr_html_(), "html.parser")
         assert not soup.find_all("script")
         assert SCRIPT in soup.get_text()
+
+
+def test_partners_have_the_columns_that_are_known():
+    row = {"grouping": "all", "level": "all", "customers": 40, "share": 1.0}
+    row |= {"invited": 5, "invited_share": 1.0, "agreed": NAN, "agreed_share": NAN}
+    row |= {"took_part": 0, "took_part_share": NAN}
+    level = {"grouping": "size", "level": "large", "customers": 10, "share": 0.25}
+    level |= {"invited": 4, "invited_share": 0.8, "agreed": NAN, "agreed_share": NAN}
+    level |= {"took_part": 0, "took_part_share": NAN}
+    odd = [Problem("note", "rows repeat", 1, {}), Problem("warning", "1 customer is odd", 1, {})]
+    found = Partners(pd.DataFrame([row, level]), "Nobody took part.", tuple(odd))
+    table = tables.partners(found)
+    assert lines(table)[1:] == [
+        "level grouping all customers invited took part",
+        "large size 25.0% (10/40) 80.0% (4/5) n/a (0/0)",
+        "all 40 5 0",
+    ]
+    assert table.note == "1 customer is odd."
+    assert repr(tables.speaks_for(found)) == "Nobody took part."

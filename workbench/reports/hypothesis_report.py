@@ -12,6 +12,7 @@ from workbench.reports.report import IterationReport, Result
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.data.partners import Partners
     from workbench.experiments.planning import Plan
     from workbench.experiments.verdict import Evaluation
 
@@ -44,8 +45,19 @@ class HypothesisReport(IterationReport):
             [each for each in known if each.name in tested], self.study.history()
         )
 
+    def partners(self) -> Partners | None:
+        """Return the partners beside all customers; None if the study names none."""
+        if self.study.spec.partners is None:
+            return None
+        return self.study.partners(**self.at)
+
     def finish(
-        self, *, evaluations: Iterable[Evaluation], metrics: pd.DataFrame, quality: pd.DataFrame
+        self,
+        *,
+        evaluations: Iterable[Evaluation],
+        metrics: pd.DataFrame,
+        quality: pd.DataFrame,
+        partners: Partners | None = None,
     ) -> Result:
         """Return the end of the report; a template's last cell shows it.
 
@@ -53,11 +65,15 @@ class HypothesisReport(IterationReport):
             evaluations: The verdicts, as `evaluate` returns them.
             metrics: The learning metrics, as `Study.learning_metrics` returns them.
             quality: The checks of the data, as `Study.quality` returns them.
+            partners: The partners, as `partners` returns them.
         """
-        content = {
+        content: dict[str, object] = {
             "learning_metrics": metrics.to_dict("records"),
             "quality": quality.to_dict("records"),
         }
+        if partners is not None:
+            rows = partners.table.to_dict("records")
+            content["partners"] = {"sentence": partners.sentence, "table": rows}
         return self.result_with_verdicts(evaluations, content)
 
     # What templates of 0.1 call: the history, and a plan, which is now `iteration_plan`'s. Gone with 0.3.

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench import display
 from workbench.data.metrics import LEARNING_COLUMNS, NEXT_COLUMNS, groupings_of
-from workbench.display import Badge, Column, Table
+from workbench.display import Badge, Column, Sentences, Table
 from workbench.schema.flow import ADOPTION
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.data.partners import Partners
     from workbench.experiments.verdict import Evaluation
     from workbench.stats.proportions import Comparison, Counts
 
 MOST_EVENTS = 5
+PARTNERS = {
+    "customers": ("all customers", "share"),
+    "invited": ("invited", "invited_share"),
+    "agreed": ("agreed", "agreed_share"),
+    "took_part": ("took part", "took_part_share"),
+}
 UNDECIDED = (display.UNDEFINED, display.UNDEFINED)
 EXPLORATORY = (
     "Exploratory: nobody planned these comparisons before the iteration, and among many of them "
@@ -128,6 +136,37 @@ def quality(frame: pd.DataFrame) -> Table:
         Column("what it means"),
     )
     return Table("Checks of the data", columns, tuple(rows), empty="No check was made.")
+
+
+def speaks_for(found: Partners | None) -> Sentences | None:
+    """Return for whom a result speaks (`Study.partners`); None without partners."""
+    return None if found is None else Sentences((found.sentence,))
+
+
+def partners(found: Partners | None) -> Table | None:
+    """Return a table of partners beside all customers (`Study.partners`); None without partners."""
+    if found is None:
+        return None
+    records = display.records(found.table)
+    whole, *levels = records
+    roles = [each for each in PARTNERS if math.isfinite(whole[each])]
+    rows = [
+        (
+            str(each["level"]),
+            str(each["grouping"]),
+            *(display.rate(each[PARTNERS[role][1]], each[role], whole[role]) for role in roles),
+        )
+        for each in levels
+    ]
+    rows.append(("all", "", *(display.count(whole[role]) for role in roles)))
+    columns = (
+        Column("level"),
+        Column("grouping"),
+        *(Column(PARTNERS[role][0], numeric=True) for role in roles),
+    )
+    odd = [each.message for each in found.problems if each.level == "warning"]
+    note = " ".join(f"{display.capital(each)}." for each in odd)
+    return Table("Partners beside all customers", columns, tuple(rows), note)
 
 
 def flow(frame: pd.DataFrame) -> Table:
