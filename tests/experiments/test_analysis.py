@@ -62,7 +62,7 @@ def test_the_planned_size_is_that_of_the_textbooks():
 
 def test_a_fixed_analysis_decides_at_its_size_or_its_end():
     claim = hypothesis(planned_customers=100)
-    for complete, planned, early in ((False, 100, False), (False, 101, True), (True, 101, False)):
+    for complete, planned, early in ((True, 100, False), (False, 101, True), (True, 101, False)):
         claim = hypothesis(planned_customers=planned)
         _, progress = analyse(claim, Sample(*SMALL, complete=complete))
         assert (progress.early, progress.final) == (early, not early)
@@ -157,7 +157,10 @@ def test_one_test_is_no_family():
 
 def test_an_early_look_is_still_in_the_race():
     claims = [hypothesis(planned_customers=size) for size in (100, 500)]
-    looked = [analyse(each, Sample(*SMALL, complete=False)) for each in claims]
+    looked = [
+        analyse(each, Sample(*SMALL, complete=complete))
+        for each, complete in zip(claims, (True, False), strict=True)
+    ]
     whole, early = families(looked)
     assert early is None
     assert whole.pvalue == pytest.approx(2 * looked[0][0].pvalue)

@@ -499,7 +499,7 @@ def test_later_looks_go_into_an_old_ledger(old, bundled, tmp_path):
     (again,) = Study.load(path).evaluate("2026.1", record=True)
     assert (again.look, again.verdict) == (1, "supported")
     (earlier,) = Study.load(path).evaluate("2026.3", "2026-03-16", record=True)
-    assert (earlier.look, earlier.label) == (2, "inconclusive: looked early")
+    assert (earlier.look, earlier.label) == (2, "inconclusive: too early to say")
     after = Study.load(path).history()
     assert after["looks"].tolist() == [1, 1, 2, 1]
     same = ["verdict", "label", "pvalue", "level", "discovery", "corrected"]
@@ -573,7 +573,6 @@ def test_kinds_are_told_apart_by_their_type(ledger):
     ("verdict", "qualifier", "label"),
     [
         ("supported", Qualifier(), "supported"),
-        ("inconclusive", Qualifier(early=True), "inconclusive: looked early"),
         ("supported", Qualifier(at_risk=("paid",)), "supported, but paid is at risk"),
         (
             "supported",
@@ -591,6 +590,10 @@ def test_kinds_are_told_apart_by_their_type(ledger):
 def test_a_label_of_format_1_is_read_as_it_was_meant(verdict, qualifier, label):
     assert qualifier.label(verdict) == label
     assert read_label(label) == (verdict, qualifier)
+
+
+def test_an_early_look_of_format_1():
+    assert read_label("inconclusive: looked early") == ("inconclusive", Qualifier(early=True))
 
 
 def test_what_is_at_risk_is_said_before_what_is_pending():

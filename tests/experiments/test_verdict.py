@@ -37,8 +37,8 @@ def test_an_early_look_says_when_it_will_decide():
         "100 of 150 planned customers per cohort are through; wait until no more" in found.sentence
     )
     for customers, said in (
-        (150, "at the present rate of entry all of them will be about 9 March 2026; decide then"),
-        (120, "the iteration will be over about 9 March 2026, with 120 at the present rate"),
+        (150, "at the present rate of entry all of them will be about 10 March 2026; decide then"),
+        (120, "the iteration and its last window will be over on 10 March 2026, with about 120"),
     ):
         progress = Progress("fixed", 150, 100, early=True, expected=Expected(DAY, customers))
         found = evaluate(

@@ -216,7 +216,7 @@ def test_sales_lead_is_a_study_of_two_series(study_file):
     [
         ("loan_log", "2012.02", ["refuted"]),
         ("free_trial", "2014.10", ["supported, but paid is at risk"]),
-        ("gate_test", "gate", ["supported"]),
+        ("gate_test", "gate", ["supported, a discovery"]),
     ],
 )
 def test_reports_are_published(study_file, tmp_path, name, iteration, verdicts):

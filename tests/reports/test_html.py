@@ -157,12 +157,12 @@ def test_iterations_by_templates_the_newest_first(tmp_path):
 
 
 def test_verdicts_are_those_on_the_newest_data(tmp_path):
-    old = {**VERDICT, "verdict": "inconclusive", "label": "inconclusive: looked early"}
+    old = {**VERDICT, "verdict": "inconclusive", "label": "inconclusive: too early to say"}
     report(tmp_path, "1", evaluations=[old], as_of="2026-02-01T00:00:00+00:00")
     report(tmp_path, "1", "release_review", evaluations=[VERDICT])
     page = index_shown(tmp_path)
     assert "supported" in page.words
-    assert "looked early" not in page.words
+    assert "too early" not in page.words
 
 
 def test_half_a_success_is_told_from_a_whole_one(tmp_path):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 
 from workbench.data.engines import FILE, Frame, collect, keep
 from workbench.data.readers import name as name_of
@@ -116,6 +118,19 @@ class CountsTable:
             for (iteration, cohort), rows in found.items()
             for each in self._steps(iteration, cohort, rows)
         ]
+
+    def entry_times(
+        self, spans: Sequence[Span], values: Sequence[tuple[str, str]], iteration: str
+    ) -> npt.NDArray[np.int64]:
+        """Return the time of each entrant of a cohort: that of the row which counts them."""
+        rows = [
+            row
+            for row in self.rows
+            if self._iteration(row, spans) == iteration
+            and all(name_of(row[column]) == value for column, value in values)
+        ]
+        times = np.array([row[AT] for row in rows], dtype=np.int64)
+        return np.repeat(times, [row[self.source.trigger] for row in rows])
 
     def _steps(
         self, iteration: str, cohort: tuple[str, ...], rows: Sequence[Mapping[str, Any]]

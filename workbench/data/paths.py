@@ -107,6 +107,14 @@ class Paths:
         left = entries.after[EXIT] >= 0 if leaves else np.zeros(len(since), dtype=bool)
         return Metric(about, since, closed, left, took)
 
+    def up_to(self, entered: int) -> Paths:
+        """Return the paths of those who entered by a time, in microseconds since 1970."""
+        kept, crossed = (
+            each.of(np.flatnonzero(each.entered <= entered))
+            for each in (self.entries, self.crossovers)
+        )
+        return replace(self, entries=kept, crossovers=crossed)
+
     def by(self, columns: Sequence[str]) -> Cohorts:
         """Divide the entries into cohorts by iteration and the values of grouping columns."""
         number = self.entries.span

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workbench.data.conditions import NUMBER
@@ -23,7 +25,7 @@ from workbench.data.paths import Paths, trace
 from workbench.data.tables import Tables
 from workbench.data.times import odd_clocks, unit_of
 from workbench.errors import DataError, StudyError, unknown_name
-from workbench.schema.cohort import MISSING, PARTICIPATION, GroupingKind
+from workbench.schema.cohort import MISSING, PARTICIPATION, Cohort, GroupingKind
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis
 from workbench.schema.study import StudySpec
@@ -133,12 +135,16 @@ class Journeys:
         moment: datetime | None = None,
         window: timedelta | None = None,
         metric: str = "",
+        cut: int | None = None,
     ) -> list[StepCounts]:
-        """Count every iteration's steps, adoption and outcome for each cohort."""
+        """Count every iteration's steps, adoption and outcome for each cohort.
+
+        With a `cut`, in microseconds since 1970, only those who entered by then are counted.
+        """
         paths = self.paths(moment, window, metric)
-        key = (tuple(by), paths.as_of, paths.flow)
+        key = (tuple(by), paths.as_of, paths.flow, cut)
         if key not in self._counts:
-            self._counts[key] = count_steps(paths, by)
+            self._counts[key] = count_steps(paths if cut is None else paths.up_to(cut), by)
         return self._counts[key]
 
     def count_next(
@@ -309,14 +315,21 @@ class StudyData:
         return at if isinstance(self.opened, CountsTable) else None
 
     def counts(
-        self, by: Sequence[str], at: datetime | None, claim: Hypothesis | None = None
+        self,
+        by: Sequence[str],
+        at: datetime | None,
+        claim: Hypothesis | None = None,
+        cut: int | None = None,
     ) -> list[StepCounts]:
-        """Count every iteration's steps for each cohort, by a hypothesis's window if it has one."""
+        """Count every iteration's steps for each cohort, by a hypothesis's window if it has one.
+
+        With a `cut`, in microseconds since 1970, only customers who entered by then are counted.
+        """
         data = self.opened
         if isinstance(data, Journeys):
             if claim is None:
-                return data.count_steps(by, at)
-            return data.count_steps(by, at, claim.window, claim.metric)
+                return data.count_steps(by, at, cut=cut)
+            return data.count_steps(by, at, claim.window, claim.metric, cut)
         if claim is not None and claim.window is not None:
             msg = (
                 f"hypothesis {claim.name!r} has a window, but only events have times; leave it out"
@@ -328,15 +341,37 @@ class StudyData:
             way_out = ", or name their column of days as time" if what == "counts" else ""
             raise StudyError(f"{what} have no times; leave as_of out{way_out}")
         if isinstance(data, CountsTable):
-            return data.count_steps(self.spans, by, None if at is None else to_instant(at))
+            ends = [
+                each for each in (cut, None if at is None else to_instant(at)) if each is not None
+            ]
+            return data.count_steps(self.spans, by, min(ends, default=None))
         return data.count_steps(self.spans, by)
 
-    def entered(self, by: Sequence[str], at: datetime | None, iteration: str) -> dict[str, int]:
+    def entered(
+        self, by: Sequence[str], at: datetime | None, iteration: str, cut: int | None = None
+    ) -> dict[str, int]:
         """Return how many customers of an iteration entered the flow in each cohort of a grouping."""
         here = (iteration, self.spec.steps[0])
-        rows = [each for each in self.counts(by, at) if (each.iteration, each.step) == here]
+        rows = [
+            each for each in self.counts(by, at, cut=cut) if (each.iteration, each.step) == here
+        ]
         rows.sort(key=lambda each: each.cohort)
         return {each.cohort[0]: each.entered for each in rows if each.cohort[0] != MISSING}
+
+    def entry_times(
+        self, cohort: Cohort, iteration: str, at: datetime | None
+    ) -> npt.NDArray[np.int64] | None:
+        """Return when each customer of a cohort entered, in microseconds since 1970.
+
+        None for data without times. Those of counts enter at their row's time.
+        """
+        data = self.opened
+        if isinstance(data, Journeys):
+            paths = data.paths(at)
+            return paths.entries.entered[paths.among(cohort.values, iteration)]
+        if isinstance(data, CountsTable) and data.source.time is not None:
+            return data.entry_times(self.spans, cohort.values, iteration)
+        return None
 
     def allocation(self, iteration: str) -> Mapping[str, float]:
         """Return the planned shares of an iteration's experiment cohorts; empty for equal ones."""

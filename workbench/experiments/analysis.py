@@ -38,6 +38,7 @@ class Sample:
         seen: The time as of which the data were read.
         ends: The end of the iteration.
         window: The time that a customer has to reach the metric.
+        cut: When the last customer entered who will be tested; None while it is not known.
     """
 
     control: Counts
@@ -52,6 +53,7 @@ class Sample:
     seen: datetime | None = None
     ends: datetime | None = None
     window: timedelta | None = None
+    cut: datetime | None = None
 
     @property
     def smaller(self) -> int:
@@ -61,10 +63,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Expected:
-    """When an analysis will decide, and on how many customers per cohort."""
+    """When an analysis will decide, on how many customers per cohort, and whether that is certain."""
 
     at: datetime
     customers: int
+    certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,7 @@ def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Co
         return _sequential(claim, sample, together)
     if claim.analysis == "anytime":
         return _anytime(claim, sample)
-    planned = planned_size(claim, sample)
-    settled = planned is not None and _is_settled(claim, sample)
-    reached = sample.complete or (settled and sample.smaller >= (planned or 0))
+    planned, reached = frozen_size(claim), sample.complete
     progress = Progress(
         "fixed",
         planned,
@@ -132,6 +133,13 @@ def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Co
         expected=None if reached else _expected(planned, sample),
     )
     return claim.compare(control=sample.control, treatment=sample.treatment), progress
+
+
+def frozen_size(claim: Hypothesis) -> int | None:
+    """Return the customers per cohort that a fixed test waits for: those that no data can move."""
+    if claim.planned_customers is None and claim.baseline is None:
+        return None
+    return planned_size(claim, Sample(Counts(0, 0), Counts(0, 0)))
 
 
 def planned_size(claim: Hypothesis, sample: Sample) -> int | None:
@@ -251,13 +259,15 @@ def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
 def _expected(planned: int | None, sample: Sample) -> Expected | None:
     """Return when the planned customers are through, at the present rate of entry."""
     seen, ends, window = sample.seen, sample.ends, sample.window or timedelta(0)
+    if sample.cut is not None:
+        return Expected(sample.cut + window, planned or sample.entered, certain=True)
     if seen is None or ends is None or not sample.per_day > 0:
         return None
     left = max(0.0, (ends - seen) / timedelta(days=1))
     by_end = sample.entered + round(left * sample.per_day)
     by_end = by_end if sample.most is None else min(by_end, sample.most)
     if planned is None or planned > by_end:
-        return Expected(ends + window, by_end)
+        return Expected(ends + window, by_end, certain=True)
     missing = max(0, planned - sample.entered) / sample.per_day
     return Expected(seen + timedelta(days=missing) + window, planned)
 

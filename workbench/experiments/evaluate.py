@@ -21,7 +21,9 @@ from workbench.experiments.analysis import (
     Sample,
     analyse,
     families,
+    frozen_size,
     guardrails,
+    planned_size,
 )
 from workbench.experiments.checks import (
     before_after_check,
@@ -35,6 +37,7 @@ from workbench.experiments.checks import (
     ratio_check,
 )
 from workbench.experiments.discoveries import Trial, hypotheses_of, standings, updated
+from workbench.experiments.looks import cuts
 from workbench.experiments.verdict import Check, Evaluation, RecordedVerdict, evaluate
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import ADOPTION
@@ -70,6 +73,7 @@ SAMPLE_SIZES = (
     "power",
 )
 Arms = tuple[list[StepCounts], list[StepCounts]]
+NOBODY = -(2**62)  # a cut before everybody
 
 
 def cohort_counts(
@@ -142,6 +146,16 @@ def sample_sizes(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
         numbers = (rate, found.control.total, found.treatment.total, each.detectable, effect)
         rows.append((rule.name, *numbers, math.nan if needed is None else needed, rule.power))
     return pd.DataFrame(rows, columns=list(SAMPLE_SIZES))
+
+
+class _Seen(NamedTuple):
+    """The customers who entered up to a cut: counts by metric, entrants, and those still waiting."""
+
+    cut: int | None
+    pairs: dict[str, Pair]
+    entered: dict[str, int]
+    entrants: int
+    waiting: int
 
 
 class _Analysed(NamedTuple):
@@ -220,7 +234,78 @@ class Evaluator:
         return hypotheses_of(spec.discovery_horizon if horizon is None else horizon, names)
 
     def _analyse(self, claim: Hypothesis, at: datetime | None, together: int) -> _Analysed:
-        arms = self._arms(claim, at)
+        at = self._moment(claim, at)
+        whole = self._seen(claim, at, None)
+        passed, waits = self._passed(claim, at)
+        over = self._is_over(claim, at) and not whole.waiting
+        seen = passed[-1] if passed else whole if waits is None else self._seen(claim, at, waits)
+        planned = len(passed) == (claim.looks or 1)
+        if claim.analysis == "sequential" and not planned and self._has_times:
+            # What lies beyond the last look that was passed is a look only once nobody is to come.
+            seen = whole if over else passed[-1] if passed else self._seen(claim, at, NOBODY)
+        sample = self._sample(claim, seen, passed, at, waits, complete=planned or over)
+        found = analyse(claim, sample, together=together)
+        orders = {each.metric: self._in_order(claim, each.metric, at) for each in claim.guardrails}
+        known = {metric: order for metric, order in orders.items() if order is not None}
+        kept = guardrails(claim, seen.pairs, sample, known)
+        checks = [
+            pending_check(seen.waiting, seen.entrants),
+            *self._comparability(claim, seen.entered, at, seen.cut),
+        ]
+        broken = any(each.level == "invalid" for each in checks)
+        recorded = self._recorded(claim, found[0], at, always=broken)
+        return _Analysed(claim, found, kept, checks, recorded)
+
+    def _moment(self, claim: Hypothesis, at: datetime | None) -> datetime | None:
+        """Return the time as of which a claim is read: without a window never after its iteration.
+
+        Without a window rates grow for ever, so the end of the iteration is the one moment that
+        counts.
+        """
+        journeys = self.data.journeys
+        if (
+            journeys is None
+            or claim.analysis != "fixed"
+            or self._window(claim)
+            or claim.before_after
+        ):
+            return at
+        end = next(each.end for each in self.data.spans if each.name == claim.iteration)
+        begun = end > journeys.log.facts.oldest
+        return min(journeys.as_of(at), from_instant(end)) if begun else at
+
+    @property
+    def _has_times(self) -> bool:
+        """Whether the data tell when customers entered."""
+        return self.data.newest(None) is not None or bool(self.data.spec.events)
+
+    def _is_over(self, claim: Hypothesis, at: datetime | None) -> bool:
+        """Whether nobody will enter the claim's iteration any more."""
+        seen = self.data.newest(at)
+        end = next(each.end for each in self.data.spans if each.name == claim.iteration)
+        return seen is None or seen >= from_instant(end)
+
+    def _passed(self, claim: Hypothesis, at: datetime | None) -> tuple[list[_Seen], int | None]:
+        """Return the looks that are passed, in order, and the cut whose windows are still open."""
+        planned = frozen_size(claim)
+        if claim.analysis == "sequential" and planned is None:
+            usual = Sample(Counts(0, 0), Counts(0, 0), usual_rate=self._usual_rate(claim, at))
+            planned = None if math.isnan(usual.usual_rate) else planned_size(claim, usual)
+        cohorts = (claim.control, claim.treatment, *claim.other_treatments)
+        arms = [self.data.entry_times(each, claim.iteration_of(each), at) for each in cohorts]
+        passed: list[_Seen] = []
+        for cut in cuts(claim, planned, arms):
+            if cut.until is None:
+                break
+            seen = self._seen(claim, at, cut.until)
+            if seen.waiting:
+                return passed, cut.until
+            passed.append(seen)
+        return passed, None
+
+    def _seen(self, claim: Hypothesis, at: datetime | None, cut: int | None) -> _Seen:
+        """Count the customers of both arms who entered up to a cut."""
+        arms = self._arms(claim, at, cut)
         metrics = [claim.metric, *(each.metric for each in claim.guardrails)]
         pairs = {metric: _pair(arms, metric) for metric in metrics}
         alike = claim.control.label == claim.treatment.label
@@ -233,19 +318,13 @@ class Evaluator:
         control, treatment = pairs[claim.metric]
         pending = sum(each.pending for rows in arms for each in rows if each.step == claim.metric)
         base = claim.metric if self._is_end(claim) else self._first
-        whole = sum(each.entered for rows in arms for each in rows if each.step == base)
-        waiting = whole - control.total - treatment.total
-        checks = [pending_check(waiting, whole), *self._comparability(claim, entered, at)]
-        sample = self._sample(claim, (control, treatment), entered, at, waiting or pending)
-        found = analyse(claim, sample, together=together)
-        orders = {each.metric: self._in_order(claim, each.metric, at) for each in claim.guardrails}
-        known = {metric: order for metric, order in orders.items() if order is not None}
-        kept = guardrails(claim, pairs, sample, known)
-        return _Analysed(claim, found, kept, checks, self._recorded(claim, sample, found[0]))
+        entrants = sum(each.entered for rows in arms for each in rows if each.step == base)
+        waiting = entrants - control.total - treatment.total
+        return _Seen(cut, pairs, entered, entrants, waiting or pending)
 
-    def _arms(self, claim: Hypothesis, at: datetime | None) -> Arms:
+    def _arms(self, claim: Hypothesis, at: datetime | None, cut: int | None) -> Arms:
         """Return the counts of control and treatment, over all steps."""
-        counts = self.data.counts(claim.columns, at, claim)
+        counts = self.data.counts(claim.columns, at, claim, cut)
         try:
             control, treatment = (
                 cohort_counts(counts, claim.columns, cohort, claim.iteration_of(cohort))
@@ -256,7 +335,7 @@ class Evaluator:
         return control, treatment
 
     def _comparability(
-        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
+        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None, cut: int | None
     ) -> list[Check]:
         """Return the checks of whether the two cohorts are comparable."""
         flow, iteration = self.data.spec.flow, claim.iteration
@@ -275,7 +354,7 @@ class Evaluator:
         chosen = claim.metric == ADOPTION and self._is_end(claim)
         return [
             *([opportunity_check()] if chosen else []),
-            ratio_check(*self._sizes(claim, entered, at)),
+            ratio_check(*self._sizes(claim, entered, at, cut)),
             *crossover_checks(self.data, iteration, everybody, at),
             *again,
         ]
@@ -286,11 +365,11 @@ class Evaluator:
         return bool(apart) and apart <= {*self.data.experiments}
 
     def _sizes(
-        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None
+        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None, cut: int | None
     ) -> tuple[dict[str, int], Mapping[str, float]]:
         """Return cohorts' sizes and planned shares, of the whole experiment where that is possible."""
         if len(claim.columns) == 1:
-            sizes = self.data.entered(claim.columns, at, claim.iteration)
+            sizes = self.data.entered(claim.columns, at, claim.iteration, cut)
             planned = planned_shares(self.data, claim.iteration, sizes)
             return (sizes if planned or claim.other_treatments else entered), planned
         # Part of an experiment's customers: by the shares of the groups that tell them apart.
@@ -310,10 +389,12 @@ class Evaluator:
     def _sample(
         self,
         claim: Hypothesis,
-        pair: Pair,
-        entered: dict[str, int],
+        found: _Seen,
+        passed: Sequence[_Seen],
         at: datetime | None,
-        waiting: int,
+        waits: int | None,
+        *,
+        complete: bool,
     ) -> Sample:
         seen = self.data.newest(at)
         span = next(each for each in self.data.spans if each.name == claim.iteration)
@@ -322,14 +403,20 @@ class Evaluator:
         growing: list[int] = []
         grown: list[int] = []
         cohorts = (claim.control, claim.treatment)
-        for cohort, customers in zip(cohorts, entered.values(), strict=True):
+        for cohort, customers in zip(
+            cohorts, self._seen(claim, at, None).entered.values(), strict=True
+        ):
             here = claim.iteration_of(cohort) == claim.iteration
             (growing if here else grown).append(customers)
         smaller = min(growing or grown)
+        pair = found.pairs[claim.metric]
+        looked = tuple(each.pairs[claim.metric] for each in passed if each is not found)
+        if not looked and self.past is not None and not self._has_times:
+            looked = self.past.earlier(claim, pair)
         return Sample(
             *pair,
-            complete=not waiting and (seen is None or seen >= end),
-            earlier=self.past.earlier(claim, pair) if self.past is not None else (),
+            complete=complete,
+            earlier=looked,
             in_order=self._in_order(claim, claim.metric, at),
             usual_rate=self._usual_rate(claim, at),
             entered=smaller,
@@ -338,6 +425,7 @@ class Evaluator:
             seen=seen,
             ends=end,
             window=self._window(claim),
+            cut=None if waits is None else from_instant(waits),
         )
 
     def _in_order(self, claim: Hypothesis, metric: str, at: datetime | None) -> Outcomes | None:
@@ -360,13 +448,17 @@ class Evaluator:
         ).rate
 
     def _recorded(
-        self, claim: Hypothesis, sample: Sample, found: Comparison
+        self,
+        claim: Hypothesis,
+        found: Comparison,
+        at: datetime | None,
+        *,
+        always: bool,
     ) -> RecordedVerdict | None:
         if self.past is None:
             return None
-        # An analysis at any time counts and records the customers of whole blocks only.
-        counted = found if claim.analysis == "anytime" else sample
-        return self.past.verdict(claim, (counted.control, counted.treatment))
+        pair = (found.control, found.treatment)
+        return self.past.verdict(claim, pair, self.data.newest(at), always=always)
 
     def _window(self, claim: Hypothesis) -> timedelta | None:
         """Return the window of a hypothesis's metric: its own, or else the flow's."""

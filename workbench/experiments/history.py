@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -342,10 +342,18 @@ class PastLooks:
         now = _customers(pair)
         return tuple(each for each in dict.fromkeys(seen) if _customers(each) < now)
 
-    def verdict(self, hypothesis: Hypothesis, pair: Pair) -> RecordedVerdict | None:
-        """Return the final verdict, if it rests on fewer customers than `pair`.
+    def verdict(
+        self,
+        hypothesis: Hypothesis,
+        pair: Pair,
+        at: datetime | None = None,
+        *,
+        always: bool = False,
+    ) -> RecordedVerdict | None:
+        """Return the final verdict, if it rests on fewer customers than `pair`, or `always`.
 
-        An invalid comparison is no verdict: once its fault is corrected, it is tested.
+        An invalid comparison is no verdict: once its fault is corrected, it is tested. A verdict of a
+        ledger of before, whose looks took other customers, stands from its time on.
         """
         wanted = _key(hypothesis)
         final = [
@@ -358,7 +366,13 @@ class PastLooks:
         newest = final[-1]
         looks = [each.record for each in self.ledger.looks(*wanted)]
         seen = [each for each in looks if _same_data(each, newest.record)]
-        if not seen or _customers(_pair(seen[-1])) >= _customers(pair):
+        if not seen:
+            return None
+        before = _pair(seen[-1])
+        made = seen[-1].as_of
+        known = made is None or at is None or datetime.fromisoformat(made) <= at
+        old = self.horizon is None and known and before != pair
+        if not (always or old or _customers(before) < _customers(pair)):
             return None
         return RecordedVerdict(
             Verdict(newest.record.verdict),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from workbench import display
@@ -419,14 +419,22 @@ def _early(progress: Progress) -> str:
     expected = progress.expected
     if expected is None:
         wait = "wait until no more of them are pending"
-    elif progress.planned is not None and expected.customers >= progress.planned:
-        wait = f"at the present rate of entry all of them will be about {display.day(expected.at)}; decide then"
-    else:
+    elif progress.planned is None or expected.customers < progress.planned:
         wait = (
-            f"the iteration will be over about {display.day(expected.at)}, with {expected.customers:,} at "
-            "the present rate of entry; decide then"
+            f"the iteration and its last window will be over on {_by(expected.at)}, with about "
+            f"{expected.customers:,} at the present rate of entry; decide then"
         )
-    return f"This is an early look, whatever it shows: {through}; {wait}."
+    elif expected.certain:
+        wait = f"the last of their windows will be over on {_by(expected.at)}; decide then"
+    else:
+        wait = f"at the present rate of entry all of them will be about {_by(expected.at)}; decide then"
+    return f"Too early to say, whatever it shows: {through}; {wait}."
+
+
+def _by(moment: datetime) -> str:
+    """Write the first day that begins at a moment or later."""
+    whole = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return display.day(whole if whole == moment else whole + timedelta(days=1))
 
 
 def _looks(evaluation: Evaluation) -> str:

@@ -188,7 +188,7 @@ class Qualifier:
     def label(self, verdict: str) -> str:
         """Return the verdict together with what restricts it."""
         if self.early:
-            return f"{verdict}: looked early"
+            return f"{verdict}: too early to say"
         metrics, state = (self.at_risk, "at risk") if self.at_risk else (self.pending, "pending")
         if not metrics:
             return str(verdict)
