@@ -407,6 +407,34 @@ def year(options: Options, kind: str) -> Part:
     return part
 
 
+def unrecorded_looks(options: Options) -> Part:
+    """A fixed claim without effect, looked at again and again: its cut decides once."""
+    runs = max(options.runs // 50, 40)
+    cases = {
+        "1:1": ((1, 1), (0.3, 0.3)),
+        "3:1": ((3, 1), (0.3, 0.3)),
+        "3:1, base from .2 to .6": ((3, 1), (0.2, 0.6)),
+    }
+    found = {
+        name: streams.fixed_by_its_cut(shares, drift, runs, options.seed)
+        for name, (shares, drift) in cases.items()
+    }
+    most = max(each["by its cut"] for each in found.values())
+    return Part(
+        f"Fixed, looked at after every 20 entrants: supported with no effect ({runs} runs)",
+        tuple(found["1:1"]),
+        [(name, list(each.values())) for name, each in found.items()],
+        note="40 customers per cohort planned; 20 looks from then on",
+        more=[
+            Promise(
+                "fixed, by its cut, however often looked at",
+                most,
+                (most * (1 - most) / runs) ** 0.5,
+            )
+        ],
+    )
+
+
 def stopped_guardrail(options: Options) -> Part:
     """A guardrail that truly loses its margin, read when the claim is first supported."""
     rows = []
@@ -437,6 +465,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         *(partial(fixed, options, side) for side in sides),
         partial(fixed_refuted, options),
         partial(fixed_harmful, options),
+        partial(unrecorded_looks, options),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),
         partial(anytime, options, "less", WORTH),

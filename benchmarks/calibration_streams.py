@@ -11,6 +11,8 @@ import calibration_looks as looks
 import numpy as np
 from calibration_looks import ALPHA, Marks
 
+from workbench.experiments.looks import cuts
+from workbench.schema.hypothesis import Hypothesis
 from workbench.stats.anytime import evalues
 from workbench.stats.boundaries import NORMAL, Spending
 from workbench.stats.exact import Edge
@@ -27,6 +29,15 @@ KINDS: dict[str, tuple[float, int]] = {
     "30% real, one version": (0.3, 1),
 }
 RULE, PLAIN = "discoveries", "plain alpha"
+CLAIM = {
+    "name": "claim",
+    "statement": "It helps.",
+    "metric": "done",
+    "iteration": "1",
+    "control": {"arm": "control"},
+    "treatment": {"arm": "treatment"},
+    "alternative": "greater",
+}
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,51 @@ def _test(*, null: bool, random: np.random.Generator) -> float:
     treatment = rate if null else findable(rate, size, POWER)
     counts = random.binomial(size, [rate, treatment])
     return pvalue(int(counts[0]), int(counts[1]), size)
+
+
+def fixed_by_its_cut(
+    shares: tuple[int, int], drift: tuple[float, float], runs: int, seed: int, size: int = 40
+) -> dict[str, float]:
+    """Give how often a fixed claim without effect is supported, looked at after every 20 entrants.
+
+    By the cut, which decides once, and by everybody present once the size is passed, at any look. The
+    base rate drifts over the entrants, as does that of both arms.
+    """
+    claim = Hypothesis.model_validate(CLAIM)
+    random = np.random.default_rng([seed, *shares, round(100 * drift[1])])
+    found = {"by its cut": 0, "everybody present": 0}
+    for _ in range(runs):
+        entrants = 8 * size * sum(shares) // min(shares)
+        arm = random.random(entrants) < shares[1] / sum(shares)
+        converted = random.random(entrants) < np.linspace(*drift, entrants)
+        times = np.arange(entrants)
+        (cut,) = cuts(claim, size, [times[~arm], times[arm]])
+        if cut.until is None:
+            continue
+        looks_at = [cut.until + 1, *range(cut.until + 20, entrants, 20)]
+        over = [_rejects(arm[:until], converted[:until]) for until in looks_at[:20]]
+        found["by its cut"] += over[0]
+        found["everybody present"] += any(over)
+    return {name: count / runs for name, count in found.items()}
+
+
+def _rejects(arm: Marks, converted: Marks) -> bool:
+    """Say whether the exact test finds a larger rate in the arm."""
+    counts = (
+        int(converted[~arm].sum()),
+        int((~arm).sum()),
+        int(converted[arm].sum()),
+        int(arm.sum()),
+    )
+    return _larger(*counts) <= ALPHA
+
+
+@lru_cache(maxsize=200_000)
+def _larger(control: int, of: int, treatment: int, total: int) -> float:
+    """Give the exact p-value for a larger treatment rate in cohorts of any sizes."""
+    if treatment * of <= control * total:
+        return 1.0
+    return min(Edge(control, of, treatment, total, two_sided=False).bound(0.0, 0.0), 1.0)
 
 
 def guardrail_when_stopped(
