@@ -8,6 +8,9 @@ tests/stats/test_sequential.py.
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime, timedelta
+
 import pytest
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
@@ -57,10 +60,10 @@ def test_weeks_at_the_pace_of_the_newest_iteration(tmp_path):
     plan = design(tmp_path, **SURE)
     assert (plan.customers, plan.per_week) == (120, pytest.approx(30))
     fixed = plan.table.iloc[0]
-    assert fixed["weeks"] == pytest.approx(fixed["customers_needed"] / 30)
+    assert fixed["weeks"] == pytest.approx(fixed["customers_needed"] / 30 + 3 / 7)  # and its window
     assert plan.sentence == (
         "To show +25 percentage points on imported, from 50.0% (the hypothesis's baseline), with a "
-        "power of 90%; 30.0 customers enter each cohort a week."
+        "power of 90%; 30.0 customers enter the smaller cohort a week, and each is followed for 0.4 weeks."
     )
     early = design(tmp_path, as_of="2026-01-19", **SURE)
     assert early.per_week == pytest.approx(30, abs=1)
@@ -172,3 +175,42 @@ def test_counts_have_the_pace_of_their_iteration(tmp_path):
         "control: {arm: a}, treatment: {arm: b}, alternative: greater, minimum_effect: 0.4}\n"
     )
     assert Study.load(tmp_path / "study.yaml").plan("more").per_week == pytest.approx(35)
+
+
+def test_a_plan_knows_the_arms_the_shares_and_the_tests_at_once(tmp_path):
+    three = {"rates": {"blank": 0.3, "preview": 0.5, "hints": 0.5}, "customers": 240}
+    alone = design(tmp_path, events=three, **SURE)
+    assert (alone.customers, alone.per_week, alone.tests) == (80, pytest.approx(20), 1)
+    both = design(
+        tmp_path, events=three, **SURE, treatment=[{"variant": "preview"}, {"variant": "hints"}]
+    )
+    assert both.tests == 2
+    assert both.table["customers_needed"].iloc[0] > alone.table["customers_needed"].iloc[0]
+    assert "It is one of 2 tests at once, so alpha is divided by 2." in both.sentence
+
+
+def test_adoption_is_planned_in_opportunities(bundled):
+    study = Study.load(bundled)
+    made = study.plan("memory-brings-back")
+    rows = study.learning_metrics(by="variant")
+    newest = rows[(rows["step"] == "adoption") & (rows["iteration"] == rows["iteration"].iloc[-1])]
+    assert made.customers <= newest["entered"].max()
+    assert made.window > 0
+
+
+def test_dates_of_early_looks_come_true_week_by_week(bundled):
+    """As of each week of each iteration: on the day that a sentence names for certain, it decides."""
+    study, told = Study.load(bundled), 0
+    for iteration in study.spec.iterations[:3]:
+        day = date.fromisoformat(str(iteration.start)) + timedelta(days=7)
+        while day < date.fromisoformat(str(iteration.end)) + timedelta(days=7):
+            for found in study.evaluate(iteration.name, day):
+                expected = found.progress.expected
+                if found.progress.early and expected is not None and expected.certain:
+                    named = re.search(r"will be over on (\d+ \w+ \d{4})", found.sentence)[1]
+                    moment = datetime.strptime(named, "%d %B %Y").date()  # noqa: DTZ007 - a day
+                    later = study.evaluate(iteration.name, moment)
+                    assert not later[0].progress.early
+                    told += 1
+            day += timedelta(days=7)
+    assert told >= 6

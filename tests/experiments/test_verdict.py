@@ -191,7 +191,7 @@ def test_an_effect_too_small_for_any_study_needs_no_number_of_customers():
         hypothesis(minimum_effect=1e-5), control=Counts(40, 100), treatment=Counts(44, 100)
     )
     assert found.needed is None
-    assert "more customers per cohort" not in found.sentence
+    assert "a new iteration needs" not in found.sentence
 
 
 def test_no_interval_is_left_says_why():

@@ -76,7 +76,7 @@ def test_the_sentence_of_an_inconclusive_hypothesis_names_the_customers_needed()
     found = evaluate(hypothesis(), control=Counts(40, 100), treatment=Counts(44, 100))
     assert found.needed is not None
     assert found.needed > 1_000
-    assert f"{found.needed:,} more customers per cohort are needed to show +5 points" in (
+    assert f"a new iteration needs {found.needed:,} customers per cohort to show +5 points" in (
         found.sentence
     )
 

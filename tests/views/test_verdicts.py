@@ -249,7 +249,7 @@ def plan():
         columns=["analysis", "effect", "power"],
     )
     claim = hypothesis(minimum_effect=0.1)
-    return Plan(claim, 0.292, "35/120 of its control so far", 0.1, 120, 30.0, table, curve)
+    return Plan(claim, 0.292, "35/120 of its control so far", 0.1, 120, 30.0, 0.4, 1, table, curve)
 
 
 def test_a_plan_side_by_side(plan):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench import display
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, unknown_name
 from workbench.experiments.evaluate import cohort_counts, total
+from workbench.schema.cohort import MISSING
 from workbench.schema.hypothesis import Hypothesis
 from workbench.schema.time import from_instant
 from workbench.stats import anytime_power, power, sequential
@@ -39,8 +40,8 @@ class Plan:
     """What a test of a hypothesis takes, for each analysis.
 
     `table` has one row for each analysis: the customers per cohort needed for the power wanted, the
-    customers expected on average (looking may end the test sooner), the weeks that both take, and
-    what `customers` per cohort can do: the smallest effect they show with that power, and their
+    customers expected on average (looking may end the test sooner), the weeks that both take until the
+    last of their windows is over, and what `customers` per cohort can do: the smallest effect they show with that power, and their
     power for the minimum effect. Numbers beyond what can be planned are NaN. `curve` holds the power
     of `customers` for each analysis and effect. Effects are signed fractions.
     """
@@ -51,6 +52,8 @@ class Plan:
     effect: float
     customers: int
     per_week: float
+    window: float
+    tests: int
     table: pd.DataFrame
     curve: pd.DataFrame
 
@@ -59,19 +62,27 @@ class Plan:
         """The assumptions of the plan, for a reader."""
         pace = "the rate of entry is not known"
         if not math.isnan(self.per_week):
-            pace = f"{self.per_week:,.1f} customers enter each cohort a week"
+            pace = f"{self.per_week:,.1f} customers enter the smaller cohort a week"
+            if self.window:
+                pace += f", and each is followed for {self.window:.1f} weeks"
+        several = ""
+        if self.tests > 1:
+            several = (
+                f" It is one of {self.tests} tests at once, so alpha is divided by {self.tests}."
+            )
         return (
             f"To show {display.worth(self.effect)} percentage points on {self.hypothesis.metric}, from "
             f"{display.percent(self.control_rate)} ({self.basis}), with a power of "
-            f"{100 * self.hypothesis.power:g}%; {pace}."
+            f"{100 * self.hypothesis.power:g}%; {pace}.{several}"
         )
 
 
 class _Pace(NamedTuple):
-    """The customers per cohort who entered an iteration, and how many of them a week."""
+    """Customers of the smaller cohort in an iteration, how many a week, and the weeks each is followed."""
 
     customers: int
     per_week: float
+    window: float = 0.0
 
 
 def plan(
@@ -113,10 +124,15 @@ def plan(
     if had < 2:
         said = "nobody has entered yet, so the number of customers available is not known"
         raise StudyError(f"hypothesis {claim.name!r}: {said}; give customers")
-    return _planned(claim, rate, basis, effect, _Pace(had, pace.per_week))
+    tests = sum(
+        len(each.arms) for each in data.spec.hypotheses if each.iteration == claim.iteration
+    )
+    return _planned(claim, rate, basis, effect, pace._replace(customers=had), tests)
 
 
-def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _Pace) -> Plan:
+def _planned(
+    claim: Hypothesis, rate: float, basis: str, effect: float, pace: _Pace, tests: int
+) -> Plan:
     import numpy as np
     import pandas as pd
 
@@ -124,14 +140,14 @@ def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _P
     sign = -1.0 if effect < 0 else 1.0
     room = rate if effect < 0 else 1 - rate
     end = min(abs(effect) * CURVE_END, room)
-    for method in _methods(claim, rate):
+    for method in _methods(claim, rate, claim.alpha / tests):
         needed = _known(method.needed, effect, claim.power)
         expected = _known(method.expected, effect, needed)
         found = (
-            _known(method.detectable, pace.customers, claim.power),
+            _known(method.detectable, pace.customers, claim.power, effect),
             _known(method.power, effect, pace.customers),
         )
-        weeks = (needed / pace.per_week, expected / pace.per_week)
+        weeks = tuple(each / pace.per_week + pace.window for each in (needed, expected))
         rows.append((method.name, needed, np.ceil(expected), *weeks, *found))
         for point in range(CURVE_POINTS):
             at = sign * end * point / (CURVE_POINTS - 1)
@@ -143,7 +159,9 @@ def _planned(claim: Hypothesis, rate: float, basis: str, effect: float, pace: _P
         raise StudyError(f"hypothesis {claim.name!r}: {said}; raise minimum_effect")
     table = pd.DataFrame(rows, columns=list(ROWS))
     powers = pd.DataFrame(curve, columns=["analysis", "effect", "power"])
-    return Plan(claim, rate, basis, effect, pace.customers, pace.per_week, table, powers)
+    return Plan(
+        claim, rate, basis, effect, pace.customers, pace.per_week, pace.window, tests, table, powers
+    )
 
 
 @dataclass(frozen=True)
@@ -157,9 +175,14 @@ class _Method:
     def needed(self, effect: float, wanted: float) -> int:
         return int(self.module.customers_needed(effect=effect, power=wanted, **self.options))
 
-    def detectable(self, customers: int, wanted: float) -> float:
+    def detectable(self, customers: int, wanted: float, effect: float) -> float:
+        """Return the smallest effect that is found, on the side of the one planned."""
+        options = dict(self.options)
+        if options["alternative"] == "two-sided":
+            options["alternative"] = "less" if effect < 0 else "greater"
+            options["alpha"] /= 2
         sizes = self._sizes(customers)
-        return float(self.module.detectable_effect(**sizes, power=wanted, **self.options))
+        return float(self.module.detectable_effect(**sizes, power=wanted, **options))
 
     def power(self, effect: float, customers: int) -> float:
         return float(self.module.power(effect=effect, **self._sizes(customers), **self.options))
@@ -179,8 +202,8 @@ class _Method:
         return {"control_total": customers, "treatment_total": customers}
 
 
-def _methods(claim: Hypothesis, rate: float) -> tuple[_Method, ...]:
-    options = {"control_rate": rate, "alternative": claim.alternative, "alpha": claim.alpha}
+def _methods(claim: Hypothesis, rate: float, alpha: float) -> tuple[_Method, ...]:
+    options = {"control_rate": rate, "alternative": claim.alternative, "alpha": alpha}
     looks = claim.looks or LOOKS
     planned = {**options, "looks": looks, "spending": claim.spending or "obrien-fleming"}
     return (
@@ -224,22 +247,53 @@ def _control_rate(data: StudyData, claim: Hypothesis, at: datetime | None) -> tu
 
 
 def _pace(data: StudyData, claim: Hypothesis, at: datetime | None) -> _Pace:
-    """Return how many customers entered each cohort of the newest iteration with data, and how fast."""
-    first, seen = data.spec.metrics[0], data.newest(at)
-    cohorts = 1 if claim.before_after else 2 + len(claim.other_treatments)
+    """Return how many customers the smaller cohort gained in the newest iteration with data, and how fast.
+
+    They are those of the metric's rate: entrants, or for adoption those with an opportunity. Where the
+    claim's cohorts were not there yet, an iteration's customers are shared out among its arms.
+    """
+    flow, seen = data.spec.flow, data.newest(at)
+    ends = () if flow is None else flow.ends
+    step = claim.metric if claim.metric in ends else data.spec.metrics[0]
+    window = claim.window or (None if flow is None else flow.window_of(claim.metric))
+    weeks = 0.0 if window is None else window / timedelta(weeks=1)
+    counts = data.counts(claim.columns, at, claim)
     for span in reversed(data.spans):
-        entered = sum(
-            each.entered
-            for each in data.counts((), at, claim)
-            if (each.iteration, each.step) == (span.name, first)
-        )
-        if not entered:
+        here = {
+            each.cohort: each.entered
+            for each in counts
+            if (each.iteration, each.step) == (span.name, step) and MISSING not in each.cohort
+        }
+        if not sum(here.values()):
             continue
+        smaller = _smaller(here, data, claim, span.name)
         per_week = math.nan
         if span.end > span.start:
             start, end = from_instant(span.start), from_instant(span.end)
             end = end if seen is None else min(seen, end)
             days = (end - start).total_seconds() / 86_400
-            per_week = entered / cohorts / days * WEEK if days > 0 else math.nan
-        return _Pace(entered // cohorts, per_week)
-    return _Pace(0, math.nan)
+            per_week = smaller / days * WEEK if days > 0 else math.nan
+        return _Pace(int(smaller), per_week, weeks)
+    return _Pace(0, math.nan, weeks)
+
+
+def _smaller(
+    here: Mapping[tuple[str, ...], int], data: StudyData, claim: Hypothesis, iteration: str
+) -> float:
+    """Return the size of the smaller of the claim's cohorts, or the share that it will have."""
+    everybody = sum(here.values())
+    if claim.before_after:
+        return everybody
+    planned = data.allocation(claim.iteration)
+    if planned and iteration != claim.iteration:
+        return everybody * min(planned.values()) / sum(planned.values())
+    sizes = [
+        sum(
+            entered
+            for cohort, entered in here.items()
+            if all(cohort[claim.columns.index(column)] == value for column, value in each.values)
+        )
+        for each in (claim.control, claim.treatment)
+    ]
+    arms = max(len(here), 2 + len(claim.other_treatments))
+    return min(sizes) if all(sizes) else everybody // arms

@@ -65,7 +65,7 @@ class Evaluation:
         sentence: The verdict and its reasons in plain words.
         comparison: The two cohorts compared.
         checks: What could break the comparison, and how each stands.
-        needed: The customers per cohort that are still missing for the planned power.
+        needed: The customers per cohort that a new iteration needs for the planned power.
         detectable: The smallest effect (a fraction, signed) that this sample could have found with
             that power.
         progress: How far the planned analysis is.
@@ -321,12 +321,10 @@ alone (p = 0.00887).
 
 
 def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
-    """Return the customers per cohort still missing, and the effect detectable now."""
+    """Return the customers per cohort that a new iteration needs, and the effect detectable now."""
     if not (found.control.total and found.treatment.total):
         return None, math.nan
     rate = found.control.rate
-    effect = rule.towards(found.estimate)
-    wanted = rule.customers_needed(rate, effect)
     detectable = detectable_effect(
         control_rate=rate,
         control_total=found.control.total,
@@ -335,9 +333,7 @@ def _plan(rule: DecisionRule, found: Comparison) -> tuple[int | None, float]:
         alpha=rule.alpha,
         power=rule.power,
     )
-    if wanted is None:
-        return None, detectable
-    return max(0, wanted - min(found.control.total, found.treatment.total)), detectable
+    return rule.customers_needed(rate, rule.towards(found.estimate)), detectable
 
 
 def _sentence(evaluation: Evaluation) -> str:
@@ -545,12 +541,13 @@ def _outlook(evaluation: Evaluation) -> str:
         parts.append(
             f"With {power} these customers could have shown {display.points(evaluation.detectable)} points"
         )
-    if evaluation.needed:
+    had = min(found.control.total, found.treatment.total)
+    if evaluation.needed is not None and evaluation.needed > had:
         worth = display.worth(_sought(claim, found))
         parts.append(
-            f"{evaluation.needed:,} more customers per cohort are needed to show {worth} points"
+            f"a new iteration needs {evaluation.needed:,} customers per cohort to show {worth} points"
         )
-    elif evaluation.needed == 0:
+    elif evaluation.needed is not None:
         parts.append(
             "that is enough for the effect worth having, and chance or a smaller effect hid it"
         )
