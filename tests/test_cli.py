@@ -254,6 +254,68 @@ def test_init_writes_all_or_nothing(workbench, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+VISITS = """who,event,at,variant
+{rows}
+"""
+
+
+@pytest.fixture
+def visits(tmp_path):
+    """Give a log of 40 customers, in a folder whose name YAML and globs could take otherwise."""
+    rows = [
+        f"{number},{event},2026-01-{1 + number % 28:02d} 0{at}:00,{'new' if number % 2 else 'old'}"
+        for number in range(40)
+        for at, event in enumerate(["visited", "paid"][: 1 + number % 3])
+    ]
+    path = tmp_path / "my data: [1]" / "visits.csv"
+    path.parent.mkdir()
+    path.write_text(VISITS.format(rows="\n".join(rows)))
+    return path
+
+
+def test_init_on_events_writes_a_study_that_runs(workbench, visits, tmp_path):
+    said = workbench("init", tmp_path / "a b" / "new", "--events", visits)
+    path = tmp_path / "a b" / "new" / "study.yaml"
+    assert (said.code, said.out) == (0, f"{path}\n")
+    assert said.err.splitlines() == [
+        "Guessed from visits.csv, an event log of 66 rows: who holds customers, event holds events, at holds times.",
+        "From the trigger to the need met: visited -> paid.",
+        "Iterations: 2, from first half to second half.",
+        "Groupings: variant (experiment).",
+        "Hypothesis: new against old in second half.",
+        "check: nothing odd was found.",
+        f"Next: workbench report {path}",
+    ]
+    assert [each.name for each in path.parent.iterdir()] == ["study.yaml"]
+    assert str(tmp_path) not in path.read_text(encoding="utf-8")
+    assert workbench("check", path).code == 0
+    rows = list(csv.DictReader(io.StringIO(workbench("metrics", path, "--format", "csv").out)))
+    assert sum(int(each["entered"]) for each in rows) == 40
+    assert workbench("test", path).code == 0
+
+
+def test_init_on_files_writes_all_or_nothing(workbench, visits, tmp_path):
+    before = files_under(tmp_path)
+    said = workbench("init", tmp_path / "new", "--counts", visits)
+    assert_one_sentence(said, "no column of visits.csv holds the counts", "who, event, at, variant")
+    said = workbench("init", tmp_path / "new", "--events", tmp_path / "none.csv")
+    assert_one_sentence(said, "none.csv does not exist")
+    said = workbench("init", tmp_path / "new", "--events", visits, "--outcomes", visits)
+    assert_one_sentence(said, "--events and --outcomes are given", "one of them")
+    # Found only by the study that is written: a row without a time.
+    visits.write_text(visits.read_text() + "7,paid,,old\n")
+    said = workbench("init", tmp_path / "new", "--events", visits)
+    assert_one_sentence(said, "1 of 67 rows have no at; fill it in")
+    visits.write_bytes(before[visits])
+    assert files_under(tmp_path) == before
+
+
+def test_init_says_what_the_check_finds(workbench, visits, tmp_path):
+    visits.write_text(visits.read_text() + "0,visited,2026-01-01 00:00,old\n" * 2)
+    said = workbench("init", tmp_path / "new", "--events", visits)
+    assert "check: note: rows repeat another one exactly; they count once (2)" in said.err
+
+
 # Bad input
 @pytest.mark.parametrize("command", ["check", "metrics", "test", "report"])
 def test_study_that_is_not_there(workbench, tmp_path, command):

@@ -312,23 +312,61 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
         tell("Nothing is on record yet; workbench report records a look at each hypothesis")
 
 
-@app.command(epilog="Example: workbench init my-study, then: workbench report my-study/study.yaml")
+def _files(what: str) -> Any:
+    return typer.Option(metavar="FILE", help=what)
+
+
+@app.command(epilog="Example: workbench init my-study --events visits.csv")
 def init(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder that is empty, or not there yet.")
     ],
+    events: Annotated[list[str] | None, _files("An event log: a row an event.")] = None,
+    counts: Annotated[
+        list[str] | None, _files("Counts: a row a cohort or day, a column a step.")
+    ] = None,
+    outcomes: Annotated[
+        list[str] | None, _files("A row a customer, with columns of yes or no.")
+    ] = None,
+    indicators: Annotated[list[str] | None, _files("Numbers over time, a row a period.")] = None,
 ) -> None:
     """Write a new study that runs as it is.
 
-    Its data is simulated; change the file and the data to yours.
+    On a file of yours, whose columns, steps and groups are guessed; or else on simulated data. Several files, by the option again or by a pattern in quotes, are an arm each.
     """
     from workbench.datasets.events import write_study
 
-    with working("Simulating customers"), _new_folder(folder) as half:
-        name = write_study(half).name
+    files = {"events": events, "counts": counts, "outcomes": outcomes, "indicators": indicators}
+    given = {kind: written for kind, written in files.items() if written}
+    if len(given) > 1:
+        raise StudyError(f"--{' and --'.join(given)} are given; a study takes one of them")
+    said: tuple[str, ...] = ()
+    with working("Looking into it" if given else "Simulating"), _new_folder(folder) as half:
+        for kind, written in given.items():
+            said = _write_on_files(half, folder.absolute().name, kind, written)
+        name = "study.yaml" if given else write_study(half).name
     path = folder / name
     write(str(path))
-    tell(f"Next: workbench report {path}")
+    for each in said:
+        tell(each)
+    tell(f"Next: workbench report {path}{' --all' if indicators else ''}")
+
+
+def _write_on_files(folder: Path, name: str, kind: Any, written: Sequence[str]) -> tuple[str, ...]:
+    """Write a study on files into a folder; return what was guessed, and what its check finds."""
+    from workbench.data.draft import sentences, study_text
+    from workbench.data.inspect import inspect
+
+    found, path = inspect(kind, written)
+    source = Path(os.path.relpath(path.parent.resolve() / path.name, folder.resolve())).as_posix()
+    study = folder / "study.yaml"
+    study.write_text(study_text(found, name, source), encoding="utf-8")
+    loaded = _load(study)
+    _ = loaded.indicators() if kind == "indicators" else loaded.learning_metrics()  # or it says why
+    odd = [
+        f"check: {each.level}: {each.message} ({each.count:,})" for each in loaded.check().problems
+    ]
+    return (*sentences(found), *(odd or ["check: nothing odd was found."]))
 
 
 @contextmanager
