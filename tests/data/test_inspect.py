@@ -172,6 +172,23 @@ def test_names_that_yaml_reads_otherwise(guessed):
     assert list(dict.fromkeys(study.learning_metrics()["step"])) == ["a: b", "1.10", "#é"]
 
 
+def test_columns_that_cannot_be_groupings_or_have_odd_names(guessed):
+    rows = log_of(
+        [["open", "pay"]] * 24, 'user_id,event,time,customer,iteration,"a ""b"": c",pl.an'
+    )
+    rows = "\n".join(
+        row
+        if not place
+        else f"{row},{'xy'[place % 4 // 2]},1,{'no' if place < 9 else 'on'},{place // 25}"
+        for place, row in enumerate(rows.splitlines())
+    )
+    found, study = guessed("events", rows)
+    assert found.roles["customer"].value == "user_id"
+    assert [each.column for each in found.groups] == ['a "b": c', "pl.an"]
+    assert not study.check().errors
+    assert set(study.learning_metrics(by='a "b": c')['a "b": c']) == {"no", "on"}
+
+
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
 def test_delimiters(guessed, separator):
     found, _ = guessed("events", VISITS.replace(",", separator))
@@ -262,7 +279,7 @@ def test_days_without_a_year_are_left_out_and_said(guessed):
     found, study = guessed("counts", content)
     assert "time" not in found.roles
     assert found.left_out == (
-        "Date is left out: 'Sat, Oct 11' is no time with a year, month and day",
+        "column Date is left out: 'Sat, Oct 11' is no time with a year, month and day",
     )
     (evaluation,) = study.evaluate("all")
     assert (evaluation.comparison.control.converted, evaluation.comparison.treatment.total) == (

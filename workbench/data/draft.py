@@ -81,7 +81,8 @@ def study_text(found: Inspection, name: str, source: str) -> str:
 
 def _aligned(lines: Iterable[Line]) -> Iterator[str]:
     for text, note in lines:
-        yield f"{text:<{WIDTH}}  # {note}\n" if note else f"{text}\n"
+        said = " ".join(note.split())  # a column's name may hold the end of a line
+        yield f"{text:<{WIDTH}}  # {said}\n" if said else f"{text}\n"
 
 
 def _role(found: Inspection, key: str, indent: str = "  ", role: str = "") -> list[Line]:
@@ -110,7 +111,7 @@ def _counts(found: Inspection, where: Sequence[Line]) -> Iterator[Line]:
     yield from where
     yield from _times(found)
     for said in found.left_out:
-        yield f"  # {said}", ""
+        yield "  # time:", said
     trigger = f"guessed: the largest count, {found.totals[found.trigger]:,} in all"
     yield f"  trigger: {scalar(found.trigger)}", trigger
     yield "  steps:", "guessed: counts that are never larger than the one before"
@@ -146,7 +147,8 @@ def _indicators(found: Inspection, where: Sequence[Line]) -> Iterator[Line]:
 def _groupings(found: Inspection, _: Sequence[Line]) -> Iterator[Line]:
     once = "one value a customer" if found.kind == "events" else "few values"
     given = [each for each in found.groups if not each.bins]
-    yield ("groupings:" if given else "# groupings:"), ""
+    if found.groups:
+        yield ("groupings:" if given else "# groupings:"), ""
     for each in given:
         levels = ", ".join(map(scalar, each.levels))
         yield f"  {scalar(each.column)}: {each.kind}", f"guessed: {once}: {levels}"

@@ -50,6 +50,7 @@ MOST_PAIRED, SAMPLE = 40, 500_000  # events that are compared, and first occurre
 NEARLY, RARE = 0.8, 0.005  # of the customers of the most frequent event, or of the trigger
 FALL = 0.985  # a step has so many of the customers of the one before it, at most
 CONSTANT = 0.95  # of the customers with a value of a grouping have only one
+NO_GROUP = (*TIME, "id", "iteration", "customer", "event")
 EVENT_NAME = "(event)"
 TWO_MONTHS = timedelta(days=59)
 BAD = "cancel|declin|reject|fail|error|refus|abandon|unsubscri|churn|delet|exit"
@@ -187,7 +188,7 @@ def inspect(kind: Data, written: Sequence[str]) -> tuple[Inspection, Path]:
 def iterations_of(first: datetime, last: datetime) -> tuple[Iteration, ...]:
     """Cut a time into calendar months, or into two halves if it is shorter than two of them.
 
-    Longer times are cut into quarters or whole years, so that there are at most 24 parts.
+    More than 24 months are cut into quarters, and more than 24 of these into years.
 
     Args:
         first: The first moment at which a customer enters.
@@ -241,7 +242,7 @@ def _groups(
     found = []
     for each in table.columns:
         once = steady is None or steady.get(each.name, False)
-        if each.name in taken or not once or words(each.name) in (*TIME, "id", "iteration"):
+        if each.name in taken or not once or words(each.name) in NO_GROUP:
             continue
         if each.several:
             found.append(Group(each.name, _kind_of(each, table.file_column), each.levels))
@@ -350,7 +351,7 @@ def usual_path(
         }
         for place, each in enumerate(names):
             rare = each.customers < max(2, RARE * trigger.customers)
-            if each == trigger or rare or (not bad and re.search(BAD, each.name.lower())):
+            if each == trigger or (not bad and (rare or re.search(BAD, each.name.lower()))):
                 continue
             chains = [
                 (length + 1, total + each.customers, places + place, (*chain, each))
@@ -392,7 +393,8 @@ def _customer(table: Look, taken: Sequence[str]) -> Column:
     many = [
         each for each in free if each.distinct > MOST_LEVELS and (each.whole or not each.number)
     ]
-    if found := (*by_name(free, CUSTOMER), *sorted(many, key=lambda each: -each.distinct)):
+    named = sorted(by_name(free, CUSTOMER), key=lambda each: each.distinct <= MOST_LEVELS)
+    if found := (*named, *sorted(many, key=lambda each: -each.distinct)):
         return found[0]
     if unique := by_name(table.columns, CUSTOMER):
         msg = (
@@ -406,9 +408,10 @@ def _customer(table: Look, taken: Sequence[str]) -> Column:
 def _event(table: Look, taken: Sequence[str], steady: Mapping[str, bool]) -> Column | None:
     """Return the column of event names; None for a log of one event."""
     free = [each for each in table.columns if each.name not in taken and not each.number]
-    free = [each for each in free if each.distinct < each.known and each.distinct <= MOST_EVENTS]
+    free = [each for each in free if 0 < each.distinct <= MOST_EVENTS]
     exact = [each for each in free if words(each.name) in EVENT]
-    varied = [each for each in free if not steady.get(each.name) and not each.yes_no]
+    free = [each for each in free if each.distinct < each.known and not each.yes_no]
+    varied = [each for each in free if not steady.get(each.name)]
     named = [*by_name(exact, EVENT), *by_name(varied, EVENT)]
     return named[0] if named else max(varied, key=lambda each: each.distinct, default=None)
 
@@ -535,7 +538,9 @@ def _counts(table: Look) -> Inspection:
         iterations = iterations_of(from_instant(low), from_instant(high))
     elif named:
         value = sample(table, named[0])[0]
-        left_out.append(f"{named[0]} is left out: {value!r} is no time with a year, month and day")
+        left_out.append(
+            f"column {named[0]} is left out: {value!r} is no time with a year, month and day"
+        )
     number = [each.name for each in table.columns if each.number]
     groups = _groups(table, [*named, *number, *(each.value for each in roles.values())])
     return Inspection(

@@ -162,8 +162,12 @@ class Journeys:
     def duplicates(self) -> Odd:
         """Count the rows beyond the first of those equal in every column."""
         columns = [column for column in self.log.columns if column != FILE]
-        alike = self.log.source.group_by(*columns).agg(nw.len().alias("(rows)"))
-        return _odd(alike.filter(nw.col("(rows)") > 1), columns, nw.col("(rows)") - 1)
+        # Names to group by are not quoted on their way to DuckDB, which takes plan.name or (event) apart.
+        safe = {column: f"c{place}" for place, column in enumerate(columns)}
+        rows = self.log.source.select(*(nw.col(name).alias(new) for name, new in safe.items()))
+        alike = rows.group_by(*safe.values()).agg(nw.len().alias("(rows)"))
+        alike = alike.filter(nw.col("(rows)") > 1).rename({new: name for name, new in safe.items()})
+        return _odd(alike, columns, nw.col("(rows)") - 1)
 
     @cached_property
     def ties(self) -> Odd:
