@@ -435,6 +435,27 @@ def unrecorded_looks(options: Options) -> Part:
     )
 
 
+def winners(options: Options) -> Part:
+    """Shrunken effects: how often their intervals hold, and what the winners are worth."""
+    runs = max(options.runs // 100, 40)
+    found = streams.shrunken_winners(runs, options.seed)
+    return Part(
+        f"Winners, shrunk: ten effects around 2 points, 100 a cohort ({runs} studies)",
+        tuple(found),
+        [("shares and effects, in percent", list(found.values()))],
+        more=[
+            Promise("shrunken 90 % intervals that miss", 1.0 - found["held"], 0.01, limit=0.17),
+            Promise("those of winners that miss", 1.0 - found["winners held"], 0.02, limit=0.22),
+            Promise(
+                "winners beyond the truth, shrunk",
+                found["shrunk"] - found["true"],
+                0.005,
+                limit=0.03,
+            ),
+        ],
+    )
+
+
 def stopped_guardrail(options: Options) -> Part:
     """A guardrail that truly loses its margin, read when the claim is first supported."""
     rows = []
@@ -466,6 +487,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         partial(fixed_refuted, options),
         partial(fixed_harmful, options),
         partial(unrecorded_looks, options),
+        partial(winners, options),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),
         partial(anytime, options, "less", WORTH),

@@ -11,13 +11,16 @@ import calibration_looks as looks
 import numpy as np
 from calibration_looks import ALPHA, Marks
 
+from workbench.experiments.discoveries import Effect
 from workbench.experiments.looks import cuts
 from workbench.schema.hypothesis import Hypothesis
 from workbench.stats.anytime import evalues
 from workbench.stats.boundaries import NORMAL, Spending
 from workbench.stats.exact import Edge
 from workbench.stats.multiplicity import discoveries
+from workbench.stats.proportions import Counts
 from workbench.stats.score import Integers
+from workbench.stats.shrinkage import shrink
 
 IDEAS = 12
 VERSIONS = 6
@@ -153,6 +156,38 @@ def fixed_by_its_cut(
         found["by its cut"] += over[0]
         found["everybody present"] += any(over)
     return {name: count / runs for name, count in found.items()}
+
+
+def shrunken_winners(runs: int, seed: int) -> dict[str, float]:
+    """Give how often 90 % intervals of shrunken effects hold, and what winners are said to be worth.
+
+    Ten effects a study, around 2 points with a spread of 4, 100 customers a cohort, a base of 40 %.
+    """
+    random = np.random.default_rng([seed, 8])
+    held, won, shown, small, true = [], [], [], [], []
+    for _ in range(runs):
+        effects = random.normal(0.02, 0.04, 10)
+        control = random.binomial(100, 0.4, 10)
+        treatment = random.binomial(100, 0.4 + effects)
+        known = [
+            Effect.of(Counts(int(one), 100), Counts(int(other), 100))
+            for one, other in zip(control, treatment, strict=True)
+        ]
+        shrunk = shrink([each.estimate for each in known], [each.error for each in known])
+        for each, found, effect in zip(known, shrunk, effects, strict=True):
+            held.append(found.low <= effect <= found.high)
+            if each.estimate > NORMAL.inv_cdf(1.0 - ALPHA) * each.error:
+                won.append(held[-1])
+                shown.append(each.estimate)
+                small.append(found.estimate)
+                true.append(effect)
+    return {
+        "held": float(np.mean(held)),
+        "winners held": float(np.mean(won)),
+        "winners shown": float(np.mean(shown)),
+        "shrunk": float(np.mean(small)),
+        "true": float(np.mean(true)),
+    }
 
 
 def _rejects(arm: Marks, converted: Marks) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from workbench import display
 from workbench.schema.hypothesis import Qualifier
 from workbench.stats.multiplicity import discoveries, version_share
+from workbench.stats.proportions import Counts
+from workbench.stats.shrinkage import Shrunken, shrink
 
 HORIZON = 12
 Key = tuple[str, int, str, str]
@@ -55,6 +57,31 @@ class Standing:
         return (
             f"It is not yet a discovery {among} ({numbers}): chance alone supports some of so many."
         )
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A final effect: the difference of rates, and its standard error (Agresti & Caffo 2000)."""
+
+    estimate: float
+    error: float
+
+    @classmethod
+    def of(cls, control: Counts, treatment: Counts) -> Effect:
+        """Return the effect of two cohorts' counts, neither of them empty."""
+        spread = 0.0
+        for each in (control, treatment):
+            rate = (each.converted + 1) / (each.total + 2)
+            spread += rate * (1 - rate) / (each.total + 2)
+        return cls(treatment.rate - control.rate, math.sqrt(spread))
+
+
+def shrunken(effects: Mapping[Key, Effect]) -> dict[Key, Shrunken]:
+    """Shrink a study's final effects by what all of them say of their size."""
+    found = shrink(
+        [each.estimate for each in effects.values()], [each.error for each in effects.values()]
+    )
+    return dict(zip(effects, found, strict=True))
 
 
 def standings(trials: Sequence[Trial], hypotheses: int) -> dict[Key, Standing]:

@@ -36,12 +36,19 @@ from workbench.experiments.checks import (
     planned_shares,
     ratio_check,
 )
-from workbench.experiments.discoveries import Trial, hypotheses_of, standings, updated
+from workbench.experiments.discoveries import (
+    Effect,
+    Trial,
+    hypotheses_of,
+    shrunken,
+    standings,
+    updated,
+)
 from workbench.experiments.looks import cuts
 from workbench.experiments.verdict import Check, Evaluation, RecordedVerdict, evaluate
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import ADOPTION
-from workbench.schema.hypothesis import Hypothesis
+from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import from_instant
 from workbench.stats.proportions import Comparison, Counts, compare
 
@@ -220,8 +227,16 @@ class Evaluator:
         now = [Trial(each.key, each.discovery_pvalue, each.success) for each in final]
         found = standings(updated(known, now), self._hypotheses)
         there = {each.key for each in final}
+        effects = {} if self.past is None else self.past.effects()
+        effects |= {
+            each.key: Effect.of(each.comparison.control, each.comparison.treatment)
+            for each in final
+            if each.verdict is not Verdict.INVALID and not math.isnan(each.comparison.estimate)
+        }
+        shrunk = shrunken(effects)
         return [
-            each.placed(found.get(each.key) if each.key in there else None) for each in evaluations
+            each.placed(found.get(each.key), shrunk.get(each.key)) if each.key in there else each
+            for each in evaluations
         ]
 
     @property

@@ -16,6 +16,7 @@ from workbench.errors import StudyError
 from workbench.experiments.analysis import Pair
 from workbench.experiments.discoveries import (
     HORIZON,
+    Effect,
     Standing,
     Trial,
     hypotheses_of,
@@ -335,6 +336,18 @@ class PastLooks:
     def trials(self) -> list[Trial]:
         """Return the final verdicts as the list of discoveries takes them."""
         return trials(self.ledger.verdicts(), self.ledger.all_looks())
+
+    def effects(self) -> dict[Key, Effect]:
+        """Return the effects that final verdicts rest on; broken comparisons have none."""
+        looks = [each.record for each in self.ledger.all_looks()]
+        found = {}
+        for each in standing(self.ledger.verdicts()):
+            if each.record.verdict != Verdict.INVALID:
+                seen = [look for look in looks if _same_data(look, each.record)]
+                pairs = [_pair(look) for look in seen if key(look) == key(each.record)]
+                if pairs and all(counts.total for counts in pairs[-1]):
+                    found[key(each.record)] = Effect.of(*pairs[-1])
+        return found
 
     def earlier(self, hypothesis: Hypothesis, pair: Pair) -> tuple[Pair, ...]:
         """Return the counts of the recorded looks that saw fewer customers than `pair`."""

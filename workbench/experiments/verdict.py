@@ -14,6 +14,7 @@ from workbench.experiments.discoveries import Key, Standing, label
 from workbench.schema.hypothesis import UNQUALIFIED, DecisionRule, Hypothesis, Qualifier, Verdict
 from workbench.stats.power import detectable_effect
 from workbench.stats.proportions import Comparison, Counts
+from workbench.stats.shrinkage import Shrunken
 
 Level = Literal["ok", "warn", "invalid"]
 
@@ -74,6 +75,7 @@ class Evaluation:
         recorded: The verdict on record, where an earlier look had the last word.
         look: The look's number in the ledger; None if it was not recorded.
         standing: Where the verdict stands in the study's list of discoveries, once it is final.
+        shrunken: A supported effect, shrunk by all final effects of the study.
 
     >>> from workbench import Study
     >>> (found,) = Study.load("studies/guided-import/study.yaml").evaluate("2026.1")
@@ -95,6 +97,7 @@ class Evaluation:
     recorded: RecordedVerdict | None = None
     look: int | None = None
     standing: Standing | None = None
+    shrunken: Shrunken | None = None
 
     @property
     def key(self) -> Key:
@@ -178,9 +181,10 @@ class Evaluation:
         kept = [each.comparison.pvalue if each.known else 1.0 for each in self.guardrails]
         return max([pvalue, *kept])
 
-    def placed(self, standing: Standing | None) -> Evaluation:
-        """Return the evaluation with its place in the list of discoveries, and a sentence that says it."""
-        evaluation = replace(self, standing=standing)
+    def placed(self, standing: Standing | None, shrunken: Shrunken | None = None) -> Evaluation:
+        """Return the evaluation with its place among all hypotheses, and a sentence that says it."""
+        kept = shrunken if self.verdict is Verdict.SUPPORTED else None
+        evaluation = replace(self, standing=standing, shrunken=kept)
         return replace(evaluation, sentence=_sentence(evaluation))
 
     @property
@@ -238,6 +242,7 @@ class Evaluation:
             "planned": self.progress.planned,
             "look": self.look,
             "discovery": None if self.standing is None else asdict(self.standing),
+            "shrunken": None if self.shrunken is None else asdict(self.shrunken),
             "detectable": self.detectable,
             "needed": self.needed,
             "guardrails": [
@@ -359,6 +364,7 @@ def _sentence(evaluation: Evaluation) -> str:
     parts += [_guardrail(each, but=but, later=later) for each in evaluation.guardrails]
     if evaluation.success and evaluation.standing is not None:
         parts.append(evaluation.standing.sentence)
+    parts.append(_shrunken(evaluation.shrunken))
     parts += [each.sentence for each in evaluation.checks if each.level == "warn"]
     return " ".join(part for part in parts if part)
 
@@ -552,6 +558,15 @@ def _outlook(evaluation: Evaluation) -> str:
             "that is enough for the effect worth having, and chance or a smaller effect hid it"
         )
     return "; ".join(parts) + "." if parts else ""
+
+
+def _shrunken(found: Shrunken | None) -> str:
+    """Say what a supported effect is worth once the study's effects are known to be small."""
+    if found is None:
+        return ""
+    few = f" (this {found.reason})" if found.reason else ""
+    effect = display.effect(found.estimate, found.low, found.high)
+    return f"Winners look larger than they are: shrunk by the study's effects it is {effect}{few}."
 
 
 def _level(evaluation: Evaluation) -> str:

@@ -5,7 +5,8 @@ Begin with `proportions.compare`, which needs no more than four counts.
 - Two rates: `proportions` (one look), `sequential` (planned looks), `anytime` (any number of looks),
   `bayesian` (a second opinion), `stratified` (over the levels of a grouping).
 - Before a test: `power`, and `anytime_power` for a test at any time.
-- Around a test: `sample_ratio` (are the cohorts as large as planned?), `multiplicity` (many tests).
+- Around a test: `sample_ratio` (are the cohorts as large as planned?), `multiplicity` (many tests),
+  `shrinkage` (what a winner is worth).
 - Series and scores: `trend`, `discrimination`.
 - What these are made of: `exact`, `score`, `boundaries`, `arguments`.
 

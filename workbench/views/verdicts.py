@@ -115,10 +115,14 @@ def _bar(counts: Counts) -> dict[str, str]:
 def _facts(evaluation: Evaluation) -> dict[str, str]:
     hypothesis, found = evaluation.hypothesis, evaluation.comparison
     worth = display.worth(hypothesis.towards(found.estimate))
+    small, shrunk = evaluation.shrunken, {}
+    if small is not None:
+        shrunk = {"Shrunk by all effects": display.effect(small.estimate, small.low, small.high)}
     if hypothesis.alternative == "two-sided":
         worth = worth.replace("+", "±").replace(display.MINUS, "±")
     return {
         "Effect in percentage points": display.effect(found.estimate, found.low, found.high),
+        **shrunk,
         "Interval": f"{100 * found.confidence_level:g}%, {found.interval}",
         "p-value": _pvalue(evaluation),
         "Effect worth having": (
