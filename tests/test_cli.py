@@ -282,7 +282,7 @@ def test_init_on_events_writes_a_study_that_runs(workbench, visits, tmp_path):
         "From the trigger to the need met: visited -> paid.",
         "Iterations: 2, from first half to second half.",
         "Groupings: variant (experiment).",
-        "Hypothesis: new against old in second half.",
+        "Hypothesis: new against old in second half; correct it before the first report, which records it.",
         "check: nothing odd was found.",
         f"Next: workbench report {path}",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ruamel.yaml import YAML
 
+from workbench import Study
 from workbench.data.draft import duration, scalar, sentences, study_text
 from workbench.data.inspect import inspect
 
@@ -80,5 +81,28 @@ def test_draft_says_why(tmp_path, monkeypatch):
         "From the trigger to the need met: open -> pay.",
         "Iterations: 2, from first half to second half.",
         "Groupings: group (experiment).",
-        "Hypothesis: B against A in second half.",
+        "Hypothesis: B against A in second half; correct it before the first report, which records it.",
     )
+
+
+def test_what_is_commented_out_runs_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{number},{event},2026-0{1 + number % 3}-{1 + number % 28:02d} 0{at}:00,{number % 50}"
+        for number in range(90)
+        for at, event in enumerate(["open", "pay"][: 1 + number % 2])
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(["user,event,time,seats", *rows]))
+    found, _ = inspect("events", ["log.csv"])
+    text = study_text(found, "mine", "log.csv")
+    kept, block = text.split("# An example, since no two groups of an experiment were found:\n")
+    for line in ("# groupings:", "  # seats:", "  # window:"):
+        assert f"\n{line}" in kept
+        kept = kept.replace(line, line.replace("# ", ""))
+    block = "".join(line.removeprefix("# ") for line in block.splitlines(keepends=True))
+    (tmp_path / "study.yaml").write_text(kept + block)
+    study = Study.load(tmp_path / "study.yaml")
+    assert not study.check().errors
+    (found,) = study.evaluate("2026-03")
+    assert found.comparison.control.total == found.comparison.treatment.total == 30
+    assert len({*study.learning_metrics(by="seats")["seats"]}) > 2

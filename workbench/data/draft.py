@@ -218,7 +218,8 @@ def _hypothesis(found: Inspection, _: Sequence[Line]) -> Iterator[Line]:
         before = found.iterations[-2].name if len(found.iterations) > 1 else before
         cohorts = [f"{{iteration: {json.dumps(each)}}}" for each in (before, newest)]
         yield "# An example, since no two groups of an experiment were found:", ""
-    yield f"{mark}hypotheses:", "" if mark else "guessed: the two groups, and the last step"
+    record = "guessed; the first report records it, so choose metric and effect before"
+    yield f"{mark}hypotheses:", "" if mark else record
     yield f"{mark}  - name: first", ""
     yield f"{mark}    statement: {scalar(said)}", ""
     yield f"{mark}    metric: {metric}", ""
@@ -268,5 +269,6 @@ def sentences(found: Inspection) -> tuple[str, ...]:
     if groups := [f"{each.column} ({each.kind})" for each in found.groups if not each.bins]:
         said.append(f"Groupings: {', '.join(groups)}.")
     if claim := found.claim:
-        said.append(f"Hypothesis: {claim.treatment} against {claim.control} in {claim.iteration}.")
+        pair = f"{claim.treatment} against {claim.control} in {claim.iteration}"
+        said.append(f"Hypothesis: {pair}; correct it before the first report, which records it.")
     return (*said, *(f"{each[:1].upper()}{each[1:]}." for each in found.left_out))
