@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from workbench import Study
@@ -378,3 +380,23 @@ def test_a_focus_group_is_participation_but_no_lot(study):
     assert "sample ratio" not in quality.index
     (row,) = found.evaluate("one", "2026-02-01")
     assert "Nothing was randomized" in " ".join(each.sentence for each in row.checks)
+
+
+def test_columns_may_have_names_that_sql_would_take_apart(study):
+    """As nested JSON gives them, with an id of plan.id and a group of "odd (col)"."""
+    rows = [
+        {"u.id": "1", "odd (col)": "x", "plan.name": "pro", "d.one": 1},
+        {"u.id": "2", "odd (col)": "y", "plan.name": "free", "d.one": 0},
+        {"u.id": "3", "odd (col)": "y", "plan.name": "free", "d.one": 1},
+        {"u.id": "3", "odd (col)": "y", "plan.name": "pro", "d.one": 1},
+    ]
+    text = (
+        "customers: {source: t.jsonl, customer: u.id}\noutcomes: {done: d.one}\n"
+        'groupings: {plan.name: experiment, "odd (col)": segment}\niterations: [{name: one}]\n'
+    )
+    written = "".join(f"{json.dumps(each)}\n" for each in rows)
+    for changed in (text, text.replace("u.id}", "u.id, per: visit}")):
+        found = study(changed, t_jsonl=written)
+        assert counted(found, "plan.name") == [("free", 1, 0, 1, 0), ("pro", 1, 1, 0, 0)]
+        assert counted(found, "odd (col)") == [("x", 1, 1, 0, 0), ("y", 1, 0, 1, 0)]
+        assert not found.check().errors

@@ -12,7 +12,7 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
-from workbench.data.engines import FILE, Frame, collect, keep
+from workbench.data.engines import FILE, Frame, aggregated, collect, keep
 from workbench.data.readers import name as name_of
 from workbench.data.readers import named
 from workbench.data.times import AT, instants
@@ -251,12 +251,13 @@ class OutcomesTable:
                 same = nw.col(column) == nw.col(f"(other {column})")
                 several.append(nw.when(~same).then(nw.lit(SEVERAL)).otherwise(column).alias(column))
         by = [self.source.customer, *parted]
-        counted = rows.group_by(*by, drop_null_keys=False).agg(nw.len().alias("(visits)"), *one)
+        counted = aggregated(rows, by, nw.len().alias("(visits)"), *one)
         return keep(counted.select(*by, *several))
 
     def _one_row(self, rows: Frame) -> Frame:
         """Leave crossovers out; raise DataError where a customer's rows differ otherwise."""
-        customer = self.source.customer
+        customer, own = "workbench_customer", self.source.customer
+        rows = rows.rename({own: customer})
         kinds = self.groupings if isinstance(self.groupings, Mapping) else {}
         experiments = [column for column, kind in kinds.items() if kind in PARTICIPATION]
         counts = [nw.col(each).n_unique().alias(f"(n {each})") for each in experiments]
@@ -274,7 +275,8 @@ class OutcomesTable:
             )
             raise DataError(msg)
         object.__setattr__(self, "crossed", _length(several))
-        return keep(rows.join(several.select(customer), on=customer, how="anti"))
+        kept = rows.join(several.select(customer), on=customer, how="anti")
+        return keep(kept.rename({customer: own}))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -292,7 +294,7 @@ class OutcomesTable:
                 (~outcome.is_null()).cast(nw.Int64).sum().alias(f"known {name}"),
             ]
         frame = self.table.with_columns(*groups) if groups else self.table
-        table = collect(frame.group_by(*by).agg(*aggregates) if by else frame.select(*aggregates))
+        table = collect(aggregated(frame, by, *aggregates) if by else frame.select(*aggregates))
         return [
             StepCounts(
                 iteration=spans[0].name,

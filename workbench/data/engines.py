@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from importlib import import_module
 from threading import Thread
 from typing import Any
@@ -68,6 +69,16 @@ def distinct(frame: Frame, column: str) -> Frame:
     Grouping is faster than Narwhals' `unique`; kept, since later filters would slow it down.
     """
     return keep(frame.group_by(column).agg(nw.len().alias("(rows)")).select(column))
+
+
+def aggregated(frame: Frame, keys: Sequence[str], *aggregates: nw.Expr) -> Frame:
+    """Group by columns of any name and aggregate others.
+
+    Names to group by reach DuckDB without quotes, so plan.name or (event) would be taken apart.
+    """
+    safe = {key: f"workbench_key_{place}" for place, key in enumerate(keys)}
+    grouped = frame.rename(safe).group_by(*safe.values()).agg(*aggregates)
+    return grouped.rename({new: key for key, new in safe.items()})
 
 
 def quotient(frame: Frame, column: str, size: int, name: str) -> Frame:

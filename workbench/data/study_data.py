@@ -18,7 +18,7 @@ import pandas as pd
 
 from workbench.data.conditions import NUMBER
 from workbench.data.counts import CountsTable, OutcomesTable, StepCounts
-from workbench.data.engines import FILE, Frame, collect, distinct, keep
+from workbench.data.engines import FILE, Frame, aggregated, collect, distinct, keep
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_next, count_steps
 from workbench.data.paths import Paths, trace
@@ -162,11 +162,8 @@ class Journeys:
     def duplicates(self) -> Odd:
         """Count the rows beyond the first of those equal in every column."""
         columns = [column for column in self.log.columns if column != FILE]
-        # Names to group by are not quoted on their way to DuckDB, which takes plan.name or (event) apart.
-        safe = {column: f"c{place}" for place, column in enumerate(columns)}
-        rows = self.log.source.select(*(nw.col(name).alias(new) for name, new in safe.items()))
-        alike = rows.group_by(*safe.values()).agg(nw.len().alias("(rows)"))
-        alike = alike.filter(nw.col("(rows)") > 1).rename({new: name for name, new in safe.items()})
+        alike = aggregated(self.log.source.select(*columns), columns, nw.len().alias("(rows)"))
+        alike = alike.filter(nw.col("(rows)") > 1)
         return _odd(alike, columns, nw.col("(rows)") - 1)
 
     @cached_property
