@@ -141,8 +141,9 @@ def _pvalue(evaluation: Evaluation) -> str:
 
 def history(frame: pd.DataFrame) -> Table:
     """Return a table of each hypothesis's versions: what changed, what was found, what counts."""
+    since = any(frame.get("since", ()))
     before = any(each != "-" for each in frame.get("counted_when_decided", ()))
-    rows = [
+    rows: list[tuple[str | Badge, ...]] = [
         (
             f"{each['hypothesis']} {each['version']}{_treatment_if_several(each, frame)}",
             str(each["iteration"]),
@@ -152,9 +153,9 @@ def history(frame: pd.DataFrame) -> Table:
             Badge(each["label"], _kind(each["verdict"], each["label"])),
             display.pvalue(each["pvalue"]),
             display.pvalue(each["level"]),
-            str(each["since"]),
-            str(each["counted_when_decided"]),
-        )[: None if before else -1]
+            *([str(each["since"])] if since else []),
+            *([str(each["counted_when_decided"])] if before else []),
+        )
         for each in frame.to_dict("records")
     ]
     columns = (
@@ -166,7 +167,7 @@ def history(frame: pd.DataFrame) -> Table:
         Column("verdict"),
         Column("p-value", numeric=True),
         Column("level asked", numeric=True),
-        Column("discovery"),
+        *([Column("discovery")] if since else []),
         *([Column("counted when decided")] if before else []),
     )
     empty = "No hypothesis of the study is tested in this iteration."
