@@ -13,12 +13,13 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
+import narwhals as nw
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import reference
 from support.counted_logs import (
-    COLUMNS,
     EXAMPLES,
     Table,
     counted,
@@ -32,18 +33,24 @@ from support.counted_logs import (
     in_duckdb,
     in_pandas,
     in_polars,
+    kind_of,
     random_logs,
     traced,
     without_table,
 )
-from support.logs import BASE, NOISE, Case, cases
+from support.logs import BASE, IDS, NOISE, Case, cases, with_ids
 from support.reference import HOUR, Period, Plan, Row, Stage
 
 from workbench.data import event_log, walk
+from workbench.data.counts import OutcomesTable
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_both, count_next
 from workbench.data.study_data import Journeys
+from workbench.errors import DataError
+from workbench.schema.study import CustomersSource
 from workbench.schema.time import Span
+
+SIZES = {"small": "1.0", "large": "2.5", "(missing)": "(missing)"}
 
 
 def kinds(found: dict[str, list[Row]]) -> list[str]:
@@ -61,6 +68,20 @@ def test_duckdb_counts_as_the_reference_does(case):
 @given(cases())
 def test_polars_counts_as_the_reference_does(case):
     assert equal(counted(case, in_polars), expected(case))
+
+
+@few_random_logs
+@given(cases(), st.sampled_from(sorted(IDS)))
+def test_ids_of_every_kind_are_counted_alike(case, kind):
+    """Text, whole numbers, floats and numbers that no float holds; NaN is no group."""
+    wanted = [
+        {**row, **({"size": SIZES[row["size"]]} if "size" in row else {})} for row in expected(case)
+    ]
+    wanted.sort(key=lambda row: [str(row[each]) for each in ("iteration", *case.by)])
+    for make in (in_duckdb, in_polars):
+        found = counted(with_ids(case, kind), make)
+        found.sort(key=lambda row: [str(row[each]) for each in ("iteration", *case.by)])
+        assert equal(found, wanted)
 
 
 @few_random_logs
@@ -246,14 +267,61 @@ def spark():
 
 @pytest.mark.spark
 @settings(random_logs, max_examples=max(3, EXAMPLES // 25))
-@given(case=cases())
-def test_spark_counts_as_the_reference_does(spark, case):
+@given(case=cases(), kind=st.sampled_from(sorted(IDS)))
+def test_spark_counts_as_the_reference_does(spark, case, kind):
     def in_spark() -> Table:
         def table(rows: list[Row]) -> Any:
-            columns = ", ".join(f"{column} {COLUMNS[column]}" for column in rows[0])
+            columns = ", ".join(f"{column} {kind_of(column, rows)}" for column in rows[0])
             schema = columns.replace("VARCHAR", "STRING")
             return spark.createDataFrame([tuple(row.values()) for row in rows], schema)
 
         return table
 
     assert equal(counted(case, in_spark), expected(case))
+    plain = without_table(case)
+    assert equal(counted(with_ids(plain, kind), in_spark), expected(plain))
+
+
+@st.composite
+def tables_of_outcomes(draw: st.DrawFn) -> list[Row]:
+    return draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    "customer": st.integers(1, 5),
+                    "arm": st.sampled_from(("a", "b", "b", "b")),
+                    "size": st.sampled_from(("small", "large")),
+                    "done": st.sampled_from((True, False, None)),
+                }
+            ),
+            min_size=1,
+            max_size=8,
+        )
+    )
+
+
+@random_logs
+@given(
+    tables_of_outcomes(),
+    st.sampled_from(["customer", "visit", "none"]),
+    st.sampled_from(["arm", "size"]),
+)
+def test_outcomes_are_counted_as_the_reference_does(rows, per, by):
+    groupings = {"arm": "experiment", "size": "segment"}
+    source = CustomersSource(
+        source="t.csv",
+        customer="none" if per == "none" else "customer",
+        per="visit" if per == "visit" else "customer",
+    )
+    frame = nw.from_native(pl.DataFrame(rows, schema_overrides={"done": pl.Boolean}).lazy())
+    wanted = reference.outcomes(rows, by, "arm", per)
+    if wanted is None:
+        with pytest.raises(DataError, match="say different things"):
+            OutcomesTable(frame, source, {"done": "done"}, groupings)
+        return
+    table = OutcomesTable(frame, source, {"done": "done"}, groupings)
+    found = {
+        each.cohort[0]: (each.entered, each.aligned, each.deviated, each.pending)
+        for each in table.count_steps([Span("one", 0, 0)], [by])
+    }
+    assert found == wanted

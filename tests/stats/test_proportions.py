@@ -33,6 +33,7 @@ from workbench.stats.exact import (
     rejected_from,
 )
 from workbench.stats.proportions import Counts, compare, wilson
+from workbench.stats.sample_ratio import sample_ratio
 from workbench.stats.score import (
     ratio_interval,
     restricted_rates,
@@ -574,3 +575,49 @@ def test_import_is_light():
 def test_score_interval_ends_at_the_corners():
     assert score_interval(0, 10, 10, 10, 0.95)[1] == 1.0
     assert score_interval(10, 10, 0, 10, 0.95)[0] == -1.0
+
+
+TINY = 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "low", "high"),
+    [  # by bisection of the restricted likelihood in 60 decimal digits
+        ((0, TINY), (5, TINY), 1.1585412116301685e-08, 1.1705757156591521e-07),
+        ((0, TINY), (5, 3 * TINY), -2.1747920320691298e-08, 3.9019191705088554e-08),
+        ((2, TINY), (9, TINY), 6.085138859405007e-09, 1.5331356208028222e-07),
+    ],
+)
+def test_the_score_interval_near_a_corner_keeps_its_digits(control, treatment, low, high):
+    def ends(one, other):
+        found = compare(
+            control=Counts(*one), treatment=Counts(*other), test="score", interval="score"
+        )
+        return found.low, found.high
+
+    assert ends(control, treatment) == pytest.approx((low, high), rel=1e-8)
+    swapped = ends(treatment, control)
+    assert swapped == (-ends(control, treatment)[1], -ends(control, treatment)[0])
+    failed = [(n - x, n) for x, n in (treatment, control)]
+    assert ends(*failed) == pytest.approx((low, high), rel=1e-8)
+
+
+def test_rates_below_a_trillionth_are_told_apart():
+    found = compare(
+        control=Counts(1, 10**14), treatment=Counts(60, 10**14), test="score", interval="score"
+    )
+    assert found.pvalue < 1e-10
+    same = compare(control=Counts(1, 3), treatment=Counts(2, 6), test="score", interval="score")
+    assert same.pvalue == 1.0
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 95])
+def test_wilson_checks_its_level(level):
+    with pytest.raises(ValueError, match="confidence_level is"):
+        wilson(Counts(3, 10), level)
+
+
+@pytest.mark.parametrize("odd", [1.5, "10", True])
+def test_sizes_of_cohorts_are_whole_numbers(odd):
+    with pytest.raises(ValueError, match="a cohort's size is a whole number"):
+        sample_ratio([odd, 10])

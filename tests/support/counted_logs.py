@@ -48,6 +48,13 @@ COLUMNS = {
 }
 
 
+def kind_of(column: str, rows: list[Row]) -> str:
+    """Return the type of a column: that of its first value, or else its usual one."""
+    value = next((row[column] for row in rows if row[column] is not None), None)
+    kinds = {str: "VARCHAR", float: "DOUBLE", int: "BIGINT"}
+    return COLUMNS[column] if value is None else kinds[type(value)]
+
+
 def in_duckdb() -> Table:
     """Make tables of one DuckDB connection, with times as whole numbers."""
     connection = duckdb.connect()
@@ -55,7 +62,7 @@ def in_duckdb() -> Table:
 
     def table(rows: list[Row]) -> Any:
         name = f"table_{next(count)}"
-        columns = ", ".join(f'"{column}" {COLUMNS[column]}' for column in rows[0])
+        columns = ", ".join(f'"{column}" {kind_of(column, rows)}' for column in rows[0])
         connection.execute(f"CREATE TABLE {name} ({columns})")
         for row in rows:
             connection.table(name).insert(list(row.values()))
@@ -68,7 +75,8 @@ def in_polars() -> Table:
     """Make Polars tables, with times that carry no zone."""
 
     def table(rows: list[Row]) -> Any:
-        kinds = {name: pl.Int64 if COLUMNS[name] == "BIGINT" else pl.String for name in rows[0]}
+        known = {"BIGINT": pl.Int64, "DOUBLE": pl.Float64, "VARCHAR": pl.String}
+        kinds = {name: known[kind_of(name, rows)] for name in rows[0]}
         frame = pl.DataFrame(rows, schema=kinds)
         return frame.with_columns(pl.col("at").cast(pl.Datetime("us"))) if "at" in kinds else frame
 

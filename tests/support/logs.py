@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from math import nan
 
 from hypothesis import strategies as st
 from support.reference import HOUR, Period, Plan, Row, Stage, default_as_of
@@ -137,6 +138,35 @@ def tables(draw: st.DrawFn, customers: int) -> list[Row]:
     ids = draw(st.lists(st.integers(1, customers + 1), min_size=1, max_size=customers + 1))
     size = st.sampled_from(("small", "large", None))
     return [{"customer": each, "size": draw(size)} for each in ids]
+
+
+HUGE = 2**60
+IDS = {
+    "whole": lambda number: number,
+    "text": lambda number: f"0{number}",
+    "float": float,
+    "huge": lambda number: HUGE + number,
+}
+
+
+def with_ids(case: Case, kind: str) -> Case:
+    """Return a case whose customers have ids of another kind, and groups are numbers or NaN.
+
+    Whole floats are names of whole numbers, so that identities and tables may be of other types.
+    """
+    of = IDS[kind]
+    named = {str(number): str(number if kind == "float" else of(number)) for number in range(1, 8)}
+    table = case.customers
+    if table is not None:
+        sizes = {"small": 1.0, "large": 2.5, None: nan}
+        table = [{"customer": of(row["customer"]), "size": sizes[row["size"]]} for row in table]
+    ids = case.identities
+    return replace(
+        case,
+        rows=[{**row, "customer": of(row["customer"])} for row in case.rows],
+        customers=table,
+        identities=None if ids is None else [(named[old], named[new]) for old, new in ids],
+    )
 
 
 @st.composite

@@ -444,3 +444,31 @@ def same(left: Row, right: Row) -> bool:
         else value == right[name]
         for name, value in left.items()
     )
+
+
+def outcomes(
+    rows: Sequence[Row], by: str, experiment: str, per: str
+) -> dict[str, tuple[int, int, int, int]] | None:
+    """Count a table's outcome `done` by a grouping: entered, aligned, deviated, pending [17].
+
+    None where two rows of a customer contradict each other.
+    """
+    kept = list(rows) if per == "none" else distinct(rows)
+    everybody: dict[Any, list[Row]] = {}
+    for place, row in enumerate(kept):
+        everybody.setdefault(place if per == "none" else row["customer"], []).append(row)
+    found: dict[str, list[bool | None]] = {}
+    for own in everybody.values():
+        if len({row[experiment] for row in own}) > 1:
+            continue  # a crossover
+        if per == "customer" and len(own) > 1:
+            return None
+        values = {row[by] for row in own}
+        value = "(several)" if len(values) > 1 else values.pop()
+        done = {row["done"] for row in own}
+        state = True if True in done else None if None in done else False
+        found.setdefault(MISSING if value is None else value, []).append(state)
+    return {
+        value: (len(each), each.count(True), each.count(False), each.count(None))
+        for value, each in found.items()
+    }

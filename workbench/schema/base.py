@@ -28,8 +28,8 @@ from ruamel.yaml.nodes import ScalarNode
 
 from workbench.errors import StudyError, unknown_name
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-DURATION = r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*"
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DURATION = r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*"
 
 
 class Spec(BaseModel):
@@ -63,7 +63,7 @@ class Spec(BaseModel):
 
 
 def duration(value: object) -> object:
-    """Read a duration with its unit, such as `7d`, `36h`, `90m` or `2w`.
+    """Read a duration with its unit, such as `7d`, `36h`, `90m`, `90s` or `2w`.
 
     >>> duration("36h")
     datetime.timedelta(days=1, seconds=43200)
@@ -73,7 +73,9 @@ def duration(value: object) -> object:
     elif match := re.fullmatch(DURATION, str(value)):
         read = timedelta(**{UNITS[match[2]]: float(match[1])})
     else:
-        msg = f"{value!r} is no duration; write a number and a unit, such as 7d, 36h, 90m or 2w"
+        msg = (
+            f"{value!r} is no duration; write a number and a unit, such as 7d, 36h, 90m, 90s or 2w"
+        )
         raise ValueError(msg)
     if read is not None and read <= timedelta(0):
         msg = f"{value} is no time at all; a duration must be longer than zero"

@@ -15,7 +15,6 @@ from typing import Literal, get_args
 from workbench.stats.arguments import check_between, check_known
 from workbench.stats.exact import Edge, boschloo_pvalue, fisher_pvalue, lower_end, pvalue_from_below
 from workbench.stats.score import (
-    ZERO,
     agresti_caffo_interval,
     below,
     finite_factor,
@@ -222,11 +221,14 @@ def compare(
 def wilson(counts: Counts, confidence_level: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval of one rate; two NaN for an empty cohort.
 
-    For arrays of counts see `workbench.stats.score.wilson_interval`.
+    For arrays of counts see `workbench.stats.score.wilson_interval`. Raises ValueError for a level
+    outside 0 to 1.
 
     >>> [round(end, 4) for end in wilson(Counts(81, 263))]
     [0.2553, 0.3662]
     """
+    check_between("confidence_level", confidence_level)
+    check_between("confidence_level", confidence_level)
     low, high = wilson_interval(counts.converted, counts.total, confidence_level)
     return float(low), float(high)
 
@@ -365,12 +367,12 @@ def _settled(
     if math.isnan(pvalue):
         return low, high
     rejected = pvalue <= alpha
-    if alternative == "greater" or (alternative == "two-sided" and estimate > null_effect + ZERO):
+    if alternative == "greater" or (alternative == "two-sided" and estimate > null_effect):
         if rejected and low <= null_effect:
             low = math.nextafter(null_effect, math.inf)
         elif not rejected and low > null_effect:
             low = null_effect
-    if alternative == "less" or (alternative == "two-sided" and estimate < null_effect - ZERO):
+    if alternative == "less" or (alternative == "two-sided" and estimate < null_effect):
         if rejected and high >= null_effect:
             high = math.nextafter(null_effect, -math.inf)
         elif not rejected and high < null_effect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -120,13 +121,17 @@ def sample_ratio(observed: Sequence[int], allocation: Sequence[float] | None = N
         Observed and expected sizes, the p-value, and the method.
 
     Raises:
-        ValueError: There are fewer than two cohorts, a size is negative, a share is not positive, or
+        ValueError: There are fewer than two cohorts, a size is no whole number or negative, a share is not positive, or
             the lengths differ.
 
     Example:
         >>> sample_ratio([30, 15])
         SampleRatio(observed=(30, 15), expected=(22.5, 22.5), pvalue=0.03569..., method='exact multinomial')
     """
+    given: Sequence[object] = observed
+    odd = [each for each in given if isinstance(each, bool) or not isinstance(each, Integral)]
+    if odd:
+        raise ValueError(f"observed holds {odd[0]!r}; a cohort's size is a whole number")
     sizes = [int(size) for size in observed]
     shares = [1.0] * len(sizes) if allocation is None else [float(share) for share in allocation]
     if len(sizes) < 2:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Counted = npt.NDArray[Any] | float | int
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
 ZERO = 1e-12  # a distance between rates that only rounding can make
 TIE = 1e-8  # statistics this close are equal; rounding reaches 1e-9
 SPECK = 1e-30  # keeps a quotient finite
@@ -64,6 +65,9 @@ def restricted_rates(
     if difference == 0.0:
         pooled = np.asarray(converted / everyone)
         return pooled, pooled
+    if difference > 0.0:  # the larger rate is solved for: near no rate at all it keeps its digits
+        treatment, control = restricted_rates(x1, n1, x0, n0, -difference)
+        return control, treatment
     least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
     square = (n1 + 2 * n0) * difference - everyone - converted
     linear = (n0 * difference - everyone - 2 * x0) * difference + converted
@@ -75,7 +79,7 @@ def restricted_rates(
         cosine = np.where(spread == 0.0, 0.0, skew / spread**3)
     angle = (np.pi + np.arccos(_between(cosine, -1.0, 1.0))) / 3.0
     control = _between(2.0 * spread * np.cos(angle) - centre, least, most)
-    for _ in range(2):
+    for _ in range(4):
         value = ((everyone * control + square) * control + linear) * control + constant
         slope = (3 * everyone * control + 2 * square) * control + linear
         steep = np.abs(slope) > 1e-9  # a double root is left as it is
@@ -95,11 +99,15 @@ def score_statistic(x0: Counted, n0: int, x1: Counted, n1: int, difference: floa
     >>> round(float(score_statistic(48, 80, 56, 70, 0.0)), 4)
     2.6502
     """
+    x0, x1 = np.asarray(x0), np.asarray(x1)
+    if np.all(2 * (x0 + x1) > n0 + n1):  # rates near one lose the digits that those near none keep
+        return -score_statistic(n0 - x0, n0, n1 - x1, n1, -difference) + 0.0
     control, treatment = restricted_rates(x0, n0, x1, n1, difference)
     variance = control * (1.0 - control) / n0 + treatment * (1.0 - treatment) / n1
-    excess = np.asarray(x1) / n1 - np.asarray(x0) / n0 - difference
+    excess = x1 / n1 - x0 / n0 - difference
+    rounding = ROUNDING * (x1 / n1 + x0 / n0 + abs(difference))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.abs(excess) < ZERO, 0.0, excess / np.sqrt(variance))
+        return np.where(np.abs(excess) <= rounding, 0.0, excess / np.sqrt(variance))
 
 
 def score_threshold(
