@@ -158,3 +158,16 @@ def test_errors_say_the_way_out(options, words):
     with pytest.raises(ValueError) as caught:
         beliefs(control=Counts(1, 2), treatment=Counts(1, 2), **options)
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("n", [1_000, 10**9])
+@pytest.mark.parametrize("alternative", ["greater", "less"])
+def test_rates_near_one_are_those_near_none_turned(n, alternative):
+    failed = beliefs(control=Counts(2, n), treatment=Counts(5, n), alternative=alternative)
+    done = beliefs(
+        control=Counts(n - 2, n),
+        treatment=Counts(n - 5, n),
+        alternative="less" if alternative == "greater" else "greater",
+    )
+    for name in ("probability_better", "expected_loss_treatment", "expected_loss_control"):
+        assert getattr(done, name) == pytest.approx(getattr(failed, name), rel=1e-12)

@@ -93,9 +93,12 @@ def beliefs(
         nan = math.nan
         return Beliefs(control, treatment, prior, alternative, nan, nan, nan, reason)
     first, second = _posterior(control, prior), _posterior(treatment, prior)
+    turned = alternative == "less"
+    if first[0] + second[0] > first[1] + second[1]:  # rates near none keep digits, near one not
+        first, second, turned = first[::-1], second[::-1], not turned
     above, below = _probability_above(second, first), _probability_above(first, second)
     lead, lag = _expected_lead(second, first), _expected_lead(first, second)
-    if alternative == "less":
+    if turned:
         above, lead, lag = below, lag, lead
     return Beliefs(control, treatment, prior, alternative, above, lag, lead)
 
