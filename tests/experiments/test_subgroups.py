@@ -157,3 +157,11 @@ def test_an_unknown_hypothesis(tmp_path):
         StudyError, match="unknown hypothesis of iteration 1 'preview'; did you mean"
     ):
         outcomes(tmp_path, STONES).effects("1", "preview")
+
+
+def test_groups_of_another_experiment_are_no_subgroups(tmp_path):
+    study = outcomes(tmp_path, STONES)
+    path = tmp_path / "study.yaml"
+    path.write_text(path.read_text().replace("size: segment", "size: experiment"))
+    assert set(study.effects("1", "preview-helps")["grouping"]) == {"size"}
+    assert Study.load(path).effects("1", "preview-helps").empty

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from workbench.errors import StudyError
+from workbench.schema.flow import Flow
 from workbench.schema.study import StudySpec, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,3 +138,9 @@ def test_partners_need_a_source_alone(bundled):
     assert (partners.customer, partners.agreed) == ("customer", "agreed")
     content["partners"] = {"source": "p.csv", "took_parts": "x"}
     assert list(VALIDATOR.iter_errors(content))
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("90m", 5_400), ("36h", 129_600)])
+def test_durations_have_a_unit(written, seconds):
+    flow = Flow(trigger="a", steps=["b"], window=written)
+    assert flow.window.total_seconds() == seconds

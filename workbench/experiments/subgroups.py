@@ -103,7 +103,9 @@ def _by_treatment(
     frames = []
     for claim in (each for each in claims if each.name == hypothesis):
         levels = {}
-        for column in (each for each in kinds if each not in claim.columns):
+        # Groups of another experiment were drawn apart from these, and are no subgroups of them.
+        others = [each for each, kind in kinds.items() if kind != "experiment"]
+        for column in (each for each in others if each not in claim.columns):
             columns = (*claim.columns, column)
             levels[column] = level_counts(data.counts(columns, at, claim), columns, claim)
         frame = work_out(levels, kinds, claim)
