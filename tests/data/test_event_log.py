@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -172,3 +173,19 @@ def test_where_leaves_rows_out():
     )
     log = EventLog(frame, customer="who", event="what", time="at", where={"state": "DONE"})
     assert log.names == {"b": 1}
+
+
+def test_what_the_engine_says_is_one_sentence():
+    """As of a value that only fails when the rows are read."""
+    table = duckdb.sql(
+        "select 1 as customer, 'a' as event, timestamp '2026-01-05' as time, "
+        "cast(concat('n', range) as int) as size from range(3)"
+    )
+    log = EventLog(table, where={"size": {"from": 1}})
+    with pytest.raises(DataError) as error:
+        _ = log.facts
+    said = str(error.value)
+    assert said.startswith(
+        "the data cannot be read: Conversion Error: Could not convert string 'n0'"
+    )
+    assert "\n" not in said

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from threading import Thread
 from typing import Any
@@ -12,6 +13,8 @@ import duckdb
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
+
+from workbench.errors import DataError
 
 Frame = nw.LazyFrame[Any]
 FILE = "(file)"  # the column that holds the name of each row's file
@@ -47,11 +50,24 @@ def native_frame(native: Any) -> Frame:
     return frame
 
 
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turn an error of DuckDB, whose further lines show SQL, into one sentence."""
+    try:
+        yield
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise DataError(
+            f"the data cannot be read: {said}; correct them, or export them anew"
+        ) from error
+
+
 def keep(frame: Frame) -> Frame:
     """Work a stage out once and keep it on its engine, so that later stages do not repeat it."""
     if frame.implementation.is_duckdb():
         native, name = frame.to_native(), f"workbench_stage_{next(_numbers)}"
-        native.query("stage", f"create temp table {name} as from stage")
+        with _one_sentence():
+            native.query("stage", f"create temp table {name} as from stage")
         # A relation cannot be asked for its connection; without it the kept stage still carries
         # the text of all that led to it, which is parsed again at each later stage.
         connection = getattr(native, "_con", None)
@@ -102,7 +118,8 @@ def collect(frame: Frame) -> list[dict[str, Any]]:
     """Bring a small result into memory, as one dict a row."""
     if frame.implementation.is_duckdb():
         native = frame.to_native()
-        return [dict(zip(native.columns, row, strict=True)) for row in native.fetchall()]
+        with _one_sentence():
+            return [dict(zip(native.columns, row, strict=True)) for row in native.fetchall()]
     if frame.implementation.is_pyspark():
         return [row.asDict() for row in frame.to_native().collect()]
     return list(frame.collect().iter_rows(named=True))
@@ -130,7 +147,8 @@ def arrays(frame: Frame) -> dict[str, npt.NDArray[Any]]:
         loading = Thread(target=import_module, args=["pandas"])
         loading.start()
         try:
-            found = native.fetchnumpy()
+            with _one_sentence():
+                found = native.fetchnumpy()
         finally:
             loading.join()
         return {name: np.asarray(column) for name, column in found.items()}

@@ -83,8 +83,9 @@ def read_table(source: Source, folder: Path, connection: duckdb.DuckDBPyConnecti
             parts = [_part(file, source, Path(tempfile.mkdtemp(dir=spare))) for file in files]
             try:
                 frame = keep(native_frame(connection.sql(" union all by name ".join(parts))))
-            except duckdb.Error as error:
-                raise DataError(_said(source.source or "", error)) from None
+            except (duckdb.Error, DataError) as error:
+                said = error if isinstance(error, duckdb.Error) else error.__cause__
+                raise DataError(_said(source.source or "", str(said))) from None
     if source.file_column is None:
         return frame
     if source.file_column in frame.collect_schema().names():
@@ -147,7 +148,7 @@ def _parquet(
     try:
         return connection.sql(f"from read_parquet([{names}], {options})")
     except duckdb.Error as error:
-        raise DataError(_said(source.source or "", error)) from None
+        raise DataError(_said(source.source or "", str(error))) from None
 
 
 def _text(value: str) -> str:
@@ -317,9 +318,9 @@ def _first_record(reader: IO[str]) -> Iterator[str]:
             return
 
 
-def _said(source: str, error: duckdb.Error) -> str:
+def _said(source: str, error: str) -> str:
     """Say in one sentence why the engine cannot read a file."""
-    lines = str(error).splitlines()
+    lines = error.splitlines()
     line = lines[0].partition("CSV Error on Line: ")[2]
     if not line:
         return f"{source} cannot be read: {lines[0]}"
