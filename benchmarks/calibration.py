@@ -407,6 +407,41 @@ def year(options: Options, kind: str) -> Part:
     return part
 
 
+def anytime_planned(options: Options) -> Part:
+    """At any time, with half of the evidence on the planned effect: false, and found."""
+    runs, size, planned = max(options.runs // 10, 400), 150, 0.15
+    random = np.random.default_rng([options.seed, 15])
+
+    def found(rates: tuple[Any, Any], sizes: tuple[int, int], bet: float | None) -> float:
+        drawn = [
+            random.random((runs, size * each)) < np.repeat(np.broadcast_to(rate, size), each)
+            for rate, each in zip(rates, sizes, strict=True)
+        ]
+        path = evalues(*drawn, alternative="greater", allocation=sizes, planned_effect=bet)
+        return float((path.max(axis=1) >= 1.0 / ALPHA).mean())
+
+    drift = np.linspace(0.2, 0.6, size)
+    cases = {
+        "no effect, rate .2": ((0.2, 0.2), (1, 1)),
+        "no effect, rate .4": ((0.4, 0.4), (1, 1)),
+        "no effect, 3:1, from .2 to .6": ((drift, drift), (3, 1)),
+        "+15 points from .4": ((0.4, 0.55), (1, 1)),
+    }
+    rows = [(name, [found(*case, None), found(*case, planned)]) for name, case in cases.items()]
+    false = max(row[1] for _, row in rows[:3])
+    error = (false * (1 - false) / runs) ** 0.5
+    missed = 1.0 - rows[3][1][1]
+    return Part(
+        f"Anytime, betting on {planned:g} too: supported by 150 a cohort ({runs} runs)",
+        ("by data alone", "and the plan"),
+        rows,
+        more=[
+            Promise("anytime, betting on the plan: no effect", false, error),
+            Promise("anytime, betting on the plan: missed", missed, 0.02, limit=0.55),
+        ],
+    )
+
+
 def unrecorded_looks(options: Options) -> Part:
     """A fixed claim without effect, looked at again and again: its cut decides once."""
     runs = max(options.runs // 50, 40)
@@ -486,6 +521,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         *(partial(fixed, options, side) for side in sides),
         partial(fixed_refuted, options),
         partial(fixed_harmful, options),
+        partial(anytime_planned, options),
         partial(unrecorded_looks, options),
         partial(winners, options),
         partial(verdicts, options),

@@ -234,7 +234,11 @@ def test_any_time_takes_the_guardrails_own_order_of_entry():
     orders = {"paid": Outcomes(control, treatment)}
     (found,) = guardrails(tested, {"paid": pair}, Sample(*pair), orders)
     path = evalues(
-        control[None, :], treatment[None, :], alternative="greater", null_effect=-MARGIN
+        control[None, :],
+        treatment[None, :],
+        alternative="greater",
+        null_effect=-MARGIN,
+        planned_effect=0.0,  # a guardrail hopes for no loss
     )[0]
     assert found.comparison.pvalue == pytest.approx(min(1.0, 1 / path.max()))
     assert found.held

@@ -32,6 +32,7 @@ from scipy import optimize
 from workbench.stats.anytime import (
     Evidence,
     Outcomes,
+    bets,
     compare_anytime,
     converted_in_blocks,
     evalues,
@@ -187,7 +188,8 @@ def test_predictions_go_on_from_the_blocks_before():
 
 def evidence_of(control, treatment, alpha=0.05):
     control, treatment = np.array(control, dtype=float), np.array(treatment, dtype=float)
-    predicted = predictions(control, treatment, (1, 1))
+    sides = ("greater", "less", "two-sided")
+    predicted = {side: bets(control, treatment, (1, 1), side, None) for side in sides}
     return Evidence(control, treatment, predicted, (1, 1), -math.log(alpha))
 
 
@@ -539,3 +541,51 @@ def test_bad_outcomes_are_refused_in_a_sentence():
         evalues([1, 0], [[1, 0]])
     with pytest.raises(ValueError, match="control has 2 rows and treatment 1; each run needs"):
         evalues([[1], [0]], [[1]])
+
+
+@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("null", [0.0, -0.05])
+def test_each_bet_on_a_planned_effect_is_fair_under_the_null(alternative, null):
+    """The mean factor of a block, over its four outcomes, is at most 1 for every rate of the null."""
+    random = np.random.default_rng(2)
+    before = [random.random(7) < 0.4 for _ in range(2)]
+    for rate in np.linspace(0.06, 0.94, 23):
+        rates = rate, rate + null
+        mean = 0.0
+        for control, treatment in itertools.product((0.0, 1.0), repeat=2):
+            path = log_path(
+                np.array([*before[0], control], dtype=float),
+                np.array([*before[1], treatment], dtype=float),
+                (1, 1),
+                null,
+                alternative,
+                0.1,
+            )
+            chance = abs(1 - control - rates[0]) * abs(1 - treatment - rates[1])
+            mean += chance * math.exp(path[-1] - path[-2])
+        assert mean <= 1.0 + 1e-9
+
+
+def test_a_planned_effect_finds_more_and_is_kept_where_there_is_none():
+    random = np.random.default_rng(5)
+
+    def found(rates, planned):
+        drawn = [random.random((1_500, 150)) < rate for rate in rates]
+        path = evalues(*drawn, alternative="greater", planned_effect=planned)
+        return float((path.max(axis=1) >= 20).mean())
+
+    assert found((0.4, 0.4), 0.15) <= 0.05
+    assert found((0.4, 0.55), 0.15) > found((0.4, 0.55), None) + 0.15
+
+
+def test_the_interval_and_the_pvalue_of_a_planned_effect_agree():
+    random = np.random.default_rng(6)
+    for rates in ((0.3, 0.3), (0.3, 0.5), (0.5, 0.3)):
+        outcomes = Outcomes(*(random.random(120) < rate for rate in rates))
+        for alternative in ("greater", "less", "two-sided"):
+            sign = -1 if alternative == "less" else 1
+            found = compare_anytime(outcomes, alternative=alternative, planned_effect=sign * 0.1)
+            result = found.comparison
+            excluded = {"greater": result.low > 0, "less": result.high < 0}
+            two = result.low > 0 or result.high < 0
+            assert (result.pvalue <= 0.05) == excluded.get(alternative, two)

@@ -244,7 +244,12 @@ def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
             "order of entry, and only events tell it; use analysis: fixed or sequential"
         )
         raise StudyError(msg)
-    found = compare_anytime(sample.in_order, alternative=claim.alternative, alpha=claim.alpha)
+    found = compare_anytime(
+        sample.in_order,
+        alternative=claim.alternative,
+        alpha=claim.alpha,
+        planned_effect=claim.towards() or None,
+    )
     progress = Progress(
         "anytime",
         claim.planned_customers,
@@ -337,7 +342,7 @@ def _guarded(
         from workbench.stats.anytime import compare_anytime
 
         return compare_anytime(
-            order, alternative="greater", alpha=claim.alpha, null_effect=null
+            order, alternative="greater", alpha=claim.alpha, null_effect=null, planned_effect=0.0
         ).comparison
     planned = planned_size(claim, sample)
     if claim.analysis == "sequential" and planned is not None:

@@ -209,7 +209,7 @@ def _methods(claim: Hypothesis, rate: float, alpha: float) -> tuple[_Method, ...
     return (
         _Method("fixed", power, options),
         _Method(f"sequential, {looks} looks", sequential, planned),
-        _Method("anytime", anytime_power, options),
+        _Method("anytime", anytime_power, {**options, "planned_effect": claim.towards()}),
     )
 
 

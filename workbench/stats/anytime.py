@@ -22,7 +22,7 @@ Probability Letters 198:109835 for nulls of any difference, and for inverting th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, get_args
@@ -81,6 +81,42 @@ def predictions(
     return found[0], found[1]
 
 
+def bets(
+    control: Array,
+    treatment: Array,
+    sizes: Sizes,
+    alternative: str,
+    planned_effect: float | None,
+    before: tuple[Any, Any, int] = (0, 0, 0),
+) -> tuple[Array, Array]:
+    """Return the rates that each block is predicted to have, one prediction a row.
+
+    The first is that of `predictions`, as is `before`. With a planned effect half of the stake is on that effect, around the
+    pooled rate of the blocks before: for a two-sided test in both directions. Each row depends on
+    earlier blocks only, so the mean of the rows' e-values is an e-value.
+    """
+    own = predictions(control, treatment, sizes, before)
+    if planned_effect is None:
+        return own[0][None], own[1][None]
+    effects = [planned_effect]
+    if alternative == "two-sided":
+        effects = [planned_effect, -planned_effect]
+    total = sum(sizes) * (before[2] + np.arange(control.shape[-1], dtype=np.float64))
+    both = control + treatment
+    seen = before[0] + before[1] + np.cumsum(both, axis=-1) - both
+    pooled = (seen + 1.0) / (total + 2.0)
+    rows = [
+        [np.clip(pooled + sign * effect / 2.0, SPECK, 1.0 - SPECK) for effect in effects]
+        for sign in (-1.0, 1.0)
+    ]
+    return tuple(np.stack([each] * len(effects) + row) for each, row in zip(own, rows, strict=True))  # type: ignore[return-value]
+
+
+def mixed(paths: Array) -> Array:
+    """Return the logarithm of the mean of e-values, one row a bet."""
+    return np.asarray(np.logaddexp.reduce(paths, axis=0) - math.log(paths.shape[0]))
+
+
 def log_factors(
     control: Array,
     treatment: Array,
@@ -114,37 +150,45 @@ def log_factors(
 
 
 def log_path(
-    control: Array, treatment: Array, sizes: Sizes, null: float, alternative: str
+    control: Array,
+    treatment: Array,
+    sizes: Sizes,
+    null: float,
+    alternative: str,
+    planned_effect: float | None = None,
 ) -> Array:
     """Return the logarithm of the e-value after each block, along the last axis."""
-    predicted = predictions(control, treatment, sizes)
+    predicted = bets(control, treatment, sizes, alternative, planned_effect)
     factors = log_factors(control, treatment, predicted, sizes, null, alternative)
-    return np.asarray(np.cumsum(factors, axis=-1))
+    return mixed(np.cumsum(factors, axis=-1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """The blocks of two cohorts, for testing any null by their e-values.
 
-    `level` is the logarithm of the e-value that rejects, -log(alpha).
+    `predicted` has the bets of the tests of each alternative. `level` is the logarithm of the e-value
+    that rejects, -log(alpha).
     """
 
     control: Array
     treatment: Array
-    predicted: tuple[Array, Array]
+    predicted: Mapping[str, tuple[Array, Array]]
     sizes: Sizes
     level: float
 
     def peak(self, null: float, alternative: str, *, whole: bool = False) -> float:
         """Return the logarithm of the largest e-value; unless `whole`, of any that rejects."""
-        start, now, peak = 0, 0.0, 0.0
+        predicted, start, peak = self.predicted[alternative], 0, 0.0
+        now = np.zeros((predicted[0].shape[0], 1))
         length = self.control.size if whole else FIRST
         while start < self.control.size and (whole or peak < self.level):
             part = slice(start, start + length)
-            rates = self.predicted[0][part], self.predicted[1][part]
+            rates = predicted[0][:, part], predicted[1][:, part]
             blocks = self.control[part], self.treatment[part]
-            path = now + np.cumsum(log_factors(*blocks, rates, self.sizes, null, alternative))
-            now, peak = float(path[-1]), max(peak, float(path.max()))
+            factors = log_factors(*blocks, rates, self.sizes, null, alternative)
+            paths = now + np.cumsum(factors, axis=-1)
+            now, peak = paths[:, -1:], max(peak, float(mixed(paths).max()))
             start, length = start + length, 2 * length
         return peak
 
@@ -252,6 +296,7 @@ def compare_anytime(
     alpha: float = 0.05,
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
+    planned_effect: float | None = None,
 ) -> AnytimeComparison:
     """Compare two rates, however often the data were looked at.
 
@@ -270,6 +315,9 @@ def compare_anytime(
         alpha: Probability of ever rejecting a true null, below 0.5.
         null_effect: The effect under the null, as a fraction.
         allocation: Customers of control and of treatment per block.
+        planned_effect: The effect that half of the evidence bets on; its sign does not matter to a
+            two-sided test. The end of the interval that refutes a one-sided claim bets half on no
+            effect. Without it all evidence is on what was seen so far.
 
     Returns:
         The result. It is NaN with a reason where no block is whole. Both ends of the interval are
@@ -296,7 +344,7 @@ def compare_anytime(
         Counts(int(converted.sum()), blocks * size)
         for converted, size in zip((control, treatment), allocation, strict=True)
     ]
-    path = log_path(control, treatment, allocation, null_effect, alternative)
+    path = log_path(control, treatment, allocation, null_effect, alternative, planned_effect)
     result = Comparison(
         control=counts[0],
         treatment=counts[1],
@@ -314,7 +362,17 @@ def compare_anytime(
         reason=f"no block of {allocation[0]} control and {allocation[1]} treatment is whole",
     )
     if blocks:
-        predicted = predictions(control, treatment, allocation)
+        none = None if planned_effect is None else 0.0
+        predicted = {
+            side: bets(
+                control,
+                treatment,
+                allocation,
+                side,
+                planned_effect if alternative in (side, "two-sided") else none,
+            )
+            for side in ("greater", "less", "two-sided")
+        }
         evidence = Evidence(control, treatment, predicted, allocation, -math.log(alpha))
         result = _concluded(result, evidence, path, alpha)
     shown = np.exp(np.minimum(path, MOST_LOG))
@@ -338,6 +396,7 @@ def evalues(
     alternative: Alternative = "two-sided",
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
+    planned_effect: float | None = None,
 ) -> Array:
     """Return the e-value after each block for many runs at once, as simulations need it.
 
@@ -347,6 +406,7 @@ def evalues(
         alternative: As in `compare_anytime`.
         null_effect: As in `compare_anytime`.
         allocation: As in `compare_anytime`.
+        planned_effect: As in `compare_anytime`.
 
     Returns:
         One row per run. A run rejects at its first e-value of 1 / alpha or more.
@@ -374,7 +434,7 @@ def evalues(
     )
     blocks = min(first.shape[1], second.shape[1])
     first, second = first[:, :blocks], second[:, :blocks]
-    path = log_path(first, second, allocation, null_effect, alternative)
+    path = log_path(first, second, allocation, null_effect, alternative, planned_effect)
     return np.asarray(np.exp(np.minimum(path, MOST_LOG)))
 
 

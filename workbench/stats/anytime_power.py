@@ -20,10 +20,11 @@ import numpy as np
 
 from workbench.stats.anytime import (
     Sizes,
+    bets,
     check_options,
     converted_in_blocks,
     log_factors,
-    predictions,
+    mixed,
 )
 from workbench.stats.arguments import check_between, check_rates
 from workbench.stats.power import customers_needed as fixed_customers_needed
@@ -47,6 +48,7 @@ def power(
     alpha: float = 0.05,
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
+    planned_effect: float | None = None,
 ) -> float:
     """Return the probability that the test rejects by the last customer, with a look after each block.
 
@@ -58,6 +60,7 @@ def power(
         alpha: Level of the test.
         null_effect: The effect under the null.
         allocation: Customers of control and of treatment per block.
+        planned_effect: The effect that half of the evidence bets on, as in `compare_anytime`.
 
     Returns:
         The power; NaN where not even one block is whole.
@@ -69,7 +72,7 @@ def power(
         >>> power(control_rate=0.2, effect=0.3, customers=100)
         0.8845
     """
-    test = _checked(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation, planned_effect)
     _check(control_rate, effect)
     blocks = _blocks(customers, allocation)
     stopped = _stopping_times(test, (control_rate, control_rate + effect), blocks)
@@ -85,6 +88,7 @@ def expected_customers(
     alpha: float = 0.05,
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
+    planned_effect: float | None = None,
 ) -> float:
     """Return the mean number of customers of control if the study stops as soon as the test rejects.
 
@@ -94,7 +98,7 @@ def expected_customers(
     >>> round(expected_customers(control_rate=0.2, effect=0.3, customers=100), 1)
     51.8
     """
-    test = _checked(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation, planned_effect)
     _check(control_rate, effect)
     blocks = _blocks(customers, allocation)
     if not blocks:
@@ -113,6 +117,7 @@ def customers_needed(
     power: float = 0.8,
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
+    planned_effect: float | None = None,
 ) -> int:
     """Return the smallest control cohort with which the test rejects with this power.
 
@@ -126,6 +131,7 @@ def customers_needed(
         power: Probability of rejecting the null.
         null_effect: The effect under the null.
         allocation: Customers of control and of treatment per block.
+        planned_effect: The effect that half of the evidence bets on, as in `compare_anytime`.
 
     Returns:
         Customers of control.
@@ -138,7 +144,7 @@ def customers_needed(
         >>> customers_needed(control_rate=0.1, effect=0.1, alternative="greater")
         387
     """
-    test = _checked(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation, planned_effect)
     _check(control_rate, effect, power)
     rough = fixed_customers_needed(
         control_rate=control_rate,
@@ -175,6 +181,7 @@ def detectable_effect(
     power: float = 0.8,
     null_effect: float = 0.0,
     allocation: Sizes = (1, 1),
+    planned_effect: float | None = None,
 ) -> float:
     """Return the effect nearest to the null that the test finds with this power.
 
@@ -186,6 +193,7 @@ def detectable_effect(
         power: Probability of rejecting the null at the answer.
         null_effect: The effect under the null.
         allocation: Customers of control and of treatment per block.
+        planned_effect: The effect that half of the evidence bets on, as in `compare_anytime`.
 
     Returns:
         The effect treatment - control, with its sign; NaN where no treatment rate within [0, 1] has
@@ -198,7 +206,7 @@ def detectable_effect(
         >>> round(detectable_effect(control_rate=0.2, customers=300, alternative="greater"), 2)
         0.14
     """
-    test = _checked(alternative, alpha, null_effect, allocation)
+    test = _checked(alternative, alpha, null_effect, allocation, planned_effect)
     _check(control_rate, 0.0, power)
     blocks = _blocks(customers, allocation)
 
@@ -227,6 +235,7 @@ class _AnytimeTest:
     alpha: float
     null: float
     sizes: Sizes
+    planned: float | None = None
 
 
 @lru_cache(maxsize=64)
@@ -246,25 +255,26 @@ def _stopping_times(
     stopped = np.full(runs, math.inf)
     open_runs = np.arange(runs)
     seen = [np.zeros((runs, 1)), np.zeros((runs, 1))]
-    logs = np.zeros(runs)
+    logs = np.zeros((1, runs))
     for start, draws in _draws(runs, blocks, test.sizes):
         control, treatment = (
             converted_in_blocks(each[open_runs] < rate, size)
             for each, rate, size in zip(draws, rates, test.sizes, strict=True)
         )
-        predicted = predictions(control, treatment, test.sizes, (seen[0], seen[1], start))
+        before = seen[0], seen[1], start
+        predicted = bets(control, treatment, test.sizes, test.alternative, test.planned, before)
         factors = log_factors(
             control, treatment, predicted, test.sizes, test.null, test.alternative
         )
-        path = logs[:, None] + np.cumsum(factors, axis=1)
-        over = path >= -math.log(test.alpha)
+        paths = logs[:, :, None] + np.cumsum(factors, axis=-1)
+        over = mixed(paths) >= -math.log(test.alpha)
         ended = over.any(axis=1)
         stopped[open_runs[ended]] = start + 1 + over[ended].argmax(axis=1)
         left = ~ended
-        open_runs, logs = open_runs[left], path[left, -1]
+        open_runs, logs = open_runs[left], paths[:, left, -1]
         seen = [
-            before[left] + each[left].sum(axis=1, keepdims=True)
-            for before, each in zip(seen, (control, treatment), strict=True)
+            earlier[left] + each[left].sum(axis=1, keepdims=True)
+            for earlier, each in zip(seen, (control, treatment), strict=True)
         ]
         if open_runs.size <= (1.0 - share) * runs:
             break
@@ -272,10 +282,17 @@ def _stopping_times(
     return stopped
 
 
-def _checked(alternative: str, alpha: float, null_effect: float, allocation: Sizes) -> _AnytimeTest:
+def _checked(
+    alternative: str,
+    alpha: float,
+    null_effect: float,
+    allocation: Sizes,
+    planned_effect: float | None,
+) -> _AnytimeTest:
     check_options(alternative, null_effect, allocation)
     check_between("alpha", alpha)
-    return _AnytimeTest(alternative, alpha, null_effect, (int(allocation[0]), int(allocation[1])))
+    sizes = int(allocation[0]), int(allocation[1])
+    return _AnytimeTest(alternative, alpha, null_effect, sizes, planned_effect)
 
 
 def _draws(runs: int, blocks: int, allocation: Sizes) -> Iterator[tuple[int, tuple[Array, Array]]]:
