@@ -26,6 +26,33 @@ def test_one_effect_by_numerical_integration():
     assert "rests on the prior" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("estimates", "errors"),
+    [
+        ([0.0004, 0.0, 0.0, 0.0, 0.0], [0.0002] * 5),
+        ([4e-5, 1e-5], [1e-5, 1e-5]),
+        ([0.1, 0.2, 0.05, -0.1], [0.01, 0.3, 0.0001, 1.0]),
+        ([1e-5], [1e-5]),
+        ([3e-8, 1e-8], [1e-8, 2e-8]),
+    ],
+)
+def test_standard_errors_may_be_of_any_size(estimates, errors):
+    """Against the same integral over a grid ten times as fine, and the mixture's own distribution."""
+    logs = np.linspace(-35, 2.5, 20_001)
+    spread, scale = 0.1 * np.exp(logs)[:, None], np.exp(logs)
+    variance = spread**2 + np.array(errors) ** 2
+    density = (np.log(variance) + np.array(estimates) ** 2 / variance).sum(axis=1)
+    weights = np.exp(logs - scale**2 / 2 - density / 2 - (logs - scale**2 / 2 - density / 2).max())
+    weights /= weights.sum()
+    found, *_ = shrink(estimates, errors)
+    middles = estimates[0] * spread[:, 0] ** 2 / variance[:, 0]
+    widths = spread[:, 0] * errors[0] / np.sqrt(variance[:, 0])
+    width = found.high - found.low
+    assert found.estimate == pytest.approx(weights @ middles, abs=1e-3 * width)
+    assert weights @ stats.norm.cdf((found.low - middles) / widths) == pytest.approx(0.05, abs=1e-4)
+    assert weights @ stats.norm.cdf((found.high - middles) / widths) == pytest.approx(0.95, abs=1e-4)
+
+
 def test_many_effects_tell_their_spread():
     """With hundreds of effects of a spread of 5 points, each is shrunk as if that were known."""
     random = np.random.default_rng(5)
@@ -55,7 +82,16 @@ def test_nothing_and_nonsense():
     assert shrink([], []) == ()
     with pytest.raises(ValueError, match="2 errors for 1 estimates; give one each"):
         shrink([0.1], [0.1, 0.2])
-    with pytest.raises(ValueError, match="a standard error is above 0"):
-        shrink([0.1], [0.0])
+    for estimates, errors, scale, said in (
+        ([0.1], [0.0], 0.1, "errors holds 0.0; give finite numbers above 0"),
+        ([0.1], [np.inf], 0.1, "errors holds inf"),
+        ([0.1], [np.nan], 0.1, "errors holds nan"),
+        ([np.nan], [0.1], 0.1, "estimates holds nan; give finite numbers$"),
+        ([np.inf], [0.1], 0.1, "estimates holds inf"),
+        ([0.1], [0.1], 0.0, "scale holds 0.0; give finite numbers above 0"),
+        ([0.1], [0.1], np.inf, "scale holds inf"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            shrink(estimates, errors, scale=scale)
     with pytest.raises(ValueError, match="confidence_level is 1"):
         shrink([0.1], [0.1], confidence_level=1)

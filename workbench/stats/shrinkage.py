@@ -16,8 +16,8 @@ from scipy import optimize, special
 
 from workbench.stats.arguments import check_between
 
-SPREADS = 400  # points of the grid over the effects' spread
-WIDEST = 5.0  # times the prior's scale
+# The grid over the effects' spread, in even steps of its logarithm: standard errors may be of any size.
+SPREADS = np.exp(np.linspace(-25.0, 2.2, 1089))  # times the prior's scale
 FEW = 3
 Array = npt.NDArray[np.float64]
 
@@ -55,7 +55,8 @@ def shrink(
         The shrunken effects, in the same order.
 
     Raises:
-        ValueError: The lengths differ, an error is not above 0, or the level lies outside 0 to 1.
+        ValueError: The lengths differ, a number is not finite, an error or the scale is not above 0,
+            or the level lies outside 0 to 1.
 
     Example:
         >>> (found,) = shrink([0.143], [0.06])
@@ -67,13 +68,18 @@ def shrink(
         raise ValueError(
             f"there are {len(errors)} errors for {len(estimates)} estimates; give one each"
         )
-    if any(not each > 0 for each in errors):
-        raise ValueError(f"errors holds {min(errors)}; a standard error is above 0")
+    for name, values, least in (
+        ("estimates", estimates, -math.inf),
+        ("errors", errors, 0.0),
+        ("scale", [scale], 0.0),
+    ):
+        if odd := [each for each in values if not least < each < math.inf]:
+            raise ValueError(f"{name} holds {odd[0]}; give finite numbers{' above 0' * (not least)}")
     found, error = np.asarray(estimates, dtype=float), np.asarray(errors, dtype=float)
-    spread = np.linspace(0.0, WIDEST * scale, SPREADS + 1)[1:, None]
+    spread = scale * SPREADS[:, None]
     variance = spread**2 + error**2
-    logs = -0.5 * (
-        (spread[:, 0] / scale) ** 2 + (np.log(variance) + found**2 / variance).sum(axis=1)
+    logs = np.log(SPREADS) - 0.5 * (
+        SPREADS**2 + (np.log(variance) + found**2 / variance).sum(axis=1)
     )
     weights = np.exp(logs - logs.max(initial=-math.inf))
     weights /= weights.sum()
