@@ -50,7 +50,9 @@ def test_standard_errors_may_be_of_any_size(estimates, errors):
     width = found.high - found.low
     assert found.estimate == pytest.approx(weights @ middles, abs=1e-3 * width)
     assert weights @ stats.norm.cdf((found.low - middles) / widths) == pytest.approx(0.05, abs=1e-4)
-    assert weights @ stats.norm.cdf((found.high - middles) / widths) == pytest.approx(0.95, abs=1e-4)
+    assert weights @ stats.norm.cdf((found.high - middles) / widths) == pytest.approx(
+        0.95, abs=1e-4
+    )
 
 
 def test_many_effects_tell_their_spread():

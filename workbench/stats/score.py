@@ -25,9 +25,12 @@ Counted = npt.NDArray[Any] | float | int
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 ZERO = 1e-12  # a distance between rates that only rounding can make
 TIE = 1e-8  # statistics this close are equal; rounding reaches 1e-9
+FLAT = 1e-9  # a slope so small beside its parts, or a step beside what it changes, is none
+RARE = 0.01  # rates below it are nearly those of counts without an upper end
 SPECK = 1e-30  # keeps a quotient finite
 UNSURE = 0.15  # a contour this close to a whole count is looked at again
-HALVINGS = 60  # bisection steps: from a width of 2 to below the spacing of floats
+HALVINGS = 200  # bisection steps at most; it ends sooner, at neighbouring floats
+POLISHES = 60  # Newton steps at most; one or two but for the rarest rates
 
 
 def normal_quantile(confidence_level: float) -> float:
@@ -53,8 +56,9 @@ def restricted_rates(
 ) -> tuple[Array, Array]:
     """Return the most likely control and treatment rates among those with this `difference`.
 
-    They are a root of the likelihood's cubic, in closed form with two Newton steps after it: near a
-    corner of the table the closed form alone keeps only half of its digits.
+    They are a root of the likelihood's cubic, in closed form with Newton steps after it: near a corner
+    of the table the closed form alone keeps half of its digits or fewer, so there they begin at the
+    rates of counts without an upper end.
 
     >>> control, treatment = restricted_rates(7, 34, 1, 34, 0.0)
     >>> round(float(control), 6), round(float(treatment), 6)
@@ -78,16 +82,30 @@ def restricted_rates(
     with np.errstate(divide="ignore", invalid="ignore"):
         cosine = np.where(spread == 0.0, 0.0, skew / spread**3)
     angle = (np.pi + np.arccos(_between(cosine, -1.0, 1.0))) / 3.0
-    control = _between(2.0 * spread * np.cos(angle) - centre, least, most)
-    for _ in range(4):
+    control = 2.0 * spread * np.cos(angle) - centre
+    rare = _poisson_rate(x0, x1, everyone, -difference)
+    control = _between(np.where(rare < RARE, rare, control), least, most)
+    for _ in range(POLISHES):
         value = ((everyone * control + square) * control + linear) * control + constant
-        slope = (3 * everyone * control + 2 * square) * control + linear
-        steep = np.abs(slope) > 1e-9  # a double root is left as it is
+        parts = 3 * everyone * control * control, 2 * square * control, linear
+        slope = parts[0] + parts[1] + parts[2]
+        size = parts[0] + np.abs(parts[1]) + np.abs(parts[2])
+        steep = np.abs(slope) > FLAT * size  # a double root is left as it is
+        before = control
         control = _between(
             control - np.where(steep, value / np.where(steep, slope, 1.0), 0.0), least, most
         )
+        if np.all(np.abs(control - before) <= FLAT * control):
+            break
     control = np.where(converted == 0, least, np.where(converted == everyone, most, control))
     return control, _between(control + difference, 0.0, 1.0)
+
+
+def _poisson_rate(larger: Array, smaller: Array, everyone: int, apart: float) -> Array:
+    """Return the most likely larger one of two Poisson rates that lie so far apart, by their counts."""
+    middle = everyone * apart + larger + smaller
+    spread = np.sqrt((everyone * apart + smaller - larger) ** 2 + 4.0 * larger * smaller)
+    return np.asarray((middle + spread) / (2 * everyone))
 
 
 def score_statistic(x0: Counted, n0: int, x1: Counted, n1: int, difference: float) -> Array:
@@ -168,6 +186,8 @@ def bisect(falling: Callable[[float], float], low: float, high: float) -> float:
     """Find where a falling function crosses zero between `low` and `high`, by bisection."""
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
         if falling(middle) > 0.0:
             low = middle
         else:
@@ -184,14 +204,14 @@ def score_interval(
     [0.0528, 0.3382]
     """
     quantile = normal_quantile(confidence_level) * finite_factor(n0, n1) ** 0.5
-    effect = x1 / n1 - x0 / n0
 
-    def statistic(difference: float) -> float:
-        return float(score_statistic(x0, n0, x1, n1, difference))
+    def lower(x0: int, n0: int, x1: int, n1: int) -> float:
+        effect = x1 / n1 - x0 / n0
+        if effect <= -1.0:
+            return -1.0
+        return bisect(lambda d: float(score_statistic(x0, n0, x1, n1, d)) - quantile, -1.0, effect)
 
-    low = bisect(lambda d: statistic(d) - quantile, -1.0, effect) if effect > -1.0 else -1.0
-    high = bisect(lambda d: statistic(d) + quantile, effect, 1.0) if effect < 1.0 else 1.0
-    return low, high
+    return lower(x0, n0, x1, n1), -lower(x1, n1, x0, n0)  # swapped arms give the same, turned round
 
 
 def ratio_interval(

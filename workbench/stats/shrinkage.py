@@ -74,7 +74,9 @@ def shrink(
         ("scale", [scale], 0.0),
     ):
         if odd := [each for each in values if not least < each < math.inf]:
-            raise ValueError(f"{name} holds {odd[0]}; give finite numbers{' above 0' * (not least)}")
+            raise ValueError(
+                f"{name} holds {odd[0]}; give finite numbers{' above 0' * (not least)}"
+            )
     found, error = np.asarray(estimates, dtype=float), np.asarray(errors, dtype=float)
     spread = scale * SPREADS[:, None]
     variance = spread**2 + error**2
