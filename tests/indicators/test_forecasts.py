@@ -54,6 +54,14 @@ def test_what_is_foreseen_anyway_leaves_nothing_to_predict():
     assert found.reason == "its own history leaves nothing to predict"
 
 
+@pytest.mark.parametrize("turned", [lambda y: y, lambda y: 3.0 - 2.0 * y])
+def test_a_leading_series_that_is_the_own_history_says_nothing(turned):
+    lagging = simulate_series(periods=80, seed=3).lagging
+    found = would_have_predicted(turned(lagging), lagging, lag=1)
+    assert found.reason == "it says no more than the own history does"
+    assert np.isnan(found.pvalue)
+
+
 def test_bad_options_are_named():
     pair = simulate_series(periods=60, seed=1)
     with pytest.raises(ValueError, match="lag is 0; it must be 1 or more"):

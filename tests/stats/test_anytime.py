@@ -520,6 +520,17 @@ def test_results_are_frozen():
         ({"alternative": "bigger"}, "unknown alternative 'bigger'; known: greater, less"),
         ({"alpha": 0.5}, "alpha is 0.5; it must lie between 0 and 0.5"),
         ({"null_effect": 1.0}, "null_effect is 1.0; it must lie between -1 and 1"),
+        ({"planned_effect": 5.0}, "planned_effect is 5.0; it must lie between -1 and 1"),
+        ({"planned_effect": math.nan}, "planned_effect is nan; it must lie between -1 and 1"),
+        ({"planned_effect": 0.0}, "planned_effect is the null effect, 0.0; leave it out"),
+        (
+            {"planned_effect": -0.1, "alternative": "greater"},
+            "planned_effect is -0.1; it must lie between 0.0 and 1",
+        ),
+        (
+            {"planned_effect": 0.0, "alternative": "less", "null_effect": -0.1},
+            "planned_effect is 0.0; it must lie between -1 and -0.1",
+        ),
         ({"allocation": (1, 0)}, r"allocation is \(1, 0\); it must be two whole numbers"),
         ({"allocation": (1, 1.5)}, r"allocation is \(1, 1.5\); it must be two whole numbers"),
         ({"allocation": (1,)}, r"allocation is \(1,\); it must be two whole numbers"),

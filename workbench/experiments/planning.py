@@ -181,6 +181,8 @@ class _Method:
         if options["alternative"] == "two-sided":
             options["alternative"] = "less" if effect < 0 else "greater"
             options["alpha"] /= 2
+            if "planned_effect" in options:
+                options["planned_effect"] = math.copysign(options["planned_effect"], effect)
         sizes = self._sizes(customers)
         return float(self.module.detectable_effect(**sizes, power=wanted, **options))
 
@@ -249,13 +251,11 @@ def _control_rate(data: StudyData, claim: Hypothesis, at: datetime | None) -> tu
 def _pace(data: StudyData, claim: Hypothesis, at: datetime | None) -> _Pace:
     """Return how many customers the smaller cohort gained in the newest iteration with data, and how fast.
 
-    They are those of the metric's rate: entrants, or for adoption those with an opportunity. Where the
-    claim's cohorts were not there yet, an iteration's customers are shared out among its arms.
+    Where the claim's cohorts were not there yet, an iteration's customers are shared out among its
+    arms.
     """
-    flow, seen = data.spec.flow, data.newest(at)
-    ends = () if flow is None else flow.ends
-    step = claim.metric if claim.metric in ends else data.spec.metrics[0]
-    window = claim.window or (None if flow is None else flow.window_of(claim.metric))
+    flow, seen, step = data.flow_of(claim), data.newest(at), data.spec.metrics[0]
+    window = None if flow is None else flow.decided_within(claim.metric)
     weeks = 0.0 if window is None else window / timedelta(weeks=1)
     counts = data.counts(claim.columns, at, claim)
     for span in reversed(data.spans):

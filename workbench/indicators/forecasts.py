@@ -171,6 +171,8 @@ def would_have_predicted(
     )
     if not alone.sum() > 1e-12 * float(np.abs(target).max()) ** power:
         return Forecast(**known, reason="its own history leaves nothing to predict")
+    if np.abs(alone - both).max() <= 1e-9 * alone.max():  # they differ by rounding alone
+        return Forecast(**known, reason="it says no more than the own history does")
     statistic, pvalue = _diebold_mariano(alone, both)
     low, high = _ratio_interval(alone, both, power, confidence_level, seed)
     errors = [float(each.mean() ** (1.0 / power)) for each in (alone, both)]
@@ -193,8 +195,6 @@ def _diebold_mariano(alone: Array, both: Array) -> tuple[float, float]:
     """
     from scipy.stats import ttest_1samp
 
-    if not np.ptp(alone - both) > 0.0:
-        return math.nan, math.nan
     found = ttest_1samp(alone - both, 0.0, alternative="greater")
     return float(found.statistic), float(found.pvalue)
 

@@ -91,9 +91,9 @@ def bets(
 ) -> tuple[Array, Array]:
     """Return the rates that each block is predicted to have, one prediction a row.
 
-    The first is that of `predictions`, as is `before`. With a planned effect half of the stake is on that effect, around the
-    pooled rate of the blocks before: for a two-sided test in both directions. Each row depends on
-    earlier blocks only, so the mean of the rows' e-values is an e-value.
+    The first is that of `predictions`, as is `before`. With a planned effect half of the stake is on
+    that effect, around the pooled rate of the blocks before: for a two-sided test in both directions.
+    Each row depends on earlier blocks only, so the mean of the rows' e-values is an e-value.
     """
     own = predictions(control, treatment, sizes, before)
     if planned_effect is None:
@@ -332,7 +332,7 @@ def compare_anytime(
         >>> print(f"{found.estimate:.2f} [{found.low:.3f}, {found.high:.3f}], p = {found.pvalue:.2g}")
         0.50 [0.256, 0.751], p = 4.5e-07
     """
-    check_options(alternative, null_effect, allocation)
+    check_options(alternative, null_effect, allocation, planned_effect)
     check_between("alpha", alpha, 0, 0.5)
     control, treatment = (
         converted_in_blocks(flags, size)
@@ -419,7 +419,7 @@ def evalues(
         array([[ 1.   ,  3.011, 10.278],
                [ 1.   ,  1.   ,  0.911]])
     """
-    check_options(alternative, null_effect, allocation)
+    check_options(alternative, null_effect, allocation, planned_effect)
     flags = [
         _flags(name, values, dimensions=2)
         for name, values in (("control", control), ("treatment", treatment))
@@ -506,10 +506,21 @@ def _flags(name: str, values: Any, dimensions: int) -> Flags:
     return found
 
 
-def check_options(alternative: str, null_effect: float, allocation: Sequence[int]) -> None:
-    """Raise ValueError for an option out of range."""
+def check_options(
+    alternative: str,
+    null_effect: float,
+    allocation: Sequence[int],
+    planned_effect: float | None,
+) -> None:
+    """Raise ValueError for an option out of range, and a planned effect that is part of the null."""
     check_known("alternative", alternative, get_args(Alternative))
     check_between("null_effect", null_effect, -1)
+    if planned_effect is not None:
+        low = null_effect if alternative == "greater" else -1
+        high = null_effect if alternative == "less" else 1
+        check_between("planned_effect", planned_effect, low, high)
+        if planned_effect == null_effect:
+            raise ValueError(f"planned_effect is the null effect, {null_effect}; leave it out")
     if len(allocation) != 2 or not all(size >= 1 and size % 1 == 0 for size in allocation):
         raise ValueError(
             f"allocation is {allocation}; it must be two whole numbers of 1 or more, as (1, 1)"

@@ -289,7 +289,7 @@ def _checked(
     allocation: Sizes,
     planned_effect: float | None,
 ) -> _AnytimeTest:
-    check_options(alternative, null_effect, allocation)
+    check_options(alternative, null_effect, allocation, planned_effect)
     check_between("alpha", alpha)
     sizes = int(allocation[0]), int(allocation[1])
     return _AnytimeTest(alternative, alpha, null_effect, sizes, planned_effect)

@@ -228,7 +228,6 @@ def wilson(counts: Counts, confidence_level: float = 0.95) -> tuple[float, float
     [0.2553, 0.3662]
     """
     check_between("confidence_level", confidence_level)
-    check_between("confidence_level", confidence_level)
     low, high = wilson_interval(counts.converted, counts.total, confidence_level)
     return float(low), float(high)
 

@@ -121,8 +121,8 @@ def sample_ratio(observed: Sequence[int], allocation: Sequence[float] | None = N
         Observed and expected sizes, the p-value, and the method.
 
     Raises:
-        ValueError: There are fewer than two cohorts, a size is no whole number or negative, a share is not positive, or
-            the lengths differ.
+        ValueError: There are fewer than two cohorts, a size is no whole number or negative, a share is
+            not positive, or the lengths differ.
 
     Example:
         >>> sample_ratio([30, 15])
