@@ -182,6 +182,18 @@ def pvalue(probability: float) -> str:
     return f"{probability:.{max(digits, 2)}f}"
 
 
+def within(window: timedelta) -> str:
+    """Write a window in whole days, or else in hours.
+
+    >>> within(timedelta(days=28)), within(timedelta(days=1)), within(timedelta(hours=36))
+    ('28 days', '1 day', '36 hours')
+    """
+    whole, unit = window / timedelta(days=1), "day"
+    if not whole.is_integer():
+        whole, unit = window / timedelta(hours=1), "hour"
+    return f"{whole:g} {unit}{'' if whole == 1 else 's'}"
+
+
 def hours(duration: float) -> str:
     """Write a duration that is given in hours.
 

@@ -55,7 +55,7 @@ class Study:
     ('previewed', 'mapped', 'imported')
     >>> table = study.learning_metrics("2026.1")
     >>> table[["step", "converted", "closed"]].values.tolist()[2]
-    ['imported', 132, 278]
+    ['imported', 132, 280]
     """
 
     spec: StudySpec
@@ -181,7 +181,7 @@ class Study:
         >>> study = Study.load("studies/guided-import/study.yaml")
         >>> table = study.learning_metrics("2026.1", by="variant").query("step == 'imported'")
         >>> table[["variant", "converted", "closed"]].values.tolist()
-        [['blank', 54, 138], ['preview', 78, 140]]
+        [['blank', 54, 140], ['preview', 78, 140]]
         """
         names, columns = self._iterations(iteration), self._columns(by)
         counts = self._data.counts(columns, self._moment(as_of))
@@ -390,7 +390,7 @@ class Study:
 
         >>> study = Study.load("studies/guided-import/study.yaml")
         >>> study.sample_sizes("2026.3")[["customers_control", "customers_needed"]].values.tolist()
-        [[152, 1229]]
+        [[154, 1229]]
         """
         return sample_sizes(self.evaluate(iteration, as_of))
 
@@ -440,7 +440,7 @@ class Study:
 
         >>> study = Study.load("studies/guided-import/study.yaml")
         >>> study.retention("2026.3")[["days", "at_risk", "adopted"]].values.tolist()[1]
-        [1, 172, 2]
+        [1, 173, 2]
         """
         names, columns = self._iterations(iteration), self._columns(by)
         return retention(self._data, names, columns, self._moment(as_of))

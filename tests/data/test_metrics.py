@@ -128,7 +128,7 @@ def test_customers_are_followed_as_in_the_reference(make, case):
     wanted: dict[str, tuple[Counter[int], Counter[int]]] = {}
     for each in followed(case):
         met = each.times[-1]
-        if met is None or each.crossover:
+        if met is None:
             continue
         days = (case.until - met) // DAY
         waited = None if each.returned is None else -((met - each.returned) // DAY)
@@ -159,6 +159,7 @@ def test_the_bundled_curve_ends_at_the_share_who_adopted(bundled):
 def test_a_flow_without_a_return_has_no_curve(bundled, tmp_path):
     text = bundled.read_text(encoding="utf-8").partition("indicators:")[0]
     kept = [line for line in text.splitlines() if "return_window" not in line]
+    kept = [line for line in kept if "adoption_window" not in line]
     kept = [line for line in kept if "adoption_rate" not in line]
     (tmp_path / "study.yaml").write_text("\n".join(kept), encoding="utf-8")
     (tmp_path / "data").symlink_to(bundled.parent / "data")

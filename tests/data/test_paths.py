@@ -43,21 +43,40 @@ def paths():
         (2, "open", 2, "preview", "DE"),
         (2, "import", 11, "preview", "DE"),
         (3, "open", 30, "preview", None),
-        (4, "open", 31, "blank", "NL"),
-        (4, "import", 31, "preview", "NL"),
-        (5, "open", 5, "blank", "NL"),
-        (5, "import", 6, "blank", "NL"),
+        (4, "open", 5, "blank", "NL"),
+        (4, "import", 6, "blank", "NL"),
     ]
     return trace(log(*rows), FLOW, TWO, groupings=KINDS)
 
 
 def test_entries_are_in_order_of_customer_and_time(paths):
     entries = paths.entries
-    assert entries.customer.tolist() == [0, 1, 2, 4]
+    assert entries.customer.tolist() == [0, 1, 2, 3]
     assert entries.span.tolist() == [0, 0, 1, 0]
     assert (entries.entered // HOUR).tolist() == [1, 2, 30, 5]
     assert (entries.after["import"] // HOUR).tolist() == [2, 9, -1, 1]
-    assert paths.crossovers.customer.tolist() == [3]
+
+
+def test_whoever_saw_two_groups_is_of_the_first():
+    """Customer 1 changes sides, 2 only after the window, 3 was put before the trigger; 4 is unknown."""
+    rows = [
+        (1, "open", 1, "blank", "NL"),
+        (1, "import", 3, "preview", "NL"),
+        (2, "open", 2, "preview", "NL"),
+        (2, "import", 18, "blank", "NL"),
+        (3, "import", 1, "preview", "NL"),
+        (3, "open", 2, None, "NL"),
+        (4, "open", 2, None, "NL"),
+        (4, "import", 3, "preview", "NL"),
+        (4, "import", 4, "blank", "NL"),
+    ]
+    found = trace(log(*rows), FLOW, TWO, groupings=KINDS)
+    assert found.crossed(["variant"]).tolist() == [True, True, False, True]
+    in_time = found.crossed(["variant"], FLOW.window)
+    assert in_time.tolist() == [True, False, False, True]
+    assert found.unassigned(["variant"]).tolist() == [False, False, False, True]
+    assert found.among((("variant", "blank"),), "1").tolist() == [True, False, False, False]
+    assert found.among((("variant", "preview"),), "1").tolist() == [False, True, True, False]
 
 
 def test_a_metric_is_closed_once_its_window_is_over(paths):

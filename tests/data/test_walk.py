@@ -7,7 +7,7 @@ Rows: a log's rows in memory, coded, divided by customer, on keys that fit."""
 from __future__ import annotations
 
 import io
-from datetime import UTC
+from datetime import UTC, timedelta
 from unittest.mock import patch
 
 import numpy as np
@@ -23,6 +23,7 @@ from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_both, count_followed, learning_metrics, retention_table
 from workbench.data.paths import trace
 from workbench.data.walk import NEVER, Chunk, Coding, KeyScale, Taken, chunks, coded
+from workbench.errors import StudyError
 from workbench.schema.flow import Flow
 from workbench.schema.time import Iteration
 
@@ -252,18 +253,31 @@ def claims(bundled, tmp_path_factory):
     return Study.load(folder / "study.yaml")
 
 
+@pytest.fixture
+def claims_without_a_window(claims, tmp_path):
+    text = (claims.folder / "study.yaml").read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines() if "adoption_window" not in line]
+    (tmp_path / "study.yaml").write_text("\n".join(kept), encoding="utf-8")
+    (tmp_path / "data").symlink_to(claims.folder / "data")
+    return Study.load(tmp_path / "study.yaml")
+
+
 def test_a_hypothesis_may_name_adoption(claims):
     first, anytime = claims.evaluate("2026.4")
-    table = claims.learning_metrics("2026.4", by="variant").query("step == 'adoption'")
+    table = claims.learning_metrics("2026.4", by="variant").query("step == 'previewed'")
     pair = (first.comparison.control, first.comparison.treatment)
-    assert [each.converted for each in pair] == table["converted"].tolist()
-    assert [each.total for each in pair] == table["closed"].tolist()
-    blocks = min(each.total for each in pair)  # one customer of each cohort in turn
+    assert [each.total for each in pair] == table["entered"].tolist()
     assert anytime.comparison.control.total <= pair[0].total
-    assert anytime.comparison.treatment.total >= blocks
-    (opportunity,) = [each for each in first.checks if each.name == "opportunity"]
-    assert opportunity.level == "warn"
-    assert opportunity.sentence in first.sentence
+    assert anytime.comparison.treatment.total >= min(each.total for each in pair)
+    assert "adopted within 28 days" in first.sentence
+
+
+def test_without_an_adoption_window_earlier_iterations_tell_it(claims_without_a_window):
+    (first, _) = claims_without_a_window.evaluate("2026.4")
+    assert first.window == timedelta(days=7 + 12 + 7)
+    earlier = first.hypothesis.model_copy(update={"iteration": "2026.1"})
+    with pytest.raises(StudyError, match="give the flow an adoption_window, such as 60d"):
+        claims_without_a_window._data.flow_of(earlier)
 
 
 def test_a_hypothesis_may_name_the_outcome_with_a_window_of_its_own(claims):

@@ -133,10 +133,14 @@ def test_the_table_of_an_iteration(tmp_path):
 
 
 def test_crossovers_and_pending():
-    assert checks.crossover_check(0, 100).level == "ok"
-    assert "1 customer who saw two groups was left out" in checks.crossover_check(1, 199).sentence
-    assert checks.crossover_check(5, 95).level == "warn"
-    assert checks.crossover_check(20, 80).level == "invalid"
+    assert checks.crossover_check(0, 100, 0, 100).level == "ok"
+    assert checks.crossover_check(1, 200, 0, 200).sentence == (
+        "1 customer (0.5%) saw two groups and counts in the first."
+    )
+    assert checks.crossover_check(50, 100, 0, 100).level == "warn"
+    assert checks.crossover_check(0, 100, 1, 100).level == "ok"
+    assert "record each customer's first group" in checks.crossover_check(0, 98, 2, 98).sentence
+    assert checks.crossover_check(0, 98, 2, 98).level == "invalid"
     assert checks.pending_check(10, 10).level == "invalid"
     assert checks.pending_check(6, 10).level == "warn"
     assert checks.pending_check(0, 0).level == "ok"

@@ -297,13 +297,13 @@ def test_the_ledger_tells_versions_and_iterations(recorded):
     table = Study.load(recorded).history()
     told = table[["hypothesis", "version", "iteration", "looks", "verdict", "discovery"]]
     assert told.values.tolist() == [
-        ["preview-helps", 1, "2026.1", 1, "supported", "no"],
+        ["preview-helps", 1, "2026.1", 1, "supported", "yes"],
         ["hints-map-more", 1, "2026.2", 1, "refuted", "-"],
         ["preview-helps", 2, "2026.3", 1, "inconclusive", "-"],
     ]
     assert (table["level"] > 0).all()
-    assert table.loc[0, "label"] == "supported, not yet a discovery"
-    assert table.loc[0, "estimate"] == pytest.approx(78 / 140 - 54 / 138)
+    assert table.loc[0, "label"] == "supported, a discovery"
+    assert table.loc[0, "estimate"] == pytest.approx(78 / 140 - 54 / 140)
 
 
 def test_the_report_says_what_a_version_changed(recorded):

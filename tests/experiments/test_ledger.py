@@ -497,11 +497,11 @@ def test_later_looks_go_into_an_old_ledger(old, bundled, tmp_path):
     path = old_study(bundled, tmp_path)
     before = Study.load(path).history()
     (again,) = Study.load(path).evaluate("2026.1", record=True)
-    assert (again.look, again.verdict) == (1, "supported")
+    assert (again.look, again.verdict) == (2, "supported")  # with the crossovers, another look
     (earlier,) = Study.load(path).evaluate("2026.3", "2026-03-16", record=True)
     assert (earlier.look, earlier.label) == (2, "inconclusive: too early to say")
     after = Study.load(path).history()
-    assert after["looks"].tolist() == [1, 1, 2, 1]
+    assert after["looks"].tolist() == [2, 1, 2, 1]
     same = ["verdict", "label", "pvalue", "level", "discovery", "corrected"]
     pd.testing.assert_frame_equal(before[same], after[same])
 

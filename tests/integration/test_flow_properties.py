@@ -5,8 +5,8 @@ WORKBENCH_EXAMPLES=2000 draws that many logs for each test.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from importlib.util import find_spec
 from shutil import which
 from typing import Any
@@ -99,6 +99,26 @@ def test_both_are_counted_as_in_the_reference(case):
 
 
 @random_logs
+@given(cases().filter(lambda case: case.plan.returns), st.integers(1, 40))
+def test_hypotheses_count_adoption_over_all_who_entered(case, hours):
+    """Opportunity and return both no later than trigger + adoption_window, or not adopted [11]."""
+    paths, _ = traced(case, in_polars)
+    limited = paths.flow.model_copy(update={"adoption_window": timedelta(hours=hours)})
+    metric = replace(paths, flow=limited, claimed=True).metric("adoption")
+    everyone = followed(case)
+    closed = [each for each in everyone if each.start + hours * HOUR <= case.until]
+    adopted = [
+        each
+        for each in everyone
+        if each.returned is not None and each.returned <= each.start + hours * HOUR
+    ]
+    assert metric.about.sum() == len(everyone)
+    assert metric.closed.sum() == len(closed)
+    assert metric.reached.sum() == len(adopted)
+    assert (metric.reached & metric.closed).sum() == sum(each in closed for each in adopted)
+
+
+@random_logs
 @given(cases(), st.data())
 def test_deviated_customers_went_where_the_reference_says(case, data):
     step = data.draw(st.sampled_from(case.plan.steps)).name
@@ -114,8 +134,11 @@ def test_deviated_customers_went_where_the_reference_says(case, data):
 @random_logs
 @given(cases())
 def test_crossovers_duplicates_and_ties_are_counted(case):
-    crossovers = Counter(traced(case, in_polars)[0].crossovers.span.tolist())
-    found = {case.periods[span].name: customers for span, customers in crossovers.items()}
+    entries, found = traced(case, in_polars)[0].entries, {}
+    for column, after in entries.crossed.items():
+        for place, period in enumerate(case.periods):
+            if crossed := sorted(after[(entries.span == place) & (after >= 0)].tolist()):
+                found[period.name, column] = crossed
     assert found == reference.crossovers(followed(case))
     ids = identities_of(case, in_polars())
     log, flow = EventLog(in_polars()(case.rows), time="at", identities=ids), flow_of(case)
@@ -200,7 +223,7 @@ def test_rows_after_as_of_are_not_there(case):
 @random_logs
 @given(cases().map(lambda case: replace(case, groupings={}, by=[])), st.integers(1, 10))
 def test_facts_only_grow_with_as_of(case, hours):
-    """Without crossovers, nobody who is aligned, deviated or closed ceases to be so."""
+    """Nobody who is aligned, deviated or closed ceases to be so."""
     now = {(row["iteration"], row["step"]): row for row in counted_fast(case)}
     later = {
         (row["iteration"], row["step"]): row

@@ -67,7 +67,7 @@ def check(found) -> None:
     assert np.sign(low) == np.sign(found.comparison.low), sentence
     assert np.sign(high) == np.sign(found.comparison.high), sentence
     excluded = low > 0 or high < 0
-    worth = claim.minimum_effect
+    worth, compliance = claim.minimum_effect, found.compliance
     if "too large for chance" in sentence:
         assert excluded, sentence
     if "too large for chance alone" in sentence:
@@ -79,16 +79,26 @@ def check(found) -> None:
         assert found.comparison.pvalue <= claim.alpha < found.pvalue, sentence
     if said := re.search(rf"rules out a (gain|drop) of {NUMBER} points", sentence):
         assert number(said[2]) == pytest.approx(worth)
-        assert high < worth if said[1] == "gain" else low > -worth, sentence
+        seen = worth * compliance
+        assert high < seen if said[1] == "gain" else low > -seen, sentence
     if "rules out a change of" in sentence:
-        assert -worth < low <= high < worth, sentence
+        assert -worth * compliance < low <= high < worth * compliance, sentence
+    assert ("allowing for" in sentence) == (compliance < 1 and found.verdict == "refuted")
     if "there is a smaller one" in sentence or "wrong side" in sentence:
         assert excluded, sentence
     if said := re.search(rf"leaves open both no effect and one of {NUMBER} points", sentence):
         assert low <= 0 <= high, sentence
-        assert low <= number(said[1]) <= high, sentence
+        seen = compliance if "would hide" in sentence else 1.0
+        hopeless = "to rule anything out" in sentence
+        assert not compliance if hopeless else low <= number(said[1]) * seen <= high, sentence
     if "leaves open whether there is an effect" in sentence:
         assert low <= 0 <= high, sentence
+    check_verdict(found)
+
+
+def check_verdict(found) -> None:
+    """Hold what a sentence says against the verdict and the label."""
+    sentence = found.sentence
     assert ("wrong side" in sentence) == (found.verdict == "harmful")
     assert ("rules out" in sentence) == (found.verdict == "refuted")
     assert ("leaves open" in sentence or "if it were" in sentence) == (
@@ -114,6 +124,24 @@ def test_sentences_agree_with_their_numbers(analysis, alternative, worth):
             kinds.add(str(found.verdict))
     assert {"supported", "inconclusive"} <= kinds
     assert ("harmful" in kinds) == (alternative != "two-sided")
+
+
+@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("compliance", [0.9, 0.6, 0.0])
+def test_sentences_where_customers_changed_sides_agree_with_their_numbers(alternative, compliance):
+    endings = set()
+    for control, treatment in TABLES[::4]:
+        seen = hypothesis(alternative=alternative).compare(control=control, treatment=treatment)
+        for worth in (0.08, 1.05 * max(seen.high, -seen.low)):
+            if not 0 < worth < 1:
+                continue
+            claim = hypothesis(alternative=alternative, minimum_effect=worth)
+            found = evaluate(claim, control=control, treatment=treatment, compliance=compliance)
+            check(found)
+        endings |= {
+            each for each in ("would hide", "to rule anything out") if each in found.sentence
+        }
+    assert endings == ({"would hide"} if compliance else {"to rule anything out"})
 
 
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.written_study import study_of_text
 
-from workbench import Study
 from workbench.errors import DataError, StudyError
 
 FLOW = "flow: {trigger: opened, steps: [done], window: 7d}\n"
@@ -19,10 +19,8 @@ def study(tmp_path):
     """Give a function that writes a study with its files, and opens it."""
 
     def opened(text, **files):
-        (tmp_path / "study.yaml").write_text(f"name: small\n{text}")
-        for name, content in files.items():
-            (tmp_path / name.replace("_", ".")).write_text(content)
-        return Study.load(tmp_path / "study.yaml")
+        written = {name.replace("_", "."): content for name, content in files.items()}
+        return study_of_text(tmp_path, f"name: small\n{text}", written)
 
     return opened
 

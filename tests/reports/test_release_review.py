@@ -96,8 +96,8 @@ def test_what_is_on_record_is_told_from_the_ledger(review):
     )
     assert frame.loc[("preview-helps", 1), ["looks", "label", "discovery"]].tolist() == [
         1,
-        "supported, not yet a discovery",
-        "no",
+        "supported, a discovery",
+        "yes",
     ]
     assert frame.loc[("preview-helps", 2), "looks"] == 0
 

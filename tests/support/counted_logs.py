@@ -17,11 +17,13 @@ from support import reference
 from support.logs import Case
 from support.reference import Row
 
+from workbench.data.counts import customers_table
 from workbench.data.event_log import EventLog
 from workbench.data.identities import Identities
 from workbench.data.metrics import count_steps, learning_table
 from workbench.data.paths import Paths, trace
 from workbench.schema.flow import Flow, Step
+from workbench.schema.study import CustomersSource
 from workbench.schema.time import Span
 
 Table = Callable[[list[Row]], Any]
@@ -130,7 +132,10 @@ def identities_of(case: Case, table: Table) -> Identities | None:
 def traced(case: Case, make: Callable[[], Table] = in_duckdb) -> tuple[Paths, EventLog]:
     """Let the engine follow a case's customers."""
     table, flow = make(), flow_of(case)
-    customers = None if case.customers is None else nw.from_native(table(case.customers)).lazy()
+    customers = None
+    if case.customers is not None:
+        source = CustomersSource(source="customers.parquet", customer="customer")
+        customers = customers_table(nw.from_native(table(case.customers)).lazy(), source)
     log = EventLog(table(case.rows), time="at", identities=identities_of(case, table))
     paths = trace(
         log,

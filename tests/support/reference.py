@@ -83,6 +83,7 @@ class Period:
 class Entrant:
     """One customer in one iteration: the time of the trigger and of each step, None if not reached.
 
+    `crossed` has for an experiment how long after the trigger another group than the first was seen.
     `opportunity`, `returned` and `outcome` are times too, as is `left`, when the customer visibly
     left without the need met. `rows` are all of the customer's rows that count.
     """
@@ -91,7 +92,7 @@ class Entrant:
     period: Period
     times: list[int | None]
     cohort: dict[str, str]
-    crossover: bool
+    crossed: dict[str, int]
     rows: list[Row]
     opportunity: int | None = None
     returned: int | None = None
@@ -207,25 +208,43 @@ def _follow(
         used.append(taken)
         times.append(taken["at"])
     times += [None] * (1 + len(plan.steps) - len(times))
-    cohort, crossover = {}, False
+    cohort, crossed = {}, {}
     for column, kind in groupings.items():
+        put = kind in {"experiment", "focus group"}
         if customers is not None and any(column in row for row in customers):
-            all_values = values = _values(customers, column, customer)
-        else:
-            triggers = [
-                row for row in inside if row["at"] == start and row["event"] in plan.trigger
-            ]
-            values = _values(triggers, column)
-            later = [row for row in inside if row["at"] >= start and plan.takes(row)]
-            all_values = _values(later, column)
-        cohort[column] = min(values, default=MISSING)  # [1]
-        if kind == "experiment" and len(all_values) > 1:  # [9]
-            crossover = True
-    entrant = Entrant(customer, period, times, cohort, crossover, own)
+            values = _values(customers, column, customer)
+            if put and len(values) > 1:  # nobody knows which one first [9]
+                values, crossed[column] = set(), 0
+            cohort[column] = min(values, default=MISSING)
+            continue
+        cohort[column], later = _group(plan, inside, start, column, put=put)
+        if later is not None:
+            crossed[column] = later
+    entrant = Entrant(customer, period, times, cohort, crossed, own)
     entrant.left = left if times[-1] is None else None
     _follow_return(entrant, plan)
     _follow_outcome(entrant, plan, used)
     return entrant
+
+
+def _group(
+    plan: Plan, inside: list[Row], start: int, column: str, *, put: bool
+) -> tuple[str, int | None]:
+    """Give the value of a grouping, and how long after the trigger another group was seen [1, 9]."""
+    triggers = [row for row in inside if row["at"] == start and row["event"] in plan.trigger]
+    values = _values(triggers, column)
+    known = [row for row in inside if plan.takes(row) and row[column] is not None]
+    if put and not values:
+        last = max((row["at"] for row in known if row["at"] <= start), default=None)
+        values = _values([row for row in known if row["at"] == last], column)
+    value = min(values, default=MISSING)
+    first = {}
+    for row in sorted(known, key=lambda row: -row["at"]):
+        if row["at"] >= start:
+            first[str(row[column])] = row["at"] - start
+    other = sorted(after for each, after in first.items() if each != value)
+    seen = other if value != MISSING else other[1:]
+    return value, seen[0] if put and seen else None
 
 
 def _follow_return(entrant: Entrant, plan: Plan) -> None:
@@ -291,10 +310,10 @@ def metrics(
     by: Sequence[str],
     as_of: int,
 ) -> list[Row]:
-    """Count each step of each iteration and cohort [7, 8]; crossovers are left out [9]."""
+    """Count each step of each iteration and cohort [7, 8]."""
     table = []
     for period in periods:
-        here = [each for each in everyone if each.period == period and not each.crossover]
+        here = [each for each in everyone if each.period == period]
         for cohort in sorted({tuple(each.cohort[column] for column in by) for each in here}):
             members = [
                 each for each in here if tuple(each.cohort[column] for column in by) == cohort
@@ -349,7 +368,7 @@ def both(
     """Count who returned and had the outcome by the end of its window, of whom it is over [14]."""
     found, limit = {}, plan.outcome_window
     for period in periods:
-        here = [each for each in everyone if each.period == period and not each.crossover]
+        here = [each for each in everyone if each.period == period]
         closed = [each for each in here if limit is None or each.start + limit <= as_of]
         did = [
             each
@@ -408,7 +427,7 @@ def deviations(
         for each in everyone:
             last = each.times[place - 1]
             deviated = each.times[place] is None and each.decided(plan, as_of)
-            if each.period != period or each.crossover or last is None or not deviated:
+            if each.period != period or last is None or not deviated:
                 continue
             later = [row for row in each.rows if row["at"] > last]
             first = min(later, key=lambda row: (row["at"], row["event"]), default=None)
@@ -417,9 +436,13 @@ def deviations(
     return dict(found)
 
 
-def crossovers(everyone: Sequence[Entrant]) -> dict[str, int]:
-    """Count crossovers per iteration [9]."""
-    return dict(Counter(each.period.name for each in everyone if each.crossover))
+def crossovers(everyone: Sequence[Entrant]) -> dict[tuple[str, str], list[int]]:
+    """List by iteration and experiment how long after the trigger crossovers saw another group [9]."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for each in everyone:
+        for column, after in each.crossed.items():
+            found.setdefault((each.period.name, column), []).append(after)
+    return {key: sorted(after) for key, after in found.items()}
 
 
 def duplicates(rows: Sequence[Row]) -> int:

@@ -283,6 +283,11 @@ class OutcomesTable:
         """The table's own column names."""
         return tuple(self.table.collect_schema().names())
 
+    @property
+    def customers(self) -> int:
+        """The number of customers, crossovers among them."""
+        return _length(self.table) + self.crossed
+
     def count_steps(self, spans: Sequence[Span], by: Sequence[str]) -> list[StepCounts]:
         """Count each outcome over the customers of each cohort."""
         groups = [nw.col(column).cast(nw.String).fill_null(MISSING).alias(column) for column in by]

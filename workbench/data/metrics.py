@@ -225,7 +225,7 @@ def learning_metrics(
 
 
 def count_steps(paths: Paths, by: Sequence[str] = ()) -> list[StepCounts]:
-    """Count the paths of every iteration and cohort; crossovers are left out.
+    """Count the paths of every iteration and cohort.
 
     The steps come first, then adoption and the outcome, where the flow follows them.
     """

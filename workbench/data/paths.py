@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import NamedTuple
 
 import narwhals as nw
@@ -17,6 +18,7 @@ from workbench.data.event_log import EventLog, Numbering
 from workbench.data.walk import (
     EXIT,
     MICROSECOND,
+    NEVER,
     OPPORTUNITY,
     Array,
     Chunk,
@@ -77,26 +79,31 @@ class Cohorts:
 class Paths:
     """The customers who entered the flow, and how far each got.
 
-    `crossovers` are not among `entries`. Entries hold the places of grouping values in `levels`.
+    Entries hold the places of grouping values in `levels`. `claimed` paths are counted as hypotheses
+    count them: adoption over all entrants, within the flow's `adoption_window`.
     """
 
     entries: FlowEntries
-    crossovers: FlowEntries
     levels: Mapping[str, tuple[str, ...]]
     flow: Flow
     spans: tuple[Span, ...]
     as_of: int
     numbering: Numbering
+    claimed: bool = False
 
     def metric(self, name: str) -> Metric:
         """Return a metric of all entries.
 
-        The denominator is all entrants; for adoption, those who met the trigger again.
+        The denominator is all entrants; for adoption that no hypothesis is about, those who met the
+        trigger again.
         """
         flow, entries = self.flow, self.entries
         since, took = entries.entered, entries.after[name]
-        about, limit = np.ones(len(since), dtype=bool), flow.window_of(name)
-        if name == ADOPTION and flow.follows_return:
+        about = np.ones(len(since), dtype=bool)
+        limit = flow.decided_within(name) if self.claimed else flow.window_of(name)
+        if self.claimed and name == ADOPTION and limit is not None:
+            took = np.where(took <= limit // MICROSECOND, took, -1)
+        elif name == ADOPTION and flow.follows_return:
             again = entries.after[OPPORTUNITY]
             about, since = again >= 0, since + again
             took = np.where(took < 0, -1, took - again)
@@ -109,11 +116,8 @@ class Paths:
 
     def up_to(self, entered: int) -> Paths:
         """Return the paths of those who entered by a time, in microseconds since 1970."""
-        kept, crossed = (
-            each.of(np.flatnonzero(each.entered <= entered))
-            for each in (self.entries, self.crossovers)
-        )
-        return replace(self, entries=kept, crossovers=crossed)
+        kept = np.flatnonzero(self.entries.entered <= entered)
+        return replace(self, entries=self.entries.of(kept))
 
     def by(self, columns: Sequence[str]) -> Cohorts:
         """Divide the entries into cohorts by iteration and the values of grouping columns."""
@@ -139,6 +143,24 @@ class Paths:
             found &= self.entries.values[column] == place
         return found
 
+    def crossed(self, columns: Iterable[str], within: timedelta | None = None) -> Flags:
+        """Return whether each entry saw another group of an experiment, within a time of its trigger."""
+        limit, found = NEVER, np.zeros(len(self.entries.entered), dtype=bool)
+        if within is not None:
+            limit = within // MICROSECOND
+        for column in columns:
+            after = self.entries.crossed[column]
+            found |= (after >= 0) & (after <= limit)
+        return found
+
+    def unassigned(self, columns: Iterable[str]) -> Flags:
+        """Return whether each entry saw two groups, and it is not known which one first."""
+        found = np.zeros(len(self.entries.entered), dtype=bool)
+        for column in columns:
+            none = self.entries.values[column] == len(self.levels[column]) - 1
+            found |= self.crossed([column]) & none
+        return found
+
 
 def trace(
     log: EventLog,
@@ -156,8 +178,8 @@ def trace(
         flow: The customer flow.
         spans: The iterations, in microseconds since 1970.
         as_of: The time as of which the log is read, in microseconds; the newest event unless given.
-        groupings: Columns of `customers`, or else of the log, with their kinds; crossovers are
-            customers with two values of a grouping of kind "experiment" or "focus group".
+        groupings: Columns of `customers`, or else of the log, with their kinds; of those of kind
+            "experiment" or "focus group" customers have the value that they saw first.
         customers: A table with a column `customer`.
 
     Raises:
@@ -182,10 +204,10 @@ def trace(
         if groupings[column] in PARTICIPATION
     }
 
-    def follow(chunk: Chunk) -> tuple[FlowEntries, FlowEntries]:
-        return walk(chunk, marked, spans, missing, table.twice if table else None)
+    def follow(chunk: Chunk) -> FlowEntries:
+        return walk(chunk, marked, spans, missing)
 
-    walked: list[tuple[FlowEntries, FlowEntries]] = []
+    walked: list[FlowEntries] = []
     for some in chunks(
         rows.filter(nw.col("at") >= start, nw.col("at") <= last),
         customers=numbering.count,
@@ -195,22 +217,27 @@ def trace(
         until=last,
     ):
         walked += at_once(follow, some)
-    (entries, *others), (crossovers, *more) = zip(*walked, strict=True)
-    entries, crossovers = entries.joined(others), crossovers.joined(more)
-    values, levels = dict(entries.values), dict(coding.levels)
+    entries = walked[0].joined(walked[1:])
+    values, crossed, levels = dict(entries.values), dict(entries.crossed), dict(coding.levels)
     if table is not None:
         values |= {column: each.take(entries.customer) for column, each in table.values.items()}
+        crossed |= {column: each.take(entries.customer) - 1 for column, each in table.twice.items()}
         levels |= table.levels
-    entries = replace(entries, values={column: values[column] for column in groupings})
-    return Paths(entries, crossovers, levels, flow, tuple(spans), until, numbering)
+    values = {column: values[column] for column in groupings}
+    entries = replace(entries, values=values, crossed=crossed)
+    return Paths(entries, levels, flow, tuple(spans), until, numbering)
 
 
 class _Known(NamedTuple):
-    """The grouping values of a customers table, by the customers' numbers."""
+    """The grouping values of a customers table, by the customers' numbers.
+
+    `twice` has for each experiment a 1 for customers who are listed with two groups, else a 0: which
+    of them came first is not known, so they have no value.
+    """
 
     values: dict[str, Array]
     levels: Mapping[str, tuple[str, ...]]
-    twice: Flags
+    twice: dict[str, Ints]
 
 
 def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str]) -> _Known:
@@ -221,22 +248,26 @@ def _known(customers: Frame, numbering: Numbering, groupings: Mapping[str, str])
         *(nw.col(column).cast(nw.String).min().alias(f"by {column}") for column in columns),
         *(nw.col(column).cast(nw.String).max().alias(f"other {column}") for column in columns),
     )
-    twice = nw.lit(0)
+    differ = {
+        column: (nw.col(f"by {column}") != nw.col(f"other {column}")).fill_null(value=False)
+        for column in columns
+        if groupings[column] in PARTICIPATION
+    }
+    marked = [each.cast(nw.Int8).alias(f"twice {column}") for column, each in differ.items()]
+    table = keep(numbering.match(table.with_columns(*marked) if marked else table))
+    coding, by = Coding.of(table, columns), [f"by {column}" for column in columns]
+    twice = [f"twice {column}" for column in differ]
+    found = arrays(coding.code(table.select("number", *twice, *by)))
+    number, values, several = found["number"], {}, {}
     for column in columns:
-        if groupings[column] in PARTICIPATION:
-            differ = nw.col(f"by {column}") != nw.col(f"other {column}")
-            twice = nw.when(differ).then(nw.lit(1)).otherwise(twice)
-    table = keep(numbering.match(table.with_columns(twice.cast(nw.Int8).alias("twice"))))
-    coding = Coding.of(table, columns)
-    by = [f"by {column}" for column in columns]
-    found = arrays(coding.code(table.select("number", "twice", *by)))
-    values = {}
-    for column in columns:
-        values[column] = np.full(numbering.count, len(coding.levels[column]) - 1, dtype=np.int32)
-        values[column][found["number"]] = found[f"by {column}"]
-    twice_by_number = np.zeros(numbering.count, dtype=bool)
-    twice_by_number[found["number"]] = found["twice"] == 1
-    return _Known(values, coding.levels, twice_by_number)
+        none = len(coding.levels[column]) - 1
+        values[column] = np.full(numbering.count, none, dtype=np.int32)
+        values[column][number] = found[f"by {column}"]
+        if column in differ:
+            several[column] = np.zeros(numbering.count, dtype=np.int64)
+            several[column][number] = found[f"twice {column}"]
+            values[column][several[column] == 1] = none
+    return _Known(values, coding.levels, several)
 
 
 def entered_before(paths: Paths, iteration: str) -> dict[str, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +25,11 @@ from workbench.data.metrics import count_next, count_steps
 from workbench.data.paths import Paths, trace
 from workbench.data.tables import Tables
 from workbench.data.times import odd_clocks, unit_of
+from workbench.data.walk import OPPORTUNITY
 from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.cohort import MISSING, PARTICIPATION, Cohort, GroupingKind
-from workbench.schema.flow import Flow
-from workbench.schema.hypothesis import Hypothesis
+from workbench.schema.flow import ADOPTION, Flow
+from workbench.schema.hypothesis import Hypothesis, Idea
 from workbench.schema.study import StudySpec
 from workbench.schema.time import Span, from_instant, to_instant
 
@@ -47,6 +49,7 @@ COLUMNS = ("level", "problem", "count", "example")
 
 
 MOST_NUMBERS = 20
+FOUR_IN_FIVE = 0.8
 STRAYS = 5  # rows that may be strays, at the most
 DAY = 86_400_000_000
 LONG = 90 * DAY  # a gap before rows whose clocks may be wrong
@@ -111,38 +114,36 @@ class Journeys:
         """Return the moment up to which the log is read."""
         return from_instant(self._until(moment))
 
-    def paths(
-        self, moment: datetime | None = None, window: timedelta | None = None, metric: str = ""
-    ) -> Paths:
-        """Follow everybody, by the flow's windows or another one for a metric."""
-        until = self._until(moment)
-        flow = self.flow.within(window, metric) if window else self.flow
-        key = (until, flow)
+    def paths(self, moment: datetime | None = None, flow: Flow | None = None) -> Paths:
+        """Follow everybody through the flow, or one with a hypothesis's windows."""
+        until, claimed, flow = self._until(moment), flow is not None, flow or self.flow
+        walked = flow.model_copy(update={"adoption_window": None})  # it changes no step of the walk
+        key = (until, walked)
         if key not in self._paths:
             self._paths[key] = trace(
                 self.log,
-                flow,
+                walked,
                 self.spans,
                 as_of=until,
                 groupings=self.groupings,
                 customers=self.customers,
             )
-        return self._paths[key]
+        return replace(self._paths[key], flow=flow, claimed=claimed)
 
     def count_steps(
         self,
         by: Sequence[str] = (),
         moment: datetime | None = None,
-        window: timedelta | None = None,
-        metric: str = "",
+        flow: Flow | None = None,
         cut: int | None = None,
     ) -> list[StepCounts]:
         """Count every iteration's steps, adoption and outcome for each cohort.
 
         With a `cut`, in microseconds since 1970, only those who entered by then are counted.
         """
-        paths = self.paths(moment, window, metric)
-        key = (tuple(by), paths.as_of, paths.flow, cut)
+        paths = self.paths(moment, flow)
+        adopted_within = paths.flow.adoption_window if paths.claimed else None
+        key = (tuple(by), paths.as_of, paths.flow, adopted_within, cut)
         if key not in self._counts:
             self._counts[key] = count_steps(paths if cut is None else paths.up_to(cut), by)
         return self._counts[key]
@@ -153,10 +154,16 @@ class Journeys:
         """Count by step what those who deviated there did next."""
         return count_next(self.paths(moment), self.log, steps, by)
 
-    def crossovers(self, iteration: str, moment: datetime | None = None) -> int:
-        """Count the customers left out of an iteration for two values of an experiment."""
-        place = [span.name for span in self.spans].index(iteration)
-        return int((self.paths(moment).crossovers.span == place).sum())
+    def crossovers(self, iteration: str, moment: datetime | None = None) -> tuple[int, int]:
+        """Count an iteration's customers who saw two groups of an experiment.
+
+        The second number is of those for whom it is not known which they saw first.
+        """
+        paths = self.paths(moment)
+        columns = [name for name, kind in self.groupings.items() if kind in PARTICIPATION]
+        here = paths.among((), iteration)
+        crossed = here & paths.crossed(columns)
+        return int(crossed.sum()), int((here & paths.unassigned(columns)).sum())
 
     @cached_property
     def duplicates(self) -> Odd:
@@ -319,19 +326,17 @@ class StudyData:
         self,
         by: Sequence[str],
         at: datetime | None,
-        claim: Hypothesis | None = None,
+        claim: Hypothesis | Idea | None = None,
         cut: int | None = None,
     ) -> list[StepCounts]:
-        """Count every iteration's steps for each cohort, by a hypothesis's window if it has one.
+        """Count every iteration's steps for each cohort, or as a hypothesis counts them.
 
         With a `cut`, in microseconds since 1970, only customers who entered by then are counted.
         """
         data = self.opened
         if isinstance(data, Journeys):
-            if claim is None:
-                return data.count_steps(by, at, cut=cut)
-            return data.count_steps(by, at, claim.window, claim.metric, cut)
-        if claim is not None and claim.window is not None:
+            return data.count_steps(by, at, None if claim is None else self.flow_of(claim), cut)
+        if isinstance(claim, Hypothesis) and claim.window is not None:
             msg = (
                 f"hypothesis {claim.name!r} has a window, but only events have times; leave it out"
             )
@@ -347,6 +352,53 @@ class StudyData:
             ]
             return data.count_steps(self.spans, by, min(ends, default=None))
         return data.count_steps(self.spans, by)
+
+    def flow_of(self, claim: Hypothesis | Idea) -> Flow | None:
+        """Return the flow as a hypothesis counts it: with its own window, and adoption over all who entered."""
+        journeys, metrics = self.journeys, {claim.metric}
+        if journeys is None:
+            return None
+        flow, iteration, window = journeys.flow, self.spans[-1].name, None
+        if isinstance(claim, Hypothesis):
+            iteration, window = claim.iteration, claim.window
+            metrics |= {each.metric for each in claim.guardrails}
+        if window is not None:
+            flow = flow.within(window, claim.metric or "")
+        if ADOPTION not in metrics or not flow.follows_return or flow.adoption_window is not None:
+            return flow
+        limit = self._adopted_within(iteration)
+        if limit is None:
+            msg = (
+                f"hypothesis {claim.name!r} is about adoption, and earlier iterations do not tell within "
+                "which time customers adopt; give the flow an adoption_window, such as 60d"
+            )
+            raise StudyError(msg)
+        return flow.model_copy(update={"adoption_window": limit})
+
+    def _adopted_within(self, iteration: str) -> timedelta | None:
+        """Return the time for adoption: as the study says, or as earlier iterations had shown by its start.
+
+        That is the windows for the need and the return, with the days between them in which four in
+        five opportunities came.
+        """
+        journeys, flow = self.journeys, self.spec.flow
+        if journeys is None or flow is None or flow.adoption_window is not None:
+            return None if flow is None else flow.adoption_window
+        if flow.trigger_meets_need or flow.return_limit is None or flow.window is None:
+            return flow.return_limit if flow.trigger_meets_need else None
+        entries, start = journeys.paths().entries, self.span(iteration).start
+        again = entries.after[OPPORTUNITY]
+        earlier = [place for place, span in enumerate(self.spans) if span.end <= start]
+        known = (again >= 0) & np.isin(entries.span, earlier) & (entries.entered + again < start)
+        waited = np.sort((again - entries.after[flow.need_met])[known])
+        if not len(waited):
+            return None
+        days = -(-int(waited[math.ceil(FOUR_IN_FIVE * len(waited)) - 1]) // DAY)
+        return flow.window + timedelta(days=days) + flow.return_limit
+
+    def span(self, iteration: str) -> Span:
+        """Return an iteration in time."""
+        return next(each for each in self.spans if each.name == iteration)
 
     def entered(
         self, by: Sequence[str], at: datetime | None, iteration: str, cut: int | None = None

@@ -325,15 +325,18 @@ class FlowEntries:
     """The entries into the flow, one element a customer and iteration, by customer and time.
 
     `customer` is a number, `span` an iteration's place, `entered` the time of the entering trigger
-    in microseconds since 1970. `values` has for each grouping the places of levels. `after` has for
-    each metric the microseconds from the trigger until it was reached, -1 for never; for OPPORTUNITY
-    until the trigger was met again, for EXIT until the customer left without the need met.
+    in microseconds since 1970. `values` has for each grouping the places of levels, `crossed` for
+    each experiment among them the microseconds from the trigger until another group was seen, -1 for
+    never. `after` has for each metric the microseconds from the trigger until it was reached, -1 for
+    never; for OPPORTUNITY until the trigger was met again, for EXIT until the customer left without
+    the need met.
     """
 
     customer: Ints
     span: Ints
     entered: Ints
     values: Mapping[str, Array] = field(default_factory=dict)
+    crossed: Mapping[str, Ints] = field(default_factory=dict)
     after: Mapping[str, Ints] = field(default_factory=dict)
 
     def of(self, those: Array) -> FlowEntries:
@@ -353,41 +356,33 @@ class FlowEntries:
             self.span,
             self.entered,
             *self.values.values(),
+            *self.crossed.values(),
             *self.after.values(),
         ]
 
     def _like(self, arrays: Sequence[Array]) -> FlowEntries:
         customer, span, entered, *rest = arrays
-        values = dict(zip(self.values, rest, strict=False))
-        after = dict(zip(self.after, rest[len(values) :], strict=True))
-        return FlowEntries(customer, span, entered, values, after)
+        each = iter(rest)
+        values, crossed, after = (
+            {name: next(each) for name in names}
+            for names in (self.values, self.crossed, self.after)
+        )
+        return FlowEntries(customer, span, entered, values, crossed, after)
 
 
 def walk(
-    chunk: Chunk,
-    flow: Flow,
-    spans: Sequence[Span],
-    missing: Mapping[str, int],
-    twice: Flags | None = None,
-) -> tuple[FlowEntries, FlowEntries]:
-    """Follow a chunk's customers; return their entries, and those of crossovers, not followed.
+    chunk: Chunk, flow: Flow, spans: Sequence[Span], missing: Mapping[str, int]
+) -> FlowEntries:
+    """Follow a chunk's customers and return their entries.
 
-    `missing` has for each experiment among the rows' groupings the value that stands for none;
-    `twice` says by number which customers are crossovers already.
+    `missing` has for each experiment among the rows' groupings the value that stands for none.
     """
     entries = _enter(chunk, flow, spans)
     if flow.entrants == "new":  # the first of each customer's, who are in order
         entries = entries.of(np.flatnonzero(np.diff(entries.customer, prepend=-1)))
-    crossed = np.zeros(len(entries.customer), dtype=bool)
-    end = np.array([min(span.end, chunk.scale.start + chunk.scale.width) for span in spans])
     for column, none in missing.items():
-        crossed |= _crossed(entries, end[entries.span], chunk, len(flow.events), column, none)
-    if twice is not None:
-        crossed |= twice[entries.customer]
-    if not crossed.any():
-        return _follow(entries, chunk, flow), entries.of(np.flatnonzero(crossed))
-    followed = entries.of(np.flatnonzero(~crossed))
-    return _follow(followed, chunk, flow), entries.of(np.flatnonzero(crossed))
+        entries = _assign(entries, chunk, spans, len(flow.events), column, none)
+    return _follow(entries, chunk, flow)
 
 
 def _enter(chunk: Chunk, flow: Flow, spans: Sequence[Span]) -> FlowEntries:
@@ -417,30 +412,64 @@ def _enter(chunk: Chunk, flow: Flow, spans: Sequence[Span]) -> FlowEntries:
     return FlowEntries(place.take(begin) + scale.lowest, span, at.take(begin), smallest)
 
 
-def _crossed(
-    entries: FlowEntries, ends: Ints, chunk: Chunk, codes: int, column: str, missing: int
-) -> Flags:
-    """Return whether each entry shows two values from the trigger to the iteration's end."""
-    found, scale = np.zeros(len(entries.customer), dtype=bool), chunk.scale
-    keys, columns = chunk.rows(codes)
-    values, customer = columns[column], scale.places(keys)
-    one = np.full(scale.customers, missing, dtype=values.dtype)
-    one[customer] = values
-    several = np.zeros(scale.customers, dtype=bool)
-    several[customer[one[customer] != values]] = True
-    who = np.flatnonzero(several[entries.customer - scale.lowest])
-    if not len(who):
-        return found
-    those = several[customer] & (values != missing)
-    keys, values = keys[those], values[those]
-    begin = scale.keys(entries.customer[who], entries.entered[who])
-    end = scale.keys(entries.customer[who], ends[who])
-    kinds = np.zeros(len(who), dtype=np.int64)
-    for value in np.unique(values):
-        of_value = np.sort(keys[values == value])
-        kinds += np.searchsorted(of_value, begin) < np.searchsorted(of_value, end)
-    found[who] = kinds > 1
-    return found
+def _assign(
+    entries: FlowEntries,
+    chunk: Chunk,
+    spans: Sequence[Span],
+    codes: int,
+    column: str,
+    missing: int,
+) -> FlowEntries:
+    """Put each entry into the experiment's group it saw first, and find when it saw another one.
+
+    The group is that of the trigger, or else of the iteration's last row before it.
+    """
+    scale, (keys, columns) = chunk.scale, chunk.rows(codes)
+    seen = columns[column]
+    if not (there := seen != missing).all():
+        keys, seen = keys[there], seen[there]
+    start, end = (
+        np.clip([getattr(span, name) for span in spans], scale.start, scale.start + scale.width)
+        for name in ("start", "end")
+    )
+    entered = scale.keys(entries.customer, entries.entered)
+    until = scale.keys(entries.customer, end[entries.span])
+    value = entries.values[column].copy()
+    unknown = np.flatnonzero(value == missing)
+    if len(unknown) and len(keys):
+        in_order = np.lexsort((seen, keys))
+        ordered = keys.take(in_order)
+        last = ordered.take(np.searchsorted(ordered, entered[unknown], side="right") - 1)
+        known = last >= scale.keys(entries.customer[unknown], start[entries.span[unknown]])
+        known &= last <= entered[unknown]
+        place = np.searchsorted(ordered, last[known])
+        value[unknown[known]] = seen.take(in_order.take(place))
+    who = np.flatnonzero(_several(scale, keys, seen)[entries.customer - scale.lowest])
+    first = np.full(len(who), NEVER)  # the first row of another group than the entry's own
+    other = np.full(len(who), NEVER)  # without one of its own, the first of a second group
+    for group in np.unique(seen) if len(who) else ():
+        rows = np.append(np.sort(keys[seen == group]), NEVER)
+        found = rows.take(np.searchsorted(rows, entered[who]))
+        found = np.where((found < until[who]) & (value[who] != group), found, NEVER)
+        other = np.minimum(np.maximum(first, found), other)
+        first = np.minimum(first, found)
+    crossed = np.full(len(value), -1)
+    met = np.where(value[who] == missing, other, first)
+    crossed[who] = np.where(met == NEVER, -1, met - entered[who])
+    return replace(
+        entries,
+        values={**entries.values, column: value},
+        crossed={**entries.crossed, column: crossed},
+    )
+
+
+def _several(scale: KeyScale, keys: Ints, seen: Array) -> Flags:
+    """Return which customers have rows of two groups."""
+    customer, several = scale.places(keys), np.zeros(scale.customers, dtype=bool)
+    one = np.zeros(scale.customers, dtype=seen.dtype)
+    one[customer] = seen
+    several[customer[one[customer] != seen]] = True
+    return several
 
 
 def _follow(entries: FlowEntries, chunk: Chunk, flow: Flow) -> FlowEntries:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from workbench.errors import StudyError
-from workbench.schema.hypothesis import Analysis, Guardrail, Hypothesis
+from workbench.schema.hypothesis import Analysis, Hypothesis
 from workbench.stats.multiplicity import holm
 from workbench.stats.proportions import Comparison, Counts, compare
 
@@ -281,7 +281,8 @@ def _expected(planned: int | None, sample: Sample) -> Expected | None:
 class GuardrailResult:
     """Whether a guardrail holds: `comparison` tests a loss of `margin` or more.
 
-    `needed` counts the customers per cohort that would rule this loss out if nothing is lost.
+    `needed` counts the customers per cohort that would rule this loss out if nothing is lost;
+    `compliance` is the share of a loss that is seen at the least, where customers changed sides.
     """
 
     metric: str
@@ -289,6 +290,7 @@ class GuardrailResult:
     comparison: Comparison
     held: bool
     needed: int | None = None
+    compliance: float = 1.0
 
     @property
     def known(self) -> bool:
@@ -301,6 +303,7 @@ def guardrails(
     counts: Mapping[str, Pair],
     sample: Sample | None = None,
     orders: Mapping[str, Outcomes] | None = None,
+    compliance: Mapping[str, float] | None = None,
 ) -> tuple[GuardrailResult, ...]:
     """Test for each guardrail of a hypothesis that less than its margin is lost (one-sided).
 
@@ -313,31 +316,34 @@ def guardrails(
         counts: Control's and treatment's counts for each metric.
         sample: The data of the look; the guardrail's own counts are all of it unless given.
         orders: Outcomes in order of entry for each metric, for an analysis at any time.
+        compliance: For each metric the share of a loss that is seen at the least.
     """
     found = []
     for each in claim.guardrails:
+        seen = (compliance or {}).get(each.metric, 1.0)
         control, treatment = counts[each.metric]
         taken = sample or Sample(control, treatment)
         order = (orders or {}).get(each.metric)
-        comparison = _guarded(claim, each, (control, treatment), taken, order)
+        lost = each.margin * seen
+        comparison = _guarded(claim, lost, (control, treatment), taken, order)
         held = comparison.pvalue <= claim.alpha
         needed = None
         if not held and 0 < control.rate < 1:
             rule = claim.model_copy(update={"alternative": "greater"})
-            needed = rule.customers_needed(control.rate, 0.0, null_effect=-each.margin)
-        found.append(GuardrailResult(each.metric, each.margin, comparison, held, needed))
+            needed = rule.customers_needed(control.rate, 0.0, null_effect=-lost)
+        found.append(GuardrailResult(each.metric, each.margin, comparison, held, needed, seen))
     return tuple(found)
 
 
 def _guarded(
-    claim: Hypothesis, guardrail: Guardrail, pair: Pair, sample: Sample, order: Outcomes | None
+    claim: Hypothesis, lost: float, pair: Pair, sample: Sample, order: Outcomes | None
 ) -> Comparison:
-    """Compare a guardrail's counts by the hypothesis's analysis.
+    """Compare a guardrail's counts by the hypothesis's analysis, against a loss.
 
     Its counts at earlier looks are not known. Only their sizes matter for this look's boundary, so
     made-up counts that did not cross take their place.
     """
-    null = -guardrail.margin
+    null = -lost
     if claim.analysis == "anytime" and order is not None:
         from workbench.stats.anytime import compare_anytime
 

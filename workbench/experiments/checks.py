@@ -9,14 +9,15 @@ from datetime import datetime
 import pandas as pd
 
 from workbench import display
+from workbench.data.counts import CountsTable, OutcomesTable
 from workbench.data.paths import entered_before
 from workbench.data.study_data import ODD_LOGS, Journeys, StudyData
+from workbench.experiments.crossovers import crossover_check
 from workbench.experiments.verdict import Check, Level
 from workbench.schema.hypothesis import Hypothesis
 from workbench.stats.sample_ratio import homogeneity, sample_ratio
 
 WARN, INVALID = 0.01, 0.001
-MOST_CROSSOVERS = {"warn": 0.01, "invalid": 0.1}
 MOST_PENDING = 0.5
 MOST_CARRIED = 0.1
 Fact = tuple[str, float, Level, str]
@@ -91,10 +92,14 @@ def carry_over_checks(
 def crossover_checks(
     data: StudyData, iteration: str, entered: int, at: datetime | None
 ) -> list[Check]:
-    """Check how many customers of an iteration saw two groups; empty without events."""
-    if data.journeys is None or not data.participation:
+    """Check how many customers of an iteration saw two groups; empty for data that do not tell."""
+    opened = data.opened
+    if not data.participation or isinstance(opened, CountsTable):
         return []
-    return [crossover_check(data.journeys.crossovers(iteration, at), entered)]
+    if isinstance(opened, OutcomesTable):
+        return [crossover_check(0, entered, opened.crossed, opened.customers)]
+    crossed, unknown = opened.crossovers(iteration, at)
+    return [crossover_check(crossed, entered, unknown, entered)]
 
 
 def quality_table(facts: Sequence[Fact], checks: Iterable[Check]) -> pd.DataFrame:
@@ -117,15 +122,6 @@ def before_after_check(claim: Hypothesis, *, endless: bool) -> Check:
         "release."
     )
     return Check("randomization", "warn", said)
-
-
-def opportunity_check() -> Check:
-    """Return the warning that opportunities to adopt arise after randomization."""
-    said = (
-        "Only customers who met the trigger again after their need was met can adopt: a choice made "
-        "after the groups were, so these may differ in more than the treatment."
-    )
-    return Check("opportunity", "warn", said)
 
 
 def groups_check(claim: Hypothesis) -> Check:
@@ -228,27 +224,6 @@ def _part(counts: Mapping[str, int], level: str) -> float:
 
 def _shares(allocation: Mapping[str, float]) -> str:
     return " : ".join(f"{name} {share:g}" for name, share in allocation.items())
-
-
-def crossover_check(crossovers: int, entered: int) -> Check:
-    """Check how many customers saw two groups of an experiment."""
-    share = crossovers / (crossovers + entered) if crossovers + entered else 0.0
-    if share > MOST_CROSSOVERS["invalid"]:
-        said = (
-            f"{crossovers:,} customers ({display.percent(share)}) saw two groups of the "
-            "experiment, too many to leave out; keep each customer in one group and test again."
-        )
-        return Check("crossovers", "invalid", said, crossovers)
-    if not crossovers:
-        return Check("crossovers", "ok", "No customer saw two groups of the experiment.", 0)
-    verb = (
-        "customer who saw two groups was"
-        if crossovers == 1
-        else "customers who saw two groups were"
-    )
-    said = f"{crossovers:,} {verb} left out ({display.percent(share)} of those who entered)."
-    level: Level = "warn" if share > MOST_CROSSOVERS["warn"] else "ok"
-    return Check("crossovers", level, said, crossovers)
 
 
 def pending_check(open_customers: int, entered: int) -> Check:

@@ -28,14 +28,13 @@ from workbench.experiments.analysis import (
 from workbench.experiments.checks import (
     before_after_check,
     carry_over_checks,
-    crossover_checks,
     groups_check,
     mix_checks,
-    opportunity_check,
     pending_check,
     planned_shares,
     ratio_check,
 )
+from workbench.experiments.crossovers import Crossovers, crossovers_of
 from workbench.experiments.discoveries import (
     Effect,
     Trial,
@@ -47,7 +46,6 @@ from workbench.experiments.discoveries import (
 from workbench.experiments.looks import cuts
 from workbench.experiments.verdict import Check, Evaluation, RecordedVerdict, evaluate
 from workbench.schema.cohort import Cohort
-from workbench.schema.flow import ADOPTION
 from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import from_instant
 from workbench.stats.proportions import Comparison, Counts, compare
@@ -173,6 +171,7 @@ class _Analysed(NamedTuple):
     guardrails: tuple[GuardrailResult, ...]
     checks: list[Check]
     recorded: RecordedVerdict | None
+    compliance: float
 
 
 @dataclass(frozen=True)
@@ -215,6 +214,8 @@ class Evaluator:
                     guardrails=each.guardrails,
                     family=family.get(id(each)),
                     recorded=each.recorded,
+                    compliance=each.compliance,
+                    window=self._window(each.claim),
                 )
                 for each in analysed
             ]
@@ -262,14 +263,19 @@ class Evaluator:
         found = analyse(claim, sample, together=together)
         orders = {each.metric: self._in_order(claim, each.metric, at) for each in claim.guardrails}
         known = {metric: order for metric, order in orders.items() if order is not None}
-        kept = guardrails(claim, seen.pairs, sample, known)
+        crossed = {
+            metric: crossovers_of(self.data, claim, metric, at, seen.cut) for metric in seen.pairs
+        }
+        compliance = {name: each.compliance for name, each in crossed.items() if each is not None}
+        kept = guardrails(claim, seen.pairs, sample, known, compliance)
         checks = [
             pending_check(seen.waiting, seen.entrants),
-            *self._comparability(claim, seen.entered, at, seen.cut),
+            *self._comparability(claim, seen.entered, at, seen.cut, crossed[claim.metric]),
         ]
         broken = any(each.level == "invalid" for each in checks)
         recorded = self._recorded(claim, found[0], at, always=broken)
-        return _Analysed(claim, found, kept, checks, recorded)
+        seen_share = compliance.get(claim.metric, 1.0)
+        return _Analysed(claim, found, kept, checks, recorded, seen_share)
 
     def _moment(self, claim: Hypothesis, at: datetime | None) -> datetime | None:
         """Return the time as of which a claim is read: without a window never after its iteration.
@@ -332,8 +338,7 @@ class Evaluator:
         }
         control, treatment = pairs[claim.metric]
         pending = sum(each.pending for rows in arms for each in rows if each.step == claim.metric)
-        base = claim.metric if self._is_end(claim) else self._first
-        entrants = sum(each.entered for rows in arms for each in rows if each.step == base)
+        entrants = sum(entered.values())
         waiting = entrants - control.total - treatment.total
         return _Seen(cut, pairs, entered, entrants, waiting or pending)
 
@@ -350,7 +355,12 @@ class Evaluator:
         return control, treatment
 
     def _comparability(
-        self, claim: Hypothesis, entered: dict[str, int], at: datetime | None, cut: int | None
+        self,
+        claim: Hypothesis,
+        entered: dict[str, int],
+        at: datetime | None,
+        cut: int | None,
+        crossed: Crossovers | None,
     ) -> list[Check]:
         """Return the checks of whether the two cohorts are comparable."""
         flow, iteration = self.data.spec.flow, claim.iteration
@@ -364,20 +374,18 @@ class Evaluator:
             before, now = (claim.iteration_of(each) for each in (claim.control, claim.treatment))
             mixes = mix_checks(self.data, before, now, at)
             return [before_after_check(claim, endless=endless), *again, *mixes]
+        sides = [] if crossed is None else [crossed.check]
         if not self._is_randomized(claim):
-            return [groups_check(claim), *again]
-        chosen = claim.metric == ADOPTION and self._is_end(claim)
+            return [groups_check(claim), *sides, *again]
         return [
-            *([opportunity_check()] if chosen else []),
             ratio_check(*self._sizes(claim, entered, at, cut)),
-            *crossover_checks(self.data, iteration, everybody, at),
+            *sides,
             *again,
         ]
 
     def _is_randomized(self, claim: Hypothesis) -> bool:
         """Whether control and treatment differ in groups of an experiment only."""
-        apart = {column for column, _ in {*claim.control.values} ^ {*claim.treatment.values}}
-        return bool(apart) and apart <= {*self.data.experiments}
+        return bool(claim.apart) and claim.apart <= {*self.data.experiments}
 
     def _sizes(
         self, claim: Hypothesis, entered: dict[str, int], at: datetime | None, cut: int | None
@@ -412,7 +420,7 @@ class Evaluator:
         complete: bool,
     ) -> Sample:
         seen = self.data.newest(at)
-        span = next(each for each in self.data.spans if each.name == claim.iteration)
+        span = self.data.span(claim.iteration)
         start, end = from_instant(span.start), from_instant(span.end)
         days = math.nan if seen is None else (min(seen, end) - start) / timedelta(days=1)
         growing: list[int] = []
@@ -450,7 +458,7 @@ class Evaluator:
             role: (cohort, claim.iteration_of(cohort))
             for role, cohort in (("control", claim.control), ("treatment", claim.treatment))
         }
-        paths = self.data.journeys.paths(at, claim.window, metric)
+        paths = self.data.journeys.paths(at, self.data.flow_of(claim))
         return outcomes_in_order(paths, metric, cohorts)
 
     def _usual_rate(self, claim: Hypothesis, at: datetime | None) -> float:
@@ -477,13 +485,8 @@ class Evaluator:
 
     def _window(self, claim: Hypothesis) -> timedelta | None:
         """Return the window of a hypothesis's metric: its own, or else the flow's."""
-        flow = self.data.spec.flow
-        return claim.window or (flow.window_of(claim.metric) if flow is not None else None)
-
-    def _is_end(self, claim: Hypothesis) -> bool:
-        """Whether the metric is adoption or the outcome, whose customers are counted apart."""
-        flow = self.data.spec.flow
-        return flow is not None and claim.metric in flow.ends
+        flow = self.data.flow_of(claim)
+        return None if flow is None else flow.decided_within(claim.metric)
 
     @property
     def _first(self) -> str:

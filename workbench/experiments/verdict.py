@@ -11,6 +11,7 @@ from typing import Any, Literal
 from workbench import display
 from workbench.experiments.analysis import Family, GuardrailResult, Progress, Sample, analyse
 from workbench.experiments.discoveries import Key, Standing, label
+from workbench.schema.flow import ADOPTION
 from workbench.schema.hypothesis import UNQUALIFIED, DecisionRule, Hypothesis, Qualifier, Verdict
 from workbench.stats.power import detectable_effect
 from workbench.stats.proportions import Comparison, Counts
@@ -76,6 +77,8 @@ class Evaluation:
         look: The look's number in the ledger; None if it was not recorded.
         standing: Where the verdict stands in the study's list of discoveries, once it is final.
         shrunken: A supported effect, shrunk by all final effects of the study.
+        compliance: The share of an effect that is seen at the least, where customers changed sides.
+        window: The time that a customer has to reach the metric; None is until the end of the data.
 
     >>> from workbench import Study
     >>> (found,) = Study.load("studies/guided-import/study.yaml").evaluate("2026.1")
@@ -98,6 +101,8 @@ class Evaluation:
     look: int | None = None
     standing: Standing | None = None
     shrunken: Shrunken | None = None
+    compliance: float = 1.0
+    window: timedelta | None = None
 
     @property
     def key(self) -> Key:
@@ -243,6 +248,8 @@ class Evaluation:
             "look": self.look,
             "discovery": None if self.standing is None else asdict(self.standing),
             "shrunken": None if self.shrunken is None else asdict(self.shrunken),
+            "compliance": self.compliance,
+            "window_days": None if self.window is None else self.window / timedelta(days=1),
             "detectable": self.detectable,
             "needed": self.needed,
             "guardrails": [
@@ -275,6 +282,8 @@ def evaluate(
     guardrails: Sequence[GuardrailResult] = (),
     family: Family | None = None,
     recorded: RecordedVerdict | None = None,
+    compliance: float = 1.0,
+    window: timedelta | None = None,
 ) -> Evaluation:
     """Evaluate a hypothesis on counts: make the verdict and its sentence.
 
@@ -288,6 +297,8 @@ def evaluate(
         guardrails: The results of the hypothesis's guardrails.
         family: The adjustment for hypotheses that were tested together, if any were.
         recorded: The final verdict that the ledger already holds, if it does.
+        compliance: The share of an effect that is seen at the least, where customers changed sides.
+        window: The time that a customer has to reach the metric.
 
     >>> rule = Hypothesis.model_validate({
     ...     "name": "preview", "statement": "It helps.", "metric": "imported", "iteration": "1",
@@ -306,7 +317,8 @@ alone (p = 0.00887).
     elif progress.early:
         verdict = Verdict.INCONCLUSIVE
     else:
-        verdict = hypothesis.decide(comparison, None if family is None else family.pvalue)
+        pvalue = None if family is None else family.pvalue
+        verdict = hypothesis.decide(comparison, pvalue, compliance)
     needed, detectable = _plan(hypothesis, comparison)
     evaluation = Evaluation(
         hypothesis,
@@ -321,6 +333,8 @@ alone (p = 0.00887).
         tuple(guardrails),
         family,
         recorded,
+        compliance=compliance,
+        window=window,
     )
     return replace(evaluation, sentence=_sentence(evaluation))
 
@@ -351,7 +365,7 @@ def _sentence(evaluation: Evaluation) -> str:
                 "fault was there then, correct that verdict."
             )
         return " ".join([f"No verdict on {claim.metric}.", *said])
-    rates = _rates(claim, found)
+    rates = _rates(claim, found, evaluation.window)
     effect = (
         f"an effect of {display.effect(found.estimate, found.low, found.high)} percentage points "
         f"({_level(evaluation)})"
@@ -369,19 +383,20 @@ def _sentence(evaluation: Evaluation) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _rates(claim: Hypothesis, found: Comparison) -> str:
+def _rates(claim: Hypothesis, found: Comparison, window: timedelta | None) -> str:
     """Say how many of each cohort reached the metric."""
+    reached = f"reached {claim.metric}"
+    if claim.metric == ADOPTION and window is not None:
+        reached = f"adopted within {display.within(window)}"
     cohorts = ((found.treatment, claim.treatment.label), (found.control, claim.control.label))
     if not all(counts.total for counts, _ in cohorts):
         said = [
             f"{counts.converted:,} of {counts.total:,} customers of the {name} cohort"
             for counts, name in cohorts
         ]
-        return f"Of those whose window is over, {' and '.join(said)} reached {claim.metric}"
+        return f"Of those whose window is over, {' and '.join(said)} {reached}"
     (treatment, one), (control, other) = ((_share(counts), name) for counts, name in cohorts)
-    return (
-        f"{treatment} of the {one} cohort reached {claim.metric}, {control} of the {other} cohort"
-    )
+    return f"{treatment} of the {one} cohort {reached}, {control} of the {other} cohort"
 
 
 def _middle(evaluation: Evaluation) -> str:
@@ -406,9 +421,9 @@ def _middle(evaluation: Evaluation) -> str:
         )
     return {
         Verdict.SUPPORTED: f", too large for chance alone{alone}",
-        Verdict.REFUTED: f", which rules out {_worth(claim)}{_smaller(claim, found)}.",
+        Verdict.REFUTED: f", which rules out {_worth(claim)}{_smaller(evaluation)}.",
         Verdict.HARMFUL: f", which lies wholly on the wrong side: {claim.metric} suffers.",
-        Verdict.INCONCLUSIVE: f", which leaves open {_open(claim, found)}.",
+        Verdict.INCONCLUSIVE: f", which leaves open {_open(evaluation)}.",
     }[evaluation.verdict]
 
 
@@ -488,14 +503,20 @@ def _guardrail(result: GuardrailResult, *, but: bool, later: bool) -> str:
     if result.held:
         return f"{start}{name} holds: a loss of {margin} points or more is ruled out ({effect})."
     settled = ""
-    if result.needed is not None and found.high > -result.margin:
+    if result.needed is not None and found.high > -result.margin * result.compliance:
         settled = (
             f" {result.needed:,} customers per cohort would settle that, if nothing is lost at all."
         )
-    worst = display.points(max(-found.low, 0.0), 2).lstrip("+")
+    if not result.compliance:
+        said = "too many customers saw both groups to rule a loss out"
+        return f"{start}{name} does not hold: {said} ({effect})."
+    worst = display.points(max(-found.low, 0.0) / result.compliance, 2).lstrip("+")
+    hidden = (
+        ", of which customers who saw both groups hide a part," if result.compliance < 1 else ""
+    )
     return (
-        f"{start}{name} does not hold: it may lose {worst} points ({effect}), and {margin} is the "
-        f"most allowed.{settled}"
+        f"{start}{name} does not hold: it may lose {worst} points{hidden} ({effect}), and {margin} is "
+        f"the most allowed.{settled}"
     )
 
 
@@ -504,9 +525,16 @@ def _excludes_none(found: Comparison) -> bool:
     return found.low > 0 or found.high < 0
 
 
-def _smaller(claim: Hypothesis, found: Comparison) -> str:
-    """Say of a refuted claim that there is an effect, where the interval says so."""
-    return "; there is a smaller one" if claim.minimum_effect and _excludes_none(found) else ""
+def _smaller(evaluation: Evaluation) -> str:
+    """Say of a refuted claim what its interval was held against, and that there is an effect, if so."""
+    claim, found = evaluation.hypothesis, evaluation.comparison
+    diluted = ", allowing for customers who saw both groups"
+    said = diluted if evaluation.compliance < 1 else ""
+    return (
+        f"{said}; there is a smaller one"
+        if claim.minimum_effect and _excludes_none(found)
+        else said
+    )
 
 
 def _worth(claim: Hypothesis) -> str:
@@ -519,18 +547,27 @@ def _worth(claim: Hypothesis) -> str:
     return f"a {way} of {least} points, the least worth having"
 
 
-def _open(claim: Hypothesis, found: Comparison) -> str:
+def _open(evaluation: Evaluation) -> str:
+    """Say what an inconclusive verdict leaves open."""
+    claim, found = evaluation.hypothesis, evaluation.comparison
     if math.isnan(found.estimate):
         return f"everything ({found.reason})"
     if not claim.minimum_effect:
         return "whether there is an effect"
-    return f"both no effect and one of {display.worth(_sought(claim, found))} points, the least worth having"
+    sought = _sought(evaluation)
+    said = f"both no effect and one of {display.worth(sought)} points, the least worth having"
+    if found.low <= sought <= found.high:
+        return said
+    if not evaluation.compliance:
+        return f"{said}: too many customers saw both groups to rule anything out"
+    return f"{said}, a part of which customers who saw both groups would hide"
 
 
-def _sought(claim: Hypothesis, found: Comparison) -> float:
+def _sought(evaluation: Evaluation) -> float:
     """Return the effect worth having on the side of the estimate, if the interval holds it, or else the other."""
+    claim, found = evaluation.hypothesis, evaluation.comparison
     effect = claim.towards(found.estimate)
-    inside = found.low <= effect <= found.high
+    inside = found.low <= effect * evaluation.compliance <= found.high
     return effect if inside or claim.alternative != "two-sided" else -effect
 
 
@@ -549,7 +586,7 @@ def _outlook(evaluation: Evaluation) -> str:
         )
     had = min(found.control.total, found.treatment.total)
     if evaluation.needed is not None and evaluation.needed > had:
-        worth = display.worth(_sought(claim, found))
+        worth = display.worth(_sought(evaluation))
         parts.append(
             f"a new iteration needs {evaluation.needed:,} customers per cohort to show {worth} points"
         )

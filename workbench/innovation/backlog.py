@@ -14,7 +14,7 @@ import numpy.typing as npt
 from workbench import display
 from workbench.data.counts import StepCounts
 from workbench.data.study_data import StudyData
-from workbench.errors import WorkbenchError
+from workbench.errors import StudyError, WorkbenchError
 from workbench.experiments.verdict import Evaluation
 from workbench.innovation.feedback import summarize_feedback
 from workbench.innovation.strategy import assess_strategy
@@ -540,16 +540,18 @@ def _cost(data: StudyData, claim: Hypothesis | Idea, at: datetime | None) -> Cos
         return Cost(reason="it names no metric")
     fixed = dict(claim.control.values) if isinstance(claim, Hypothesis) else {}
     wanted = {name: value for name, value in fixed.items() if name not in data.participation}
-    counts = [
-        each for each in data.counts(list(wanted), at) if each.cohort == tuple(wanted.values())
-    ]
+    try:
+        every = data.counts(list(wanted), at, claim)
+    except StudyError as error:
+        return Cost(reason=str(error))
+    counts = [each for each in every if each.cohort == tuple(wanted.values())]
     return cost(
         baseline=_baseline(data, counts, claim.metric),
         minimum_effect=claim.minimum_effect,
         alternative=claim.alternative,
         alpha=claim.alpha,
         power=claim.power,
-        weekly=_weekly(data, counts, claim.metric, at),
+        weekly=_weekly(data, counts, at),
     )
 
 
@@ -564,17 +566,11 @@ def _baseline(data: StudyData, counts: Sequence[StepCounts], metric: str) -> flo
     return math.nan
 
 
-def _weekly(
-    data: StudyData, counts: Sequence[StepCounts], metric: str, at: datetime | None
-) -> float:
-    """Return how many customers a test gains a week, by the newest iteration of a week or more.
-
-    They are the flow's entrants; for adoption, those with an opportunity.
-    """
-    seen, flow = data.newest(at), data.spec.flow
+def _weekly(data: StudyData, counts: Sequence[StepCounts], at: datetime | None) -> float:
+    """Return how many customers a test gains a week, by the newest iteration of a week or more."""
+    seen, gained = data.newest(at), data.spec.steps[0]
     if seen is None:
         return math.nan
-    gained = metric if flow is not None and metric in flow.ends else data.spec.steps[0]
     for span in sorted(data.spans, key=lambda each: each.start, reverse=True):
         start, end = from_instant(span.start), min(from_instant(span.end), seen)
         weeks = (end - start) / timedelta(weeks=1)

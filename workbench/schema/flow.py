@@ -114,6 +114,8 @@ class Flow(Spec):
         window: The time from the trigger to take the steps; None is until the end of the log.
         return_window: The time from the next trigger after the need was met to the return to the
             first step, or "unlimited"; None does not follow adoption.
+        adoption_window: The time from the first trigger within which a customer adopts, for
+            hypotheses about adoption.
         outcome: The business outcome and its events, if it is followed.
         outcome_window: The time from the trigger to the outcome; None is until the end of the log.
         exits: Events by which a customer visibly leaves; who has one before the need is met has
@@ -138,11 +140,16 @@ class Flow(Spec):
     need_met: Name = Field(default_factory=_last_step)
     """The step that meets the customer's need. It is the last step, so it need not be given."""
     window: Duration | None = None
-    """The time that a customer has from the trigger for all steps, such as 7d, 36h or 90m. Without
-    it, customers have until the end of the log."""
+    """The time that a customer has from the trigger for all steps, such as 7d, 36h, 90m or
+    90s. Without it, customers have until the end of the log."""
     return_window: ReturnWindow | None = None
     """The time that a customer has, from the next trigger after the need was met, to take the first
     step again, such as 30d, or `unlimited`. Without it, adoption is not counted."""
+    adoption_window: Duration | None = None
+    """The time from the first trigger within which a customer must adopt, such as 60d: hypotheses
+    about adoption count all who entered, those without an opportunity too. Without it, it is the
+    `window`, the `return_window` and the time in which four in five opportunities came in earlier
+    iterations."""
     outcome: Step | None = None
     """The business outcome: a name and its event, such as `renewed: subscription_renewed`. Without
     it, none is counted."""
@@ -286,11 +293,15 @@ class Flow(Spec):
             return self.outcome_window
         return self.window
 
+    def decided_within(self, metric: str) -> timedelta | None:
+        """Return the time from the first trigger by which a hypothesis's metric is decided."""
+        return self.adoption_window if metric == ADOPTION else self.window_of(metric)
+
     def within(self, window: timedelta, metric: str = "") -> Flow:
         """Return the flow with another window for a metric; all steps share one window."""
         name = "window"
         if metric in self.ends:
-            name = "return_window" if metric == ADOPTION else "outcome_window"
+            name = "adoption_window" if metric == ADOPTION else "outcome_window"
         return self.model_copy(update={name: window})
 
     @property

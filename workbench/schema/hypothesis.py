@@ -233,7 +233,9 @@ class DecisionRule(Spec):
             confidence_level=self.confidence_level,
         )
 
-    def decide(self, comparison: Comparison, pvalue: float | None = None) -> Verdict:
+    def decide(
+        self, comparison: Comparison, pvalue: float | None = None, compliance: float = 1.0
+    ) -> Verdict:
         """Return the verdict: harmful, or else refuted, by the interval; or else what the test says.
 
         Harmful is a one-sided claim whose interval lies on the wrong side, refuted one whose interval
@@ -242,8 +244,10 @@ class DecisionRule(Spec):
         Args:
             comparison: The two cohorts compared, at the rule's level.
             pvalue: The p-value adjusted for other tests; the comparison's own unless given.
+            compliance: The share of an effect that is seen at the least, where customers changed
+                sides; 0 leaves nothing to rule out.
         """
-        worth, low, high = self.minimum_effect, comparison.low, comparison.high
+        worth, low, high = self.minimum_effect * compliance, comparison.low, comparison.high
         if {"greater": high < 0, "less": low > 0}.get(self.alternative, False):
             return Verdict.HARMFUL
         refuted = {
@@ -473,6 +477,12 @@ class Hypothesis(DecisionRule, IdeaFields):
     def columns(self) -> tuple[str, ...]:
         """The grouping columns that tell the two cohorts apart."""
         return tuple(dict.fromkeys((*self.control.columns, *self.treatment.columns)))
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """The grouping columns in which control and treatment differ."""
+        differ = {*self.control.values} ^ {*self.treatment.values}
+        return frozenset(column for column, _ in differ)
 
     @property
     def before_after(self) -> bool:

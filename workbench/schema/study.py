@@ -354,6 +354,12 @@ class StudySpec(Spec):
                     yield (part, place, "evidence"), said
 
     def _check_targets(self) -> Iterator[Contradiction]:
+        yield from self._check_goals()
+        if self.flow is not None and self.flow.adoption_window and not self.flow.follows_return:
+            said = "adoption_window is given, but no return_window; give one, or leave it out"
+            yield ("flow", "adoption_window"), said
+
+    def _check_goals(self) -> Iterator[Contradiction]:
         if self.innovation is None:
             return
         for target, there, missing in (

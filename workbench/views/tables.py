@@ -392,7 +392,7 @@ def _of_ends(frame: pd.DataFrame) -> str:
         return ""
     return (
         " Adoption is counted among those who met the trigger again after their need was met, an "
-        "outcome among all who entered the flow."
+        "outcome among all who entered the flow, and a hypothesis about adoption among these too."
     )
 
 
