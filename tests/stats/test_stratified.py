@@ -29,10 +29,10 @@ from workbench.stats.score import score_interval
 from workbench.stats.stratified import (
     FEW_LEVELS,
     _heterogeneity,
-    _pooled_score,
     breslow_day,
     interaction,
     mantel_haenszel,
+    pooled_score,
 )
 
 cohorts = st.integers(1, 12).flatmap(
@@ -260,7 +260,7 @@ def test_coverage_of_the_pooled_interval_in_small_levels():
                 (Counts(random.binomial(n, rate), n), Counts(random.binomial(n, rate + effect), n))
                 for n, rate in ((5, 0.05), (8, 0.3), (12, 0.5))
             ]
-            held += abs(_pooled_score(levels, effect)) <= stats.norm.ppf(0.975)
+            held += abs(pooled_score(levels, effect)) <= stats.norm.ppf(0.975)
         assert held / 800 >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / 800)
 
 

@@ -117,10 +117,10 @@ def mantel_haenszel(strata: Sequence[Stratum], confidence_level: float = 0.95) -
         reason = odds_reason
         estimate, crude = _pooled(levels), _crude(levels)
         z = normal_quantile(confidence_level)
-        low = bisect(lambda effect: _pooled_score(levels, effect) - z, -1.0, estimate)
-        high = bisect(lambda effect: _pooled_score(levels, effect) + z, estimate, 1.0)
+        low = bisect(lambda effect: pooled_score(levels, effect) - z, -1.0, estimate)
+        high = bisect(lambda effect: pooled_score(levels, effect) + z, estimate, 1.0)
         if any(_informative(level) for level in levels):
-            statistic = _pooled_score(levels, 0.0) ** 2
+            statistic = pooled_score(levels, 0.0) ** 2
             pvalue = _chi_square_tail(1, statistic)
         else:
             reason = "no test: every level is all converted or all not converted"
@@ -231,14 +231,19 @@ def _informative(level: Stratum) -> bool:
     return 0 < control.converted + treatment.converted < control.total + treatment.total
 
 
-def _weight(level: Stratum) -> float:
+def weight(level: Stratum) -> float:
+    """Return Mantel and Haenszel's weight of a level, whose cohorts have customers.
+
+    >>> weight((Counts(1, 10), Counts(2, 40)))
+    8.0
+    """
     control, treatment = level
     return control.total * treatment.total / (control.total + treatment.total)
 
 
 def _pooled(levels: Sequence[Stratum]) -> float:
-    whole = sum(_weight(level) for level in levels)
-    return sum(_weight(level) * _excess(level, 0.0) for level in levels) / whole
+    whole = sum(weight(level) for level in levels)
+    return sum(weight(level) * _excess(level, 0.0) for level in levels) / whole
 
 
 def _crude(levels: Sequence[Stratum]) -> float:
@@ -266,9 +271,14 @@ def _variance(level: Stratum, effect: float) -> float:
     return max(variance * (n0 + n1) / (n0 + n1 - 1), SPECK)
 
 
-def _pooled_score(levels: Sequence[Stratum], effect: float) -> float:
-    """Return the z of the pooled effect against one that is common to all levels."""
-    weights = [_weight(level) for level in levels]
+def pooled_score(levels: Sequence[Stratum], effect: float) -> float:
+    """Return the z of the pooled effect against one that is common to all levels.
+
+    >>> levels = [(Counts(5, 25), Counts(16, 27)), (Counts(7, 26), Counts(12, 28))]
+    >>> round(pooled_score(levels, 0.0), 4)
+    2.8819
+    """
+    weights = [weight(level) for level in levels]
     excess = sum(
         weight * _excess(level, effect) for weight, level in zip(weights, levels, strict=True)
     )
