@@ -39,6 +39,7 @@ class Sample:
         ends: The end of the iteration.
         window: The time that a customer has to reach the metric.
         cut: When the last customer entered who will be tested; None while it is not known.
+        strata: The counts of each stratum, where they are compared within strata.
     """
 
     control: Counts
@@ -54,6 +55,7 @@ class Sample:
     ends: datetime | None = None
     window: timedelta | None = None
     cut: datetime | None = None
+    strata: tuple[Pair, ...] = ()
 
     @property
     def smaller(self) -> int:
@@ -79,6 +81,7 @@ class Progress:
     says when it will decide at the present rate of entry. Planned looks have `look`, `looks`, the
     `fraction` of the planned customers, the `boundary` (a z value), whether it is `crossed`, and
     the alpha `spent`; an analysis at any time has its `evalue` and its `blocks` of customers.
+    `full_pvalue` is that of the one test at the full size of planned looks, once it is reached.
     """
 
     analysis: Analysis
@@ -95,6 +98,7 @@ class Progress:
     crossed: bool = False
     evalue: float = math.nan
     blocks: int = 0
+    full_pvalue: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,18 @@ def analyse(claim: Hypothesis, sample: Sample, *, together: int = 1) -> tuple[Co
         final=reached,
         expected=None if reached else _expected(planned, sample),
     )
-    return claim.compare(control=sample.control, treatment=sample.treatment), progress
+    return _compare(claim, sample), progress
+
+
+def _compare(claim: Hypothesis, sample: Sample) -> Comparison:
+    """Compare the cohorts once, within strata where there are any."""
+    if not sample.strata:
+        return claim.compare(control=sample.control, treatment=sample.treatment)
+    from workbench.stats.strata import compare_strata
+
+    return compare_strata(
+        sample.strata, alternative=claim.alternative, confidence_level=claim.confidence_level
+    )
 
 
 def frozen_size(claim: Hypothesis) -> int | None:
@@ -231,6 +246,7 @@ def _sequential(claim: Hypothesis, sample: Sample, together: int) -> tuple[Compa
         boundary=found.boundary,
         spent=found.spent,
         crossed=found.crossed,
+        full_pvalue=_compare(claim, sample).pvalue if sample.complete else math.nan,
     )
     return found.comparison, progress
 

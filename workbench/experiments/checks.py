@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workbench import display
@@ -20,6 +22,9 @@ from workbench.stats.sample_ratio import homogeneity, sample_ratio
 WARN, INVALID = 0.01, 0.001
 MOST_PENDING = 0.5
 MOST_CARRIED = 0.1
+PARTS = 4  # of the customers, in order of entry
+MOST_UNEVEN = 10  # customers in each of them at the least
+Times = npt.NDArray[np.int64]
 Fact = tuple[str, float, Level, str]
 
 
@@ -176,6 +181,42 @@ def ratio_check(counts: Mapping[str, int], allocation: Mapping[str, float] | Non
         ),
     }[level]
     return Check("sample ratio", level, said, found.pvalue)
+
+
+def steadiness_check(control: Times, treatment: Times) -> Check:
+    """Check whether the arms' shares stayed the same while customers entered.
+
+    Args:
+        control: When the customers of control entered, in any unit.
+        treatment: When those of treatment did.
+
+    Returns:
+        A check that warns below a p-value of 0.01 and is invalid below 0.001: with shares that move, a
+        base that moves too makes an effect of nothing.
+    """
+    name = "allocation over time"
+    times = np.sort(np.concatenate([control, treatment]))
+    if len(times) < PARTS * MOST_UNEVEN:
+        return Check(name, "ok", "There are too few customers to check shares over time.")
+    edges = times[[len(times) * part // PARTS for part in range(1, PARTS)]]
+    counts = [
+        np.bincount(np.searchsorted(edges, each, side="right"), minlength=PARTS).tolist()
+        for each in (control, treatment)
+    ]
+    pvalue = homogeneity(*counts)
+    shares = [other / (one + other) for one, other in zip(*counts, strict=True) if one + other]
+    moved = f"{display.percent(shares[0])} of the first quarter, {display.percent(shares[-1])} of the last"
+    level: Level = "invalid" if pvalue < INVALID else "warn" if pvalue < WARN else "ok"
+    said = {
+        "ok": "The treatment's share stayed the same while customers entered.",
+        "warn": f"The treatment's share may have moved while customers entered: {moved}.",
+        "invalid": (
+            f"The treatment's share moved while customers entered: {moved} (p "
+            f"{display.pvalue(pvalue)}); who came early and late is compared then, so begin a new "
+            "iteration where shares change."
+        ),
+    }[level]
+    return Check(name, level, said, pvalue)
 
 
 def carry_over_check(known: Mapping[str, int], entered: int) -> Check:

@@ -33,6 +33,7 @@ from workbench.experiments.checks import (
     pending_check,
     planned_shares,
     ratio_check,
+    steadiness_check,
 )
 from workbench.experiments.crossovers import Crossovers, crossovers_of
 from workbench.experiments.discoveries import (
@@ -78,7 +79,7 @@ SAMPLE_SIZES = (
     "power",
 )
 Arms = tuple[list[StepCounts], list[StepCounts]]
-NOBODY = -(2**62)  # a cut before everybody
+NOBODY, NEVER = -(2**62), 2**62  # a cut before everybody, and one after
 
 
 def cohort_counts(
@@ -379,6 +380,7 @@ class Evaluator:
             return [groups_check(claim), *sides, *again]
         return [
             ratio_check(*self._sizes(claim, entered, at, cut)),
+            *self._steadiness(claim, at, cut),
             *sides,
             *again,
         ]
@@ -386,6 +388,16 @@ class Evaluator:
     def _is_randomized(self, claim: Hypothesis) -> bool:
         """Whether control and treatment differ in groups of an experiment only."""
         return bool(claim.apart) and claim.apart <= {*self.data.experiments}
+
+    def _steadiness(self, claim: Hypothesis, at: datetime | None, cut: int | None) -> list[Check]:
+        """Check whether the arms' shares moved; empty for data without times."""
+        arms = [
+            self.data.entry_times(each, claim.iteration, at)
+            for each in (claim.control, claim.treatment)
+        ]
+        last = NEVER if cut is None else cut
+        known = [each[each <= last] for each in arms if each is not None]
+        return [steadiness_check(*known)] if len(known) == 2 else []
 
     def _sizes(
         self, claim: Hypothesis, entered: dict[str, int], at: datetime | None, cut: int | None
@@ -449,7 +461,23 @@ class Evaluator:
             ends=end,
             window=self._window(claim),
             cut=None if waits is None else from_instant(waits),
+            strata=self._strata(claim, at, found.cut),
         )
+
+    def _strata(self, claim: Hypothesis, at: datetime | None, cut: int | None) -> tuple[Pair, ...]:
+        """Return the counts of control and treatment in each stratum; none without strata."""
+        if not claim.stratify:
+            return ()
+        columns = tuple(dict.fromkeys((*claim.columns, *claim.stratify)))
+        places = [columns.index(name) for name in claim.stratify]
+        counts = self.data.counts(columns, at, claim, cut)
+        found: dict[tuple[str, ...], list[list[StepCounts]]] = {}
+        for arm, cohort in enumerate((claim.control, claim.treatment)):
+            for each in cohort_counts(counts, columns, cohort, claim.iteration_of(cohort)):
+                if each.step == claim.metric:
+                    stratum = tuple(each.cohort[place] for place in places)
+                    found.setdefault(stratum, [[], []])[arm].append(each)
+        return tuple((total(one), total(other)) for _, (one, other) in sorted(found.items()))
 
     def _in_order(self, claim: Hypothesis, metric: str, at: datetime | None) -> Outcomes | None:
         if claim.analysis != "anytime" or self.data.journeys is None:

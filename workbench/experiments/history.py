@@ -102,7 +102,7 @@ def trials(verdicts: Iterable[Stored[FinalVerdict]], looks: Iterable[Stored[Look
     later = [
         Trial(key(each.record), each.record.discovery_pvalue, success=False)
         for each in standing(looks)
-        if each.record.analysis == "anytime"
+        if each.record.analysis != "fixed"
         and key(each.record) in known
         and not math.isnan(each.record.discovery_pvalue)
     ]
@@ -440,6 +440,7 @@ def fingerprint(evaluation: Evaluation) -> str:
     ]
     counts = [[each.converted, each.total] for pair in pairs for each in pair]
     order = repr(progress.evalue) if progress.analysis == "anytime" else ""
+    order = repr(found.pvalue) if evaluation.hypothesis.stratify else order
     return sha256(json.dumps([counts, order]).encode()).hexdigest()
 
 
@@ -466,7 +467,7 @@ def _recorded(
         found.confidence_level,
         found.pvalue,
         evaluation.progress.evalue,
-        evaluation.discovery_pvalue,
+        evaluation.discovery_pvalue if evaluation.goes_on else math.nan,
     )
     verdict = None
     if evaluation.final and not _later_data_seen(ledger, look):

@@ -168,6 +168,11 @@ class Evaluation:
         return self.comparison.pvalue if self.family is None else self.family.pvalue
 
     @property
+    def goes_on(self) -> bool:
+        """Whether evidence that comes after the verdict counts for the list of discoveries."""
+        return self.progress.analysis == "anytime" or self.hypothesis.run_on
+
+    @property
     def discovery_pvalue(self) -> float:
         """The p-value for the list of discoveries: that of the claim with all of its guardrails.
 
@@ -179,6 +184,9 @@ class Evaluation:
         pvalue = self.pvalue
         if self.progress.analysis == "anytime" and self.verdict is not Verdict.INVALID:
             pvalue = min(1.0, together * found.pvalue)  # evidence goes on after the verdict
+        if self.hypothesis.run_on and self.verdict is not Verdict.INVALID:
+            full = self.progress.full_pvalue  # nothing counts before it
+            pvalue = 1.0 if math.isnan(full) else min(1.0, together * full)
         if math.isnan(pvalue):
             return math.nan
         if self.verdict is Verdict.REFUTED and pvalue <= self.hypothesis.alpha:
@@ -488,6 +496,8 @@ def _planned_look(evaluation: Evaluation) -> str:
         said += "; no alpha may be spent this early"
     elif evaluation.verdict is Verdict.INCONCLUSIVE:
         said += f"; its boundary (z {progress.boundary:.2f}) is not crossed"
+    if evaluation.hypothesis.run_on and math.isnan(progress.full_pvalue):
+        said += "; the list of discoveries waits for the test at the full size"
     return f"{said}."
 
 
@@ -609,6 +619,8 @@ def _shrunken(found: Shrunken | None) -> str:
 def _level(evaluation: Evaluation) -> str:
     """Name the interval: its level, and whether it accounts for several tests."""
     said = f"{100 * evaluation.comparison.confidence_level:.3g}% interval"
+    if evaluation.hypothesis.stratify:
+        said += f" within {' and '.join(evaluation.hypothesis.stratify)}"
     if evaluation.family is None or math.isnan(evaluation.comparison.low):
         return said
     if evaluation.progress.analysis == "sequential":

@@ -42,6 +42,7 @@ FROZEN = (
     "baseline",
     "guardrails",
 )
+FROZEN_IF_GIVEN = ("stratify", "run_on")  # absent otherwise, as in ledgers of before
 
 
 class Rating(Spec):
@@ -338,6 +339,8 @@ class Hypothesis(DecisionRule, IdeaFields):
         planned_customers: The customers per cohort that the test waits for.
         baseline: The control's expected rate, from which `planned_customers` is worked out.
         guardrails: Metrics that must not suffer.
+        stratify: Groupings within whose levels the cohorts are compared.
+        run_on: Whether planned looks count as a discovery by the test at their full size.
         alternative: "greater", "less" or "two-sided".
         minimum_effect: The smallest effect worth having, a fraction.
         alpha: How often a test may reject though there is no effect.
@@ -389,6 +392,12 @@ class Hypothesis(DecisionRule, IdeaFields):
     If not given, the rate so far."""
     guardrails: tuple[Guardrail, ...] = ()
     """Other metrics that must not suffer, each with the most that it may lose."""
+    stratify: Names = ()
+    """Groupings, such as `[company_size]`, within whose levels customers are compared: what differs
+    between levels then hides no effect. For `analysis: fixed`."""
+    run_on: bool = False
+    """Whether a test with planned looks goes on after an early verdict, and counts as a discovery by
+    the one test at its full size. Otherwise the look at which it stopped counts."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -446,6 +455,17 @@ class Hypothesis(DecisionRule, IdeaFields):
             if self.analysis != "sequential" and getattr(self, given) is not None:
                 msg = f"{given} is for analysis: sequential; this one is {self.analysis}, so leave it out"
                 raise ValueError(msg)
+        if self.stratify and self.analysis != "fixed":
+            msg = f"stratify is for analysis: fixed; this one is {self.analysis}, so leave it out"
+            raise ValueError(msg)
+        if self.run_on and self.analysis != "sequential":
+            msg = (
+                f"run_on is for analysis: sequential; this one is {self.analysis}, so leave it out"
+            )
+            raise ValueError(msg)
+        if both := self.apart & {*self.stratify}:
+            msg = f"stratify names {min(both)!r}, which tells the cohorts apart; name another grouping"
+            raise ValueError(msg)
         kept = [each.metric for each in self.guardrails]
         if twice := [each for each in kept if kept.count(each) > 1]:
             msg = f"guardrail {twice[0]!r} is there twice; keep one"
@@ -491,7 +511,8 @@ class Hypothesis(DecisionRule, IdeaFields):
 
     def frozen(self) -> dict[str, Any]:
         """Return the fields that may not change without a new version, as plain values."""
-        written = self.model_dump(mode="json", include=set(FROZEN))
+        written = self.model_dump(mode="json", include={*FROZEN, *FROZEN_IF_GIVEN})
+        written |= {name: written[name] or None for name in FROZEN_IF_GIVEN}
         treatments = sorted(map(str, (self.treatment, *self.other_treatments)))
         cohorts = {"control": str(self.control), "treatment": str(self.treatment)}
         return {**written, **cohorts, "treatments": treatments}

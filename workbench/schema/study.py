@@ -290,15 +290,23 @@ class StudySpec(Spec):
                 yield (*here, "metric"), unknown_name("metric", claim.metric, self.metrics)
             if claim.iteration not in known:
                 yield (*here, "iteration"), unknown_name("iteration", claim.iteration, known)
-            for guard, each in enumerate(claim.guardrails):
-                if each.metric not in self.metrics:
-                    said = unknown_name("metric", each.metric, self.metrics)
-                    yield (*here, "guardrails", guard, "metric"), said
             if claim.analysis == "anytime" and not self.events:
                 yield (*here, "analysis"), ANYTIME
+            yield from self._check_names(here, claim)
             yield from self._check_cohort((*here, "control"), claim.control, known)
             for treatment in (claim.treatment, *claim.other_treatments):
                 yield from self._check_cohort((*here, "treatment"), treatment, known)
+
+    def _check_names(
+        self, here: tuple[str | int, ...], claim: Hypothesis
+    ) -> Iterator[Contradiction]:
+        for guard, each in enumerate(claim.guardrails):
+            if each.metric not in self.metrics:
+                said = unknown_name("metric", each.metric, self.metrics)
+                yield (*here, "guardrails", guard, "metric"), said
+        for name in claim.stratify:
+            if name not in self.groupings:
+                yield (*here, "stratify"), unknown_name("grouping", name, self.groupings)
 
     def _check_data(self) -> Iterator[Contradiction]:
         given = [name for name in ("events", "counts", "outcomes") if getattr(self, name)]
