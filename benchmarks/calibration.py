@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import calibration_cohorts as cohorts
 import calibration_looks as looks
 import calibration_streams as streams
 import numpy as np
@@ -491,6 +492,71 @@ def winners(options: Options) -> Part:
     )
 
 
+def _promised(name: str, share: float, runs: int, limit: float = ALPHA) -> Promise:
+    return Promise(name, share, (limit * (1 - limit) / runs) ** 0.5, limit)
+
+
+def changed_sides(options: Options) -> Part:
+    """Customers who saw both groups, counted in the first: with and without making up for them."""
+    runs = max(options.runs // 20, 200)
+    found = {share: cohorts.changed_sides(share, runs, options.seed) for share in (0.0, 0.1, 0.2)}
+    most = {name: max(each[name] for each in found.values()) for name in found[0.0]}
+    kept = ("refuted", "guardrail holds", "supported")
+    return Part(
+        f"Changed sides: wrongly so, 320 a cohort ({runs} runs)",
+        tuple(f"{100 * share:g} %" for share in found),
+        [(name, [each[name] for each in found.values()]) for name in most],
+        note="share of each cohort that behaves as the other one",
+        more=[_promised(f"changed sides, wrongly {name}", most[name], runs) for name in kept],
+    )
+
+
+def adoption(options: Options) -> Part:
+    """Adoption over all who entered, and among those with an opportunity."""
+    runs = max(options.runs // 40, 100)
+    found = {case: cohorts.adoption(case, runs, options.seed) for case in cohorts.ADOPTIONS}
+    names = tuple(found["no effect"])
+    false = max(found[case][way] for case in ("no effect", "only sooner") for way in names[:2])
+    return Part(
+        f"Adoption, 150 entrants a cohort, through logs ({runs} runs)",
+        ("greater", "less", "gr. of opp.", "less of opp."),
+        [(case, list(each.values())) for case, each in found.items()],
+        more=[_promised("adoption differs though it does not", false, runs)],
+    )
+
+
+def strata(options: Options) -> Part:
+    """Within strata: no effect found, and what is found of one."""
+    runs = max(options.runs // 40, 200)
+    rows, false = [], 0.0
+    for rates in ((0.5, 0.1), (0.6, 0.05)):
+        for size in (20, 40, 100):
+            row = cohorts.strata(rates, 0.0, size, runs, options.seed)
+            false = max(false, row[0])
+            rows.append((f"{rates[0]:g} and {rates[1]:g}, {size} a cohort", row))
+        row = cohorts.strata(rates, 0.15, 100, runs, options.seed)
+        rows.append((f"{rates[0]:g} and {rates[1]:g}, +15 points at 100", row))
+    return Part(
+        f"Two segments: supported ({runs} runs)",
+        ("within", "without"),
+        rows,
+        note="the score test within strata is not exact: at most 5.6 %",
+        more=[_promised("within strata, no effect", false, runs, limit=0.056)],
+    )
+
+
+def moved_shares(options: Options) -> Part:
+    """Shares that move while the base does: no verdict, instead of a wrong one."""
+    runs = max(options.runs // 40, 200)
+    found = cohorts.moved_shares(runs, options.seed)
+    return Part(
+        f"Shares from 10 to 50 %, base from .2 to .6: supported with no effect ({runs} runs)",
+        tuple(found),
+        [("600 entrants", list(found.values()))],
+        more=[_promised("no effect where shares moved", found["with the check"], runs)],
+    )
+
+
 def stopped_guardrail(options: Options) -> Part:
     """A guardrail that truly loses its margin, read when the claim is first supported."""
     rows = []
@@ -524,6 +590,10 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         partial(anytime_planned, options),
         partial(unrecorded_looks, options),
         partial(winners, options),
+        partial(changed_sides, options),
+        partial(adoption, options),
+        partial(strata, options),
+        partial(moved_shares, options),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),
         partial(anytime, options, "less", WORTH),

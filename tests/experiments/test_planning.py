@@ -198,6 +198,20 @@ def test_adoption_is_planned_in_all_who_enter(bundled):
     assert made.window == 4  # weeks: adoption_window
 
 
+def test_guardrails_are_planned_too(bundled):
+    made = Study.load(bundled).plan("memory-brings-back")
+    ((metric, margin, needed),) = made.guardrails
+    assert (metric, margin) == ("imported", 0.1)
+    rate = Study.load(bundled).learning_metrics("2026.3").set_index("step").loc["imported", "rate"]
+    options = {"alternative": "greater", "alpha": 0.05, "null_effect": -0.1, "effect": 0.0}
+    powers = [
+        power.power(control_rate=rate, control_total=int(n), treatment_total=int(n), **options)
+        for n in (needed, 0.9 * needed)
+    ]
+    assert powers[0] >= 0.8 > powers[1]
+    assert f"imported loses 10 points takes {needed:,.0f} per cohort" in made.sentence
+
+
 def test_dates_of_early_looks_come_true_week_by_week(bundled):
     """As of each week of each iteration: on the day that a sentence names for certain, it decides."""
     study, told = Study.load(bundled), 0

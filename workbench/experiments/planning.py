@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,7 +43,9 @@ class Plan:
     customers expected on average (looking may end the test sooner), the weeks that both take until the
     last of their windows is over, and what `customers` per cohort can do: the smallest effect they show with that power, and their
     power for the minimum effect. Numbers beyond what can be planned are NaN. `curve` holds the power
-    of `customers` for each analysis and effect. Effects are signed fractions.
+    of `customers` for each analysis and effect. `guardrails` has the metric, the margin and the
+    customers per cohort that rule out its loss if nothing is lost, in the fixed analysis. Effects are
+    signed fractions.
     """
 
     hypothesis: Hypothesis
@@ -56,6 +58,7 @@ class Plan:
     tests: int
     table: pd.DataFrame
     curve: pd.DataFrame
+    guardrails: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -73,8 +76,20 @@ class Plan:
         return (
             f"To show {display.worth(self.effect)} percentage points on {self.hypothesis.metric}, from "
             f"{display.percent(self.control_rate)} ({self.basis}), with a power of "
-            f"{100 * self.hypothesis.power:g}%; {pace}.{several}"
+            f"{100 * self.hypothesis.power:g}%; {pace}.{several}{self._others}"
         )
+
+    @property
+    def _others(self) -> str:
+        """Say what guardrails need, and that strata need less."""
+        said = ""
+        for metric, margin, needed in self.guardrails:
+            need = "cannot be planned" if math.isnan(needed) else f"takes {needed:,.0f} per cohort"
+            said += f" To rule out that {metric} loses {100 * margin:g} points {need}, if nothing is lost."
+        if self.hypothesis.stratify:
+            within = " and ".join(self.hypothesis.stratify)
+            said += f" Compared within {within} it may take fewer; the plan counts on none."
+        return said
 
 
 class _Pace(NamedTuple):
@@ -127,7 +142,23 @@ def plan(
     tests = sum(
         len(each.arms) for each in data.spec.hypotheses if each.iteration == claim.iteration
     )
-    return _planned(claim, rate, basis, effect, pace._replace(customers=had), tests)
+    made = _planned(claim, rate, basis, effect, pace._replace(customers=had), tests)
+    return replace(made, guardrails=tuple(_guardrails(data, claim, at)))
+
+
+def _guardrails(
+    data: StudyData, claim: Hypothesis, at: datetime | None
+) -> Iterator[tuple[str, float, float]]:
+    """Yield for each guardrail the customers per cohort that rule out its loss if nothing is lost."""
+    for each in claim.guardrails:
+        rule = claim.model_copy(
+            update={"metric": each.metric, "alternative": "greater", "baseline": None}
+        )
+        rate, _ = _control_rate(data, rule, at)
+        needed = (
+            rule.customers_needed(rate, 0.0, null_effect=-each.margin) if 0 < rate < 1 else None
+        )
+        yield each.metric, each.margin, math.nan if needed is None else float(needed)
 
 
 def _planned(

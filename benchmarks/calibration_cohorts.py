@@ -1,0 +1,171 @@
+"""Years in which customers change sides, come back, differ by segment, or are shared out anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.data.event_log import EventLog
+from workbench.data.paths import trace
+from workbench.experiments.checks import steadiness_check
+from workbench.experiments.crossovers import Crossovers
+from workbench.schema.cohort import Cohort
+from workbench.schema.flow import Flow
+from workbench.schema.hypothesis import Hypothesis, Verdict
+from workbench.schema.time import Span
+from workbench.stats.proportions import Counts, compare
+from workbench.stats.strata import compare_strata
+
+WORTH, MARGIN = 0.1, 0.1
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+
+
+def claim_of(**fields: Any) -> Hypothesis:
+    """Return a one-sided claim."""
+    written = {
+        "name": "a",
+        "statement": "It helps.",
+        "metric": "done",
+        "iteration": "1",
+        "control": {"arm": "old"},
+        "treatment": {"arm": "new"},
+        "alternative": "greater",
+        "minimum_effect": WORTH,
+    }
+    return Hypothesis.model_validate(written | fields)
+
+
+def changed_sides(share: float, runs: int, seed: int) -> dict[str, float]:
+    """Let a share of each arm behave as the other arm does; return how often each rule is wrong.
+
+    The effect is the least worth having when refutations are counted, none when supports are, and
+    the guardrail loses its margin.
+    """
+    random, claim, size, base = np.random.default_rng([seed, 21]), claim_of(), 320, 0.4
+    names = ("refuted", "refuted, not made up for", "guardrail holds", "guardrail, not made up for")
+    wrong = dict.fromkeys((*names, "supported", "supported, failures left out"), 0)
+
+    def arm(own: float, other: float) -> tuple[Counts, Counts]:
+        """Draw an arm's counts, and those without the ones who changed sides."""
+        crossed = random.random(size) < share
+        done = random.random(size) < np.where(crossed, other, own)
+        return Counts(int(done.sum()), size), Counts(
+            int((done & ~crossed).sum()), int((~crossed).sum())
+        )
+
+    for _ in range(runs):
+        pair, without = zip(arm(base, base + WORTH), arm(base + WORTH, base), strict=True)
+        seen = Crossovers((size, size), without).compliance
+        found = claim.compare(control=pair[0], treatment=pair[1])
+        wrong["refuted"] += claim.decide(found, compliance=seen) is Verdict.REFUTED
+        wrong["refuted, not made up for"] += claim.decide(found) is Verdict.REFUTED
+        pair, without = zip(arm(base, base - MARGIN), arm(base - MARGIN, base), strict=True)
+        seen = Crossovers((size, size), without).compliance
+        wrong["guardrail holds"] += _holds(pair, MARGIN * seen)
+        wrong["guardrail, not made up for"] += _holds(pair, MARGIN)
+        done = random.random((2, size)) < base
+        left = random.random(size) < 2 * share  # of those who fail with the new, who go back
+        counts = [Counts(int(each.sum()), size) for each in done]
+        fewer = Counts(int(done[1].sum()), size - int((left & ~done[1]).sum()))
+        wrong["supported"] += claim.compare(control=counts[0], treatment=counts[1]).pvalue <= 0.05
+        wrong["supported, failures left out"] += (
+            claim.compare(control=counts[0], treatment=fewer).pvalue <= 0.05
+        )
+    return {name: count / runs for name, count in wrong.items()}
+
+
+def _holds(pair: tuple[Counts, Counts], lost: float) -> bool:
+    """Whether a loss is ruled out, as a guardrail's is."""
+    options: dict[str, Any] = {"alternative": "greater", "null_effect": -lost, "test": "score"}
+    return compare(control=pair[0], treatment=pair[1], **options).pvalue <= 0.05
+
+
+FLOW = Flow(trigger="open", steps=["done"], window="5d", return_window="5d", adoption_window="40d")
+ADOPTIONS = {  # by arm: the need met, an opportunity, its days, and the return
+    "no effect": ((0.7, 0.8, (2, 20), 0.75), (0.7, 0.8, (2, 20), 0.75)),
+    "only sooner": ((0.7, 0.8, (10, 28), 0.75), (0.7, 0.8, (2, 8), 0.75)),
+    "both rise": ((0.7, 0.7, (2, 20), 0.75), (0.75, 0.85, (2, 20), 0.85)),
+}
+
+
+def adoption(case: str, runs: int, seed: int) -> dict[str, float]:
+    """Follow 150 entrants of each arm through logs; return how often adoption is said to differ."""
+    random, size = np.random.default_rng([seed, 22]), 150
+    found = dict.fromkeys(
+        ("greater", "less", "greater, of opportunities", "less, of opportunities"), 0
+    )
+    for _ in range(runs):
+        rows: list[tuple[int, str, int, str]] = []
+        for number, (arm, chances) in enumerate(zip(("old", "new"), ADOPTIONS[case], strict=True)):
+            met, again, days, back = chances
+            for who in range(size):
+                customer, start = number * size + who, int(random.integers(0, 20 * DAY))
+                rows.append((customer, "open", start, arm))
+                if random.random() >= met:
+                    continue
+                rows.append((customer, "done", start + DAY, arm))
+                if random.random() < again:
+                    later = start + DAY + int(random.uniform(*days) * DAY)
+                    rows.append((customer, "open", later, arm))
+                    if random.random() < back:
+                        rows.append((customer, "done", later + DAY, arm))
+        log = pd.DataFrame(rows, columns=["customer", "event", "time", "arm"])
+        paths = trace(
+            EventLog(log, time_format="epoch_us"),
+            FLOW,
+            [Span("1", 0, 20 * DAY)],
+            as_of=61 * DAY,
+            groupings={"arm": "experiment"},
+        )
+        for claimed, name in ((True, ""), (False, ", of opportunities")):
+            metric = replace(paths, claimed=claimed).metric("adoption")
+            pair = []
+            for arm in ("old", "new"):
+                those = paths.among(Cohort.model_validate({"arm": arm}).values, "1")
+                those &= metric.about & metric.closed
+                pair.append(Counts(int((those & metric.reached).sum()), int(those.sum())))
+            for way in ("greater", "less"):
+                tested = compare(control=pair[0], treatment=pair[1], alternative=way, test="score")
+                found[f"{way}{name}"] += tested.pvalue <= 0.05
+    return {name: count / runs for name, count in found.items()}
+
+
+def strata(
+    rates: tuple[float, float], effect: float, size: int, runs: int, seed: int
+) -> list[float]:
+    """Compare arms of two segments; return how often they differ within strata, and without them."""
+    random, found = np.random.default_rng([seed, 23]), [0, 0]
+    for _ in range(runs):
+        levels = [
+            tuple(
+                Counts(int(random.binomial(size // 2, rate + up)), size // 2)
+                for up in (0.0, effect)
+            )
+            for rate in rates
+        ]
+        whole = [Counts(sum(level[arm].converted for level in levels), size) for arm in range(2)]
+        options: dict[str, Any] = {"alternative": "greater", "confidence_level": 0.9}
+        found[0] += compare_strata(levels, **options).pvalue <= 0.05
+        found[1] += compare(control=whole[0], treatment=whole[1], **options).pvalue <= 0.05
+    return [each / runs for each in found]
+
+
+def moved_shares(runs: int, seed: int) -> dict[str, float]:
+    """Move the treatment's share from 10 to 50 % while the base goes from .2 to .6; no effect."""
+    random, size = np.random.default_rng([seed, 24]), 600
+    found = dict.fromkeys(("with the check", "without"), 0)
+    for _ in range(runs):
+        new = random.random(size) < np.linspace(0.1, 0.5, size)
+        done = random.random(size) < np.linspace(0.2, 0.6, size)
+        pair = [Counts(int(done[arm].sum()), int(arm.sum())) for arm in (~new, new)]
+        options: dict[str, Any] = {"alternative": "greater", "test": "score"}
+        tested = compare(control=pair[0], treatment=pair[1], **options).pvalue <= 0.05
+        times = np.arange(size)
+        check = steadiness_check(times[~new], times[new])
+        found["without"] += tested
+        found["with the check"] += tested and check.level != "invalid"
+    return {name: count / runs for name, count in found.items()}
