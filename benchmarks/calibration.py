@@ -498,7 +498,7 @@ def _promised(name: str, share: float, runs: int, limit: float = ALPHA) -> Promi
 
 def changed_sides(options: Options) -> Part:
     """Customers who saw both groups, counted in the first: with and without making up for them."""
-    runs = max(options.runs // 20, 200)
+    runs = max(options.runs // 80, 60)
     found = {share: cohorts.changed_sides(share, runs, options.seed) for share in (0.0, 0.1, 0.2)}
     most = {name: max(each[name] for each in found.values()) for name in found[0.0]}
     kept = ("refuted", "guardrail holds", "supported")
@@ -527,7 +527,7 @@ def adoption(options: Options) -> Part:
 
 def strata(options: Options) -> Part:
     """Within strata: no effect found, and what is found of one."""
-    runs = max(options.runs // 40, 200)
+    runs = max(options.runs // 40, 60)
     rows, false = [], 0.0
     for rates in ((0.5, 0.1), (0.6, 0.05)):
         for size in (20, 40, 100):
