@@ -513,7 +513,7 @@ def changed_sides(options: Options) -> Part:
 
 def adoption(options: Options) -> Part:
     """Adoption over all who entered, and among those with an opportunity."""
-    runs = max(options.runs // 40, 100)
+    runs = max(options.runs // 100, 40)
     found = {case: cohorts.adoption(case, runs, options.seed) for case in cohorts.ADOPTIONS}
     names = tuple(found["no effect"])
     false = max(found[case][way] for case in ("no effect", "only sooner") for way in names[:2])

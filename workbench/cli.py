@@ -147,6 +147,10 @@ def metrics(
         typer.Option(metavar="COLUMN", help="A grouping to split by; again for more."),
     ] = None,
     as_of: AsOf = "",
+    recorded: Annotated[
+        bool,
+        typer.Option("--recorded", help="Take what the data have lost from the ledger."),
+    ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Count customers, step by step.
@@ -155,8 +159,10 @@ def metrics(
     """
     with working("Counting"):
         frame = _load(study).learning_metrics(
-            iteration=iteration or None, by=by or [], as_of=as_of or None
+            iteration=iteration or None, by=by or [], as_of=as_of or None, recorded=recorded
         )
+    for name, day in frame.attrs.get("recorded", {}).items():
+        tell(f"Iteration {name} as recorded on {day}: the data no longer reach it all.")
     _show(frame, form)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 from warnings import warn
 from zoneinfo import ZoneInfo
 
+from workbench import display
 from workbench.data import study_data
 from workbench.data.metrics import learning_table, next_table
 from workbench.data.partners import Partners, partner_problems, study_partners
@@ -18,6 +19,7 @@ from workbench.data.study_data import DataReport, Problem, StudyData
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.experiments import checks, planning, subgroups
 from workbench.experiments.evaluate import Evaluator, changes, sample_sizes
+from workbench.experiments.seals import Record, seals_of
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
@@ -108,6 +110,7 @@ class Study:
                 found.append(Problem("error", str(error), 1, {"iteration": name}))
         found += [Problem("error", said, 1, {}) for said in problems(self._data)]
         found += partner_problems(self._data)
+        found += [] if self._record is None else self._record.problems()
         return DataReport((*found, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
@@ -159,6 +162,8 @@ class Study:
         iteration: str | Sequence[str] | None = None,
         by: str | Sequence[str] = (),
         as_of: AsOf = None,
+        *,
+        recorded: bool = False,
     ) -> pd.DataFrame:
         """Count how customers followed the flow.
 
@@ -166,6 +171,9 @@ class Study:
             iteration: The names of one or more iterations; all unless given.
             by: Grouping columns that divide customers into cohorts.
             as_of: The time as of which the data are read.
+            recorded: Whether to take the iterations that the data no longer reach from the ledger,
+                as reports recorded them, for all customers and for single groupings. The table's
+                `attrs["recorded"]` says on which day, by iteration.
 
         Returns:
             One row an iteration, cohort and step: entered = aligned + deviated + pending customers;
@@ -184,9 +192,21 @@ class Study:
         [['blank', 54, 140], ['preview', 78, 140]]
         """
         names, columns = self._iterations(iteration), self._columns(by)
-        counts = self._data.counts(columns, self._moment(as_of))
+        at, record = self._moment(as_of), self._record if recorded else None
+        counts = self._data.counts(columns, at) if record is None else record.counts(columns, at)
         here = [each for each in counts if each.iteration in names]
-        return learning_table(here, columns, names, self.spec.metrics)
+        table = learning_table(here, columns, names, self.spec.metrics)
+        days = (
+            {}
+            if record is None
+            else {
+                name: display.day(each.recorded_at)
+                for name, each in record.lost().items()
+                if name in names
+            }
+        )
+        table.attrs |= {"recorded": days} if days else {}
+        return table
 
     def deviations(
         self,
@@ -254,7 +274,11 @@ class Study:
         # What was recorded a moment ago is past too, so nothing that was worked out before serves.
         vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.PastLooks(self.ledger))
         found = [each for name in names for each in evaluator.evaluate(name, at)]
-        return history.record(self.ledger, found, self.spec.iterations, self.spec.discovery_horizon)
+        recorded = history.record(
+            self.ledger, found, self.spec.iterations, self.spec.discovery_horizon
+        )
+        self.ledger.seal(seals_of(self._data, at))
+        return recorded
 
     def history(self) -> pd.DataFrame:
         """Return from the ledger what became of each version of each hypothesis.
@@ -296,7 +320,8 @@ class Study:
         (name,) = self._iterations(iteration)
         every = self._iterations(None)
         before = [None, *every][every.index(name)]
-        counts = self._data.counts((), self._moment(as_of))
+        at, record = self._moment(as_of), self._record
+        counts = self._data.counts((), at) if record is None else record.counts((), at)
         return changes(counts, before, name, self.spec.steps)
 
     def effects(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
@@ -583,9 +608,19 @@ class Study:
         journeys = None if self.spec.indicators_only else self._data.journeys
         return StudyIndicators(self.spec, self.folder, journeys)
 
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether there may be a ledger to read."""
+        return "://" in self.spec.ledger or (self.folder / self.spec.ledger).exists()
+
+    @property
+    def _record(self) -> Record | None:
+        """What reports have put on record of the learning metrics; None for a study without a ledger."""
+        return Record(self._data, self.ledger.seals()) if self._is_recorded else None
+
     @cached_property
     def _evaluator(self) -> Evaluator:
-        if "://" not in self.spec.ledger and not (self.folder / self.spec.ledger).exists():
+        if not self._is_recorded:
             return Evaluator(self._data)
         from workbench.experiments.history import PastLooks
 

@@ -27,6 +27,7 @@ from workbench.experiments.ledger_storage import (
     use_newest_format,
     writing,
 )
+from workbench.experiments.seals import Seal, news
 from workbench.schema.hypothesis import UNQUALIFIED, Qualifier
 
 OF_ONE_ARM = frozenset({"treatment"})
@@ -165,10 +166,10 @@ class FinalVerdict:
             raise ValueError(msg)
 
 
-Record = Registration | Look | FinalVerdict
+Record = Registration | Look | FinalVerdict | Seal
 R = TypeVar("R", bound=Record)
 KINDS: Mapping[str, type[Record]] = MappingProxyType(
-    {each.KIND: each for each in (Registration, Look, FinalVerdict)}
+    {each.KIND: each for each in (Registration, Look, FinalVerdict, Seal)}
 )
 
 
@@ -310,7 +311,7 @@ def _said(value: Any) -> str:
     return json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value
 
 
-Known = TypeVar("Known", Registration, Look, FinalVerdict)
+Known = TypeVar("Known", Registration, Look, FinalVerdict, Seal)
 
 
 @dataclass(frozen=True)
@@ -389,6 +390,19 @@ class Ledger:
             concluded = False if verdict is None else session.conclude(verdict)
             final = session.find(FinalVerdict, key(look))
         return Recorded(number, new, concluded, final[-1] if final else None)
+
+    def seal(self, seals: Iterable[Seal]) -> int:
+        """Record the counts that say something new, and return how many there were."""
+        with writing(self.place) as connection:
+            session = _Session(connection, self.study)
+            added = news((each.record for each in session.find(Seal)), seals)
+            for each in added:
+                session.append(each)
+        return len(added)
+
+    def seals(self) -> tuple[Stored[Seal], ...]:
+        """Return all counts on record, in order."""
+        return self._of(Seal)
 
     def correct(self, record_id: int, record: Look | FinalVerdict, *, reason: str) -> int:
         """Append a correction of a look or final verdict, and return its id.

@@ -63,13 +63,13 @@ class ReleaseReview(IterationReport):
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """The learning metrics of all customers, in each iteration."""
-        return self.study.learning_metrics(self.iterations, as_of=self.as_of)
+        return self.study.learning_metrics(self.iterations, as_of=self.as_of, recorded=True)
 
     @cached_property
     def cohorts(self) -> pd.DataFrame:
         """The learning metrics of each cohort, in each iteration."""
         by, at = self.by, self.as_of
-        return self.study.learning_metrics(self.iterations, by=by, as_of=at)
+        return self.study.learning_metrics(self.iterations, by=by, as_of=at, recorded=True)
 
     @cached_property
     def retention(self) -> pd.DataFrame | Sentences:

@@ -191,7 +191,13 @@ def flow(frame: pd.DataFrame) -> Table:
     )
     note = "Entered = aligned + deviated + pending. Pending: the window was still open."
     empty = "No customer met the trigger in this iteration."
-    return Table("Customers at each step", columns, tuple(rows), note + _of_ends(frame), empty)
+    return Table(
+        "Customers at each step",
+        columns,
+        tuple(rows),
+        note + _of_ends(frame) + recorded_note(frame),
+        empty,
+    )
 
 
 def rates(frame: pd.DataFrame) -> Table:
@@ -223,7 +229,13 @@ def rates(frame: pd.DataFrame) -> Table:
         "not compare."
     )
     empty = "No customer met the trigger in this iteration."
-    return Table("Rates of each cohort", columns, tuple(rows), note + _of_ends(frame), empty)
+    return Table(
+        "Rates of each cohort",
+        columns,
+        tuple(rows),
+        note + _of_ends(frame) + recorded_note(frame),
+        empty,
+    )
 
 
 def effects(frame: pd.DataFrame) -> Table:
@@ -384,6 +396,14 @@ def _effect(found: Comparison) -> tuple[str, str]:
 
 def _tested(each: Evaluation) -> tuple[str, str]:
     return _effect(each.comparison)[0], display.pvalue(each.pvalue)
+
+
+def recorded_note(frame: pd.DataFrame) -> str:
+    """Return a sentence on iterations that come from the record, since the log has lost them."""
+    return "".join(
+        f" Iteration {name} is as recorded on {day}: the data no longer reach it all."
+        for name, day in frame.attrs.get("recorded", {}).items()
+    )
 
 
 def _of_ends(frame: pd.DataFrame) -> str:

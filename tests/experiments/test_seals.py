@@ -1,0 +1,92 @@
+"""Learning metrics on record: sealed by reports, read where the log is lost, never overwritten."""
+
+from __future__ import annotations
+
+import shutil
+
+import polars as pl
+import pytest
+
+from workbench import Study
+from workbench.experiments.seals import Seal, news
+
+COUNTED = ["step", "entered", "aligned", "deviated", "pending", "converted", "closed"]
+
+
+@pytest.fixture
+def reported(bundled, tmp_path):
+    """A copy of the bundled study of which every iteration is on record."""
+    shutil.copytree(bundled.parent, tmp_path / "study", ignore=shutil.ignore_patterns("ledger.db"))
+    path = tmp_path / "study" / "study.yaml"
+    Study.load(path).evaluate(record=True)
+    return path
+
+
+def keep(path, condition):
+    """Keep only some rows of a study's log."""
+    log = path.parent / "data" / "events.parquet"
+    pl.read_parquet(log).filter(condition).write_parquet(log)
+    return Study.load(path)
+
+
+def test_a_log_cut_to_its_last_month_still_has_its_learning_metrics(reported):
+    before = Study.load(reported)
+    wanted = {by: before.learning_metrics(by=by) for by in ("variant", "company_size", ())}
+    study = keep(reported, pl.col("occurred_at") >= pl.datetime(2026, 4, 28, time_zone="UTC"))
+    assert set(study.learning_metrics()["iteration"]) == {"2026.5"}
+    for by, table in wanted.items():
+        found = study.learning_metrics(by=by, recorded=True)
+        assert [*found.attrs["recorded"]] == [each.name for each in study.spec.iterations]
+        columns = ["iteration", *([by] if by else []), *COUNTED]
+        assert found[columns].values.tolist() == table[columns].values.tolist()
+    assert not study.changes("2026.5").empty
+    assert study.changes("2026.5")["previous_converted"].tolist() == [273, 231, 167]
+    lost = [each.message for each in study.check().problems if "no longer reach" in each.message]
+    assert len(lost) == 5
+    assert lost[0].startswith("iteration 2026.1: the data no longer reach it all; 280 entered when")
+
+
+def test_a_restatement_is_named_and_is_a_record_of_its_own(reported):
+    study = keep(reported, pl.col("customer_id") != "c1001")
+    (told,) = [each.message for each in study.check().problems if "now gives" in each.message]
+    assert told.startswith("iteration 2026.1: 280 entered when reported on ")
+    assert told.endswith("; the log now gives 279")
+    known = study.ledger.seals()
+    study.evaluate("2026.1", record=True)
+    later = study.ledger.seals()
+    assert later[: len(known)] == known
+    assert {each.record.iteration for each in later[len(known) :]} == {"2026.1"}
+    assert [each.record.entered for each in later if not each.record.cohort][-1] == 279
+    assert not [each for each in Study.load(reported).check().problems if "now" in each.message]
+
+
+def test_what_says_nothing_new_is_not_sealed_again(reported):
+    study = Study.load(reported)
+    known = study.ledger.seals()
+    study.evaluate("2026.2", record=True)
+    assert study.ledger.seals() == known
+    assert {tuple(each.record.cohort) for each in known} == {
+        (),
+        *((name,) for name in study.spec.groupings),
+    }
+    assert "c1001" not in str([each.row() for each in known])
+
+
+def test_the_same_counts_again_after_others_are_news():
+    def seal(entered):
+        steps = [{"step": "paid", "entered": entered}]
+        return Seal("1", {}, "2026-05-03", "2026-01-01", "flow", steps)
+
+    assert news([], [seal(70)]) == [seal(70)]
+    assert news([seal(70)], [seal(70)]) == []
+    (again,) = news([seal(70), *news([seal(70)], [seal(66)])], [seal(70)])
+    assert (again.number, again.entered) == (2, 70)
+    assert again.fingerprint != seal(70).fingerprint
+
+
+def test_without_a_ledger_nothing_is_on_record(bundled, tmp_path):
+    shutil.copytree(bundled.parent, tmp_path / "s", ignore=shutil.ignore_patterns("ledger.db"))
+    study = Study.load(tmp_path / "s" / "study.yaml")
+    table = study.learning_metrics(recorded=True)
+    assert "recorded" not in table.attrs
+    assert not (tmp_path / "s" / "ledger.db").exists()
