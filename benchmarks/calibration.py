@@ -545,6 +545,28 @@ def strata(options: Options) -> Part:
     )
 
 
+def over_versions(options: Options, planned: int | None) -> Part:
+    """The answer over four versions: no effect, and +20 points from .4."""
+    runs = max(options.runs // 20, 200)
+    none, some = (cohorts.over_versions(each, planned, runs, options.seed) for each in (0.0, 0.2))
+    rows = [(way, [*none[way], *some[way]]) for way in none]
+    false = max(together for together, _ in none.values())
+    kind = "any number" if planned is None else f"{planned} planned"
+    missed = {way: 1.0 - some[way][0] for way in ("always", "while promising")}
+    return Part(
+        f"Over versions of 23 to 36 a cohort, {kind} ({runs} runs)",
+        ("together", "any alone", "+20: tog.", "any alone"),
+        rows,
+        more=[
+            _promised(f"over versions, {kind}: no effect", false, runs),
+            _promised(f"over versions, {kind}: missed, always four", missed["always"], runs, 0.3),
+            _promised(
+                f"over versions, {kind}: missed, promising", missed["while promising"], runs, 0.35
+            ),
+        ],
+    )
+
+
 def moved_shares(options: Options) -> Part:
     """Shares that move while the base does: no verdict, instead of a wrong one."""
     runs = max(options.runs // 40, 200)
@@ -594,6 +616,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         partial(adoption, options),
         partial(strata, options),
         partial(moved_shares, options),
+        *(partial(over_versions, options, planned) for planned in (None, 4)),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),
         partial(anytime, options, "less", WORTH),

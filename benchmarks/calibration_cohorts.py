@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import Span
 from workbench.stats.proportions import Counts, compare
 from workbench.stats.strata import compare_strata
+from workbench.stats.versions import running_bounds, version_z
 
 WORTH, MARGIN = 0.1, 0.1
 HOUR = 3_600_000_000
@@ -152,6 +154,44 @@ def strata(
         found[0] += compare_strata(levels, **options).pvalue <= 0.05
         found[1] += compare(control=whole[0], treatment=whole[1], **options).pvalue <= 0.05
     return [each / runs for each in found]
+
+
+@cache
+def _z_of(control: Counts, treatment: Counts) -> float:
+    return version_z((control, treatment))
+
+
+def over_versions(
+    effect: float, planned: int | None, runs: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    """Try four versions of 23 to 36 an arm at .4; return how often they are enough, and any alone.
+
+    A team tries all four always, goes on while the newest points up, or until it is enough.
+    """
+    random = np.random.default_rng([seed, 25])
+    bounds = running_bounds(4, 0.05, planned)
+    ways = ("always", "while promising", "until supported")
+    found = {way: [0, 0] for way in ways}
+    for _ in range(runs):
+        zs, up = [], []
+        for _ in range(4):
+            n, m = (int(each) for each in random.integers(23, 37, 2))
+            pair = (
+                Counts(int(random.binomial(n, 0.4)), n),
+                Counts(int(random.binomial(m, 0.4 + effect)), m),
+            )
+            zs.append(_z_of(*pair))
+            up.append(pair[1].rate > pair[0].rate)
+        for way in ways:
+            tried = 4
+            if way == "while promising":
+                tried = next((number for number, each in enumerate(up, 1) if not each), 4)
+            if way == "until supported":
+                tried = next((number for number, z in enumerate(zs, 1) if z >= 1.645), 4)
+            reached = np.cumsum(zs[:tried]) / np.sqrt(np.arange(1, tried + 1)) >= bounds[:tried]
+            found[way][0] += bool(reached.any())
+            found[way][1] += max(zs[:tried]) >= 1.645
+    return {way: (one / runs, other / runs) for way, (one, other) in found.items()}
 
 
 def moved_shares(runs: int, seed: int) -> dict[str, float]:

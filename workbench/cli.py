@@ -312,6 +312,8 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
         several = any(each.other_treatments for each in loaded.spec.hypotheses)
         shown = history.assign(verdict=history["label"])
         _show(shown[[*HISTORY[:2], "arm", *HISTORY[2:]] if several else HISTORY], form)
+        for each in loaded.evidence() if records else ():
+            tell(each.sentence)
     else:
         show(records, list(dict.fromkeys(name for each in records for name in each)), form)
     if not records:

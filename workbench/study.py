@@ -19,6 +19,7 @@ from workbench.data.study_data import DataReport, Problem, StudyData
 from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.experiments import checks, planning, subgroups
 from workbench.experiments.evaluate import Evaluator, changes, sample_sizes
+from workbench.experiments.over_versions import OverVersions, over_versions
 from workbench.experiments.seals import Record, seals_of
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
@@ -279,6 +280,29 @@ class Study:
         )
         self.ledger.seal(seals_of(self._data, at))
         return recorded
+
+    def evidence(self, iteration: str | None = None, as_of: AsOf = None) -> list[OverVersions]:
+        """Combine the versions of each hypothesis that was tested in more than one.
+
+        Args:
+            iteration: The name of the last iteration to count; all unless given.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            One answer for each hypothesis and treatment with two versions or more, with its sentence.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> [(each.hypothesis, each.versions, each.found.enough) for each in study.evidence()]
+        [('preview-helps', (1, 2), 1)]
+        """
+        names, at = [each.name for each in self.spec.iterations], self._moment(as_of)
+        last = len(names) if iteration is None else names.index(self._iterations(iteration)[0]) + 1
+        return over_versions(
+            each for name in names[:last] for each in self._evaluator.evaluate(name, at)
+        )
 
     def history(self) -> pd.DataFrame:
         """Return from the ledger what became of each version of each hypothesis.

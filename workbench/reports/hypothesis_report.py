@@ -41,9 +41,12 @@ class HypothesisReport(IterationReport):
 
         known = self.study.spec.claims(self.iterations)
         tested = {each.name for each in known if each.iteration == self.iteration}
-        return version_history(
+        frame = version_history(
             [each for each in known if each.name in tested], self.study.history()
         )
+        together = self.study.evidence(**self.at)
+        frame.attrs["evidence"] = [each.sentence for each in together if each.hypothesis in tested]
+        return frame
 
     def partners(self) -> Partners | None:
         """Return the partners beside all customers; None if the study names none."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench.display import Sentences
 from workbench.errors import DataError
 from workbench.experiments.history import version_history
+from workbench.experiments.over_versions import OverVersions
 from workbench.innovation.backlog import Advice, Backlog, advise
 from workbench.innovation.feedback import Feedback
 from workbench.innovation.strategy import Strategy
@@ -108,7 +109,13 @@ class ReleaseReview(IterationReport):
             found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
             frame.loc[place, ["estimate", "low", "high", "pvalue"]] = _numbers(found)
             frame.loc[place, ["verdict", "label"]] = [str(found.verdict), found.label]
+        frame.attrs["evidence"] = [each.sentence for each in self.evidence]
         return frame
+
+    @cached_property
+    def evidence(self) -> list[OverVersions]:
+        """What the versions of each hypothesis say together."""
+        return self.study.evidence(**self.at)
 
     @property
     def story(self) -> pd.DataFrame:
@@ -162,6 +169,7 @@ class ReleaseReview(IterationReport):
             "learning_metrics": self.cohorts.to_dict("records"),
             "retention": [] if isinstance(retention, Sentences) else retention.to_dict("records"),
             "hypotheses": self.history.to_dict("records"),
+            "evidence": [each.row() for each in self.evidence],
             "strategy": strategy.rows() if isinstance(strategy, Strategy) else [],
             "feedback": feedback.rows() if isinstance(feedback, Feedback) else {},
             "backlog": self.backlog.rows(),

@@ -42,7 +42,7 @@ FROZEN = (
     "baseline",
     "guardrails",
 )
-FROZEN_IF_GIVEN = ("stratify", "run_on")  # absent otherwise, as in ledgers of before
+FROZEN_IF_GIVEN = ("stratify", "run_on", "versions")  # absent otherwise, as in ledgers of before
 
 
 class Rating(Spec):
@@ -341,6 +341,7 @@ class Hypothesis(DecisionRule, IdeaFields):
         guardrails: Metrics that must not suffer.
         stratify: Groupings within whose levels the cohorts are compared.
         run_on: Whether planned looks count as a discovery by the test at their full size.
+        versions: How many versions are planned, as version 1 says.
         alternative: "greater", "less" or "two-sided".
         minimum_effect: The smallest effect worth having, a fraction.
         alpha: How often a test may reject though there is no effect.
@@ -398,6 +399,9 @@ class Hypothesis(DecisionRule, IdeaFields):
     run_on: bool = False
     """Whether a test with planned looks goes on after an early verdict, and counts as a discovery by
     the one test at its full size. Otherwise the look at which it stopped counts."""
+    versions: int | None = Field(default=None, ge=2)
+    """How many versions are planned; what version 1 says holds. The answer over all versions then
+    spends alpha evenly on them. If not given, there is always a next one."""
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -171,7 +171,8 @@ def history(frame: pd.DataFrame) -> Table:
         *([Column("counted when decided")] if before else []),
     )
     empty = "No hypothesis of the study is tested in this iteration."
-    return Table("Each hypothesis through its versions", columns, tuple(rows), DISCOVERIES, empty)
+    note = " ".join([*frame.attrs.get("evidence", ()), DISCOVERIES])
+    return Table("Each hypothesis through its versions", columns, tuple(rows), note, empty)
 
 
 def guardrails(evaluations: Iterable[Evaluation]) -> Table:
