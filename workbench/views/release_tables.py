@@ -13,6 +13,7 @@ from workbench.innovation.backlog import ADVICE_RULE, Advice
 from workbench.innovation.true_innovation import BOTH, NEED
 from workbench.schema.flow import ADOPTION
 from workbench.views import innovation, verdicts
+from workbench.views.tables import recorded_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,7 +157,8 @@ def rates(frame: pd.DataFrame) -> Table:
         "randomized between iterations."
     )
     empty = "No customer met the trigger in these iterations."
-    return Table("Rates over the iterations, all customers", columns, rows, note, empty)
+    title = "Rates over the iterations, all customers"
+    return Table(title, columns, rows, note + recorded_note(frame), empty)
 
 
 def retention(found: pd.DataFrame | Sentences) -> Table | Sentences:
