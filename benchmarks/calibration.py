@@ -527,7 +527,7 @@ def adoption(options: Options) -> Part:
 
 def strata(options: Options) -> Part:
     """Within strata: no effect found, and what is found of one."""
-    runs = max(options.runs // 40, 60)
+    runs = max(options.runs // 100, 60)
     rows, false = [], 0.0
     for rates in ((0.5, 0.1), (0.6, 0.05)):
         for size in (20, 40, 100):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -20,7 +22,7 @@ from workbench.errors import StudyError, WorkbenchError, unknown_name
 from workbench.experiments import checks, planning, subgroups
 from workbench.experiments.evaluate import Evaluator, changes, sample_sizes
 from workbench.experiments.over_versions import OverVersions, over_versions
-from workbench.experiments.seals import Record, seals_of
+from workbench.experiments.seals import SealedSeries
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.experiments.ledger import Ledger
+    from workbench.experiments.recorded import Record
     from workbench.indicators.pairs import Pairs
 
 AsOf = str | date | datetime | None
@@ -111,7 +114,11 @@ class Study:
                 found.append(Problem("error", str(error), 1, {"iteration": name}))
         found += [Problem("error", said, 1, {}) for said in problems(self._data)]
         found += partner_problems(self._data)
-        found += [] if self._record is None else self._record.problems()
+        if self._record is not None:
+            from workbench.experiments.recorded import revisions
+
+            found += self._record.problems()
+            found += revisions(self.ledger.series(), self._series(None))
         return DataReport((*found, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
@@ -271,6 +278,7 @@ class Study:
         if not record:
             return [each for name in names for each in self._evaluator.evaluate(name, at)]
         from workbench.experiments import history
+        from workbench.experiments.recorded import seals_of
 
         # What was recorded a moment ago is past too, so nothing that was worked out before serves.
         vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.PastLooks(self.ledger))
@@ -278,7 +286,7 @@ class Study:
         recorded = history.record(
             self.ledger, found, self.spec.iterations, self.spec.discovery_horizon
         )
-        self.ledger.seal(seals_of(self._data, at))
+        self.ledger.seal(seals_of(self._data, at), self._series(at))
         return recorded
 
     def evidence(self, iteration: str | None = None, as_of: AsOf = None) -> list[OverVersions]:
@@ -632,6 +640,26 @@ class Study:
         journeys = None if self.spec.indicators_only else self._data.journeys
         return StudyIndicators(self.spec, self.folder, journeys)
 
+    def _series(self, at: datetime | None) -> list[SealedSeries]:
+        """Return strategic metrics and indicators by period; none that cannot be read.
+
+        Those that the flow gives change as windows close, and are sealed as learning metrics.
+        """
+        found: dict[str, dict[str, float | None]] = {}
+        with suppress(WorkbenchError):
+            if self.spec.strategy is not None:
+                for each in assess_strategy(self._data, at).standings:
+                    found[each.name] = {point.period: point.value for point in each.points}
+        with suppress(WorkbenchError):
+            if self.spec.indicators is not None:
+                known = self.indicators(as_of=at)
+                for name, definition in known.definitions.items():
+                    if definition.from_flow is None:
+                        one = known.series(name)
+                        pairs = zip(one.periods, one.values.tolist(), strict=True)
+                        found[name] = {each: None if math.isnan(to) else to for each, to in pairs}
+        return [SealedSeries(name, values) for name, values in found.items()]
+
     @property
     def _is_recorded(self) -> bool:
         """Whether there may be a ledger to read."""
@@ -640,7 +668,11 @@ class Study:
     @property
     def _record(self) -> Record | None:
         """What reports have put on record of the learning metrics; None for a study without a ledger."""
-        return Record(self._data, self.ledger.seals()) if self._is_recorded else None
+        if not self._is_recorded:
+            return None
+        from workbench.experiments.recorded import Record
+
+        return Record(self._data, self.ledger.seals())
 
     @cached_property
     def _evaluator(self) -> Evaluator:

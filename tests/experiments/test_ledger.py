@@ -49,6 +49,7 @@ from workbench.experiments.ledger import (
     restored,
     standing,
 )
+from workbench.experiments.seals import Seal, SealedSeries
 from workbench.schema.hypothesis import Qualifier, Verdict
 
 WHEN = datetime(2026, 2, 2, tzinfo=UTC)
@@ -134,6 +135,8 @@ def test_a_pvalue_is_one_or_there_is_none(pvalue):
         registration(looks=[0.5, 1]),
         look("a", low=-math.inf, evalue=math.nan),
         verdict("a", qualifier=Qualifier(at_risk=("paid", "kept"))),
+        Seal("1", {"size": "small"}, None, None, "flow", [{"step": "paid", "median_hours": None}]),
+        SealedSeries("nps", {"2026-01": 7.5, "2026-02": None}, 2),
     ],
     ids=KINDS,
 )

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from workbench import Study
-from workbench.experiments.seals import Seal, news
+from workbench.experiments.seals import Seal, SealedSeries, news
 from workbench.reports import release_review
 from workbench.views import release_tables
 
@@ -62,6 +62,31 @@ def test_a_restatement_is_named_and_is_a_record_of_its_own(reported):
     assert {each.record.iteration for each in later[len(known) :]} == {"2026.1"}
     assert [each.record.entered for each in later if not each.record.cohort][-1] == 279
     assert not [each for each in Study.load(reported).check().problems if "now" in each.message]
+
+
+def test_a_revised_figure_is_named(reported):
+    table = reported.parent / "data" / "strategy.csv"
+    text = table.read_text(encoding="utf-8")
+    line = next(each for each in text.splitlines() if each.startswith("renewal_revenue,2026-01,"))
+    table.write_text(text.replace(line, "renewal_revenue,2026-01,99999"), encoding="utf-8")
+    study = Study.load(reported)
+    (told,) = [
+        each.message for each in study.check().problems if "the data now say" in each.message
+    ]
+    assert told.startswith("renewal_revenue was ")
+    assert " in 2026-01 when reported on " in told
+    assert told.endswith("; the data now say 99,999")
+    known = {each.record.name for each in study.ledger.series()}
+    assert {"renewal_revenue", "nps", "renewal"} <= known
+    assert "time_to_value" not in known
+    study.evaluate("2026.1", record=True)
+    assert not [each for each in Study.load(reported).check().problems if "now say" in each.message]
+
+
+def test_the_last_period_of_a_seal_is_open():
+    before = SealedSeries("nps", {"1": 5.0, "2": None, "3": 6.0, "4": 7.0})
+    now = SealedSeries("nps", {"1": 5.0, "2": 4.0, "4": 9.0, "5": 1.0})
+    assert before.revised(now) == {"3": (6.0, None)}
 
 
 def test_what_says_nothing_new_is_not_sealed_again(reported):

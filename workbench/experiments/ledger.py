@@ -27,7 +27,7 @@ from workbench.experiments.ledger_storage import (
     use_newest_format,
     writing,
 )
-from workbench.experiments.seals import Seal, news
+from workbench.experiments.seals import Seal, SealedSeries, news
 from workbench.schema.hypothesis import UNQUALIFIED, Qualifier
 
 OF_ONE_ARM = frozenset({"treatment"})
@@ -166,10 +166,10 @@ class FinalVerdict:
             raise ValueError(msg)
 
 
-Record = Registration | Look | FinalVerdict | Seal
+Record = Registration | Look | FinalVerdict | Seal | SealedSeries
 R = TypeVar("R", bound=Record)
 KINDS: Mapping[str, type[Record]] = MappingProxyType(
-    {each.KIND: each for each in (Registration, Look, FinalVerdict, Seal)}
+    {each.KIND: each for each in (Registration, Look, FinalVerdict, Seal, SealedSeries)}
 )
 
 
@@ -311,7 +311,7 @@ def _said(value: Any) -> str:
     return json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value
 
 
-Known = TypeVar("Known", Registration, Look, FinalVerdict, Seal)
+Known = TypeVar("Known", Registration, Look, FinalVerdict, Seal, SealedSeries)
 
 
 @dataclass(frozen=True)
@@ -391,11 +391,14 @@ class Ledger:
             final = session.find(FinalVerdict, key(look))
         return Recorded(number, new, concluded, final[-1] if final else None)
 
-    def seal(self, seals: Iterable[Seal]) -> int:
-        """Record the counts that say something new, and return how many there were."""
+    def seal(self, seals: Iterable[Seal], series: Iterable[SealedSeries] = ()) -> int:
+        """Record the counts and series that say something new, and return how many there were."""
         with writing(self.place) as connection:
             session = _Session(connection, self.study)
-            added = news((each.record for each in session.find(Seal)), seals)
+            added: list[Seal | SealedSeries] = [
+                *news((each.record for each in session.find(Seal)), seals),
+                *news((each.record for each in session.find(SealedSeries)), series),
+            ]
             for each in added:
                 session.append(each)
         return len(added)
@@ -403,6 +406,10 @@ class Ledger:
     def seals(self) -> tuple[Stored[Seal], ...]:
         """Return all counts on record, in order."""
         return self._of(Seal)
+
+    def series(self) -> tuple[Stored[SealedSeries], ...]:
+        """Return all series on record, in order."""
+        return self._of(SealedSeries)
 
     def correct(self, record_id: int, record: Look | FinalVerdict, *, reason: str) -> int:
         """Append a correction of a look or final verdict, and return its id.
