@@ -9,6 +9,7 @@ tests/stats/test_sequential.py.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -228,3 +229,30 @@ def test_dates_of_early_looks_come_true_week_by_week(bundled):
                     told += 1
             day += timedelta(days=7)
     assert told >= 6
+
+
+def test_durations_come_true_week_by_week(bundled, tmp_path):
+    """As of each week: the time that 60 customers a cohort take, told by the plan's pace and window."""
+    text = bundled.read_text(encoding="utf-8")
+    for after in ("    alpha: 0.05\n", "    guardrails: "):
+        text = text.replace(after, f"    planned_customers: 60\n{after}")
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    (tmp_path / "data").symlink_to(bundled.parent / "data")
+    study, day, told = Study.load(path), timedelta(days=1), 0
+    for name, place in (("preview-helps", 2), ("memory-brings-back", 3)):
+        iteration = study.spec.iterations[place]
+        begun = date.fromisoformat(str(iteration.start))
+        decided = 8 + bisect_left(
+            range(8, 60),
+            True,
+            key=lambda number, name=iteration.name, begun=begun: (
+                study.evaluate(name, begun + number * day)[0].final
+            ),
+        )
+        for week in (1, 2, 3):
+            made = study.plan(name, as_of=begun + 7 * week * day)
+            weeks = 60 / made.per_week + made.window
+            assert weeks == pytest.approx(decided / 7, abs=1.0)
+            told += 1
+    assert told == 6
