@@ -114,11 +114,7 @@ class Study:
                 found.append(Problem("error", str(error), 1, {"iteration": name}))
         found += [Problem("error", said, 1, {}) for said in problems(self._data)]
         found += partner_problems(self._data)
-        if self._record is not None:
-            from workbench.experiments.recorded import revisions
-
-            found += self._record.problems()
-            found += revisions(self.ledger.series(), self._series(None))
+        found += self._of_record()
         return DataReport((*found, *self._of_indicators()))
 
     def indicators(self, cohort: Mapping[str, str] | None = None, as_of: AsOf = None) -> Indicators:
@@ -601,6 +597,18 @@ class Study:
         '2026-05-28T23:29:...+00:00'
         """
         return self._data.newest(self._moment(as_of))
+
+    def _of_record(self) -> list[Problem]:
+        """Name what the ledger holds and the data no longer say; an unreadable ledger is a problem."""
+        if not self._is_recorded:
+            return []
+        from workbench.experiments.recorded import Record, revisions
+
+        try:
+            record = Record(self._data, self.ledger.seals())
+            return [*record.problems(), *revisions(self.ledger.series(), self._series(None))]
+        except WorkbenchError as error:
+            return [Problem("error", str(error), 1, {})]
 
     def _of_indicators(self) -> list[Problem]:
         if self.spec.indicators is None:

@@ -119,3 +119,8 @@ def test_without_a_ledger_nothing_is_on_record(bundled, tmp_path):
     table = study.learning_metrics(recorded=True)
     assert "recorded" not in table.attrs
     assert not (tmp_path / "s" / "ledger.db").exists()
+
+
+def test_a_ledger_that_cannot_be_read_is_a_problem_and_nothing_is_raised(reported):
+    (reported.parent / "ledger.db").write_bytes(b"no database")
+    assert Study.load(reported).check().errors
