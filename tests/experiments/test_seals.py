@@ -15,13 +15,19 @@ from workbench.views import release_tables
 COUNTED = ["step", "entered", "aligned", "deviated", "pending", "converted", "closed"]
 
 
+@pytest.fixture(scope="module")
+def once(bundled, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("once") / "study"
+    shutil.copytree(bundled.parent, folder, ignore=shutil.ignore_patterns("ledger.db"))
+    Study.load(folder / "study.yaml").evaluate(record=True)
+    return folder
+
+
 @pytest.fixture
-def reported(bundled, tmp_path):
+def reported(once, tmp_path):
     """A copy of the bundled study of which every iteration is on record."""
-    shutil.copytree(bundled.parent, tmp_path / "study", ignore=shutil.ignore_patterns("ledger.db"))
-    path = tmp_path / "study" / "study.yaml"
-    Study.load(path).evaluate(record=True)
-    return path
+    shutil.copytree(once, tmp_path / "study")
+    return tmp_path / "study" / "study.yaml"
 
 
 def keep(path, condition):
