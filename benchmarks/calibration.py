@@ -1,6 +1,6 @@
 """Hold the error rates of every analysis against what they promise, and say what each costs.
 
-`python benchmarks/calibration.py` takes about four minutes on two cores; `--quick` is a look of
+`python benchmarks/calibration.py` takes about nine minutes on two cores; `--quick` is a look of
 seconds at fewer sizes. The exit code is 0 only when every promise is kept. Shares are in percent.
 What can be listed table by table is exact; what is simulated shows its standard error, and breaks a
 promise only by more than two of them.
