@@ -138,7 +138,12 @@ def test_crossovers_and_pending():
         "1 customer (0.5%) saw two groups and counts in the first."
     )
     assert checks.crossover_check(50, 100, 0, 100).level == "warn"
-    assert checks.crossover_check(0, 100, 1, 100).level == "ok"
+    few = checks.crossover_check(0, 100, 1, 100)
+    assert few.level == "ok"
+    assert few.sentence == (
+        "No customer is known to have seen two groups of the experiment. Of 1 customer the first is "
+        "not known: they are in neither."
+    )
     assert "record each customer's first group" in checks.crossover_check(0, 98, 2, 98).sentence
     assert checks.crossover_check(0, 98, 2, 98).level == "invalid"
     assert checks.pending_check(10, 10).level == "invalid"

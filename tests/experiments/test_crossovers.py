@@ -20,7 +20,7 @@ def test_what_is_seen_of_an_effect():
     assert found.compliance == pytest.approx(0.85)
     assert found.check.level == "warn"
     assert found.check.sentence == (
-        "15 customers (7.5%) saw two groups and each count in the first. Without them the effect is "
+        "15 customers (7.5%) saw two groups and count in the first. Without them the effect is "
         "+19.3 points, which describes but tests nothing."
     )
 

@@ -33,6 +33,7 @@ from workbench.experiments.history import (
     history,
     record,
     summarize,
+    trials,
     version_history,
 )
 from workbench.experiments.ledger import Ledger, Stored
@@ -147,6 +148,33 @@ def test_places_that_are_gained_and_lost_are_told():
         ("no", "lost 2026-02-02"),
         ("-", "lost 2026-02-02"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("analysis", "fields", "counted"),
+    [
+        ("anytime", {}, 0.0001),
+        ("sequential", {"run_on": True}, 0.0001),
+        ("sequential", {}, 0.02),
+        ("fixed", {}, 0.02),
+    ],
+)
+def test_only_what_goes_on_counts_after_its_verdict(analysis, fields, counted):
+    """Whoever took the better of two p-values would find what is not there."""
+    records = [
+        Stored(number, datetime(2026, 2, number, tzinfo=UTC), record)
+        for number, record in enumerate(
+            [
+                registration(**fields),
+                look("a", analysis=analysis, discovery_pvalue=0.02),
+                verdict("a", pvalue=0.02),
+                look("b", analysis=analysis, discovery_pvalue=0.0001),
+            ],
+            1,
+        )
+    ]
+    (found,) = trials([records[2]], [records[1], records[3]], [records[0]])
+    assert found.pvalue == counted
 
 
 def test_evidence_at_any_time_goes_on_after_the_verdict():

@@ -58,9 +58,9 @@ def test_a_log_cut_to_its_last_month_still_has_its_learning_metrics(reported):
 
 def test_a_restatement_is_named_and_is_a_record_of_its_own(reported):
     study = keep(reported, pl.col("customer_id") != "c1001")
-    (told,) = [each.message for each in study.check().problems if "now gives" in each.message]
+    (told,) = [each.message for each in study.check().problems if "now give" in each.message]
     assert told.startswith("iteration 2026.1: 280 entered when reported on ")
-    assert told.endswith("; the log now gives 279")
+    assert told.endswith("; the data now give 279; find out which rows came or went")
     known = study.ledger.seals()
     study.evaluate("2026.1", record=True)
     later = study.ledger.seals()
@@ -68,6 +68,15 @@ def test_a_restatement_is_named_and_is_a_record_of_its_own(reported):
     assert {each.record.iteration for each in later[len(known) :]} == {"2026.1"}
     assert [each.record.entered for each in later if not each.record.cohort][-1] == 279
     assert not [each for each in Study.load(reported).check().problems if "now" in each.message]
+
+
+def test_a_changed_flow_is_told_from_a_changed_log(reported):
+    text = reported.read_text(encoding="utf-8")
+    reported.write_text(text.replace("  window: 7d\n", "  window: 7d\n  entrants: new\n"))
+    told = [each.message for each in Study.load(reported).check().problems]
+    assert any(
+        "the data now give" in each and "the flow was changed since" in each for each in told
+    )
 
 
 def test_a_revised_figure_is_named(reported):
@@ -81,7 +90,7 @@ def test_a_revised_figure_is_named(reported):
     ]
     assert told.startswith("renewal_revenue was ")
     assert " in 2026-01 when reported on " in told
-    assert told.endswith("; the data now say 99,999")
+    assert told.endswith("; the data now say 99,999; find out why")
     known = {each.record.name for each in study.ledger.series()}
     assert {"renewal_revenue", "nps", "renewal"} <= known
     assert "time_to_value" not in known

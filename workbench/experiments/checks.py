@@ -209,7 +209,8 @@ def steadiness_check(control: Times, treatment: Times) -> Check:
     level: Level = "invalid" if pvalue < INVALID else "warn" if pvalue < WARN else "ok"
     said = {
         "ok": "The treatment's share stayed the same while customers entered.",
-        "warn": f"The treatment's share may have moved while customers entered: {moved}.",
+        "warn": f"The treatment's share may have moved while customers entered: {moved}; find out "
+        "whether the allocation was changed.",
         "invalid": (
             f"The treatment's share moved while customers entered: {moved} (p "
             f"{display.pvalue(pvalue)}); who came early and late is compared then, so begin a new "

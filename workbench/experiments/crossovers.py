@@ -126,11 +126,15 @@ def crossover_check(
             "test again."
         )
         return Check("crossovers", "invalid", said, unknown)
+    if unknown:
+        description += f" Of {_customers(unknown)} the first is not known: they are in neither."
     if not crossed:
-        return Check("crossovers", "ok", "No customer saw two groups of the experiment.", 0)
+        said = "No customer is known to have seen" if unknown else "No customer saw"
+        said += " two groups of the experiment."
+        return Check("crossovers", "ok", f"{said}{description if unknown else ''}", unknown)
     share = crossed / customers
     level: Level = "warn" if share > FEW else "ok"
-    counts = "counts" if crossed == 1 else "each count"
+    counts = "counts" if crossed == 1 else "count"
     said = f"{_customers(crossed)} ({display.percent(share)}) saw two groups and {counts} in the first."
     return Check("crossovers", level, f"{said} {description}".strip(), crossed)
 

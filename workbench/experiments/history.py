@@ -94,15 +94,27 @@ class HypothesisHistory:
     corrected: bool = False
 
 
-def trials(verdicts: Iterable[Stored[FinalVerdict]], looks: Iterable[Stored[Look]]) -> list[Trial]:
-    """Return the final verdicts that stand, in order; evidence at any time goes on after them."""
+def trials(
+    verdicts: Iterable[Stored[FinalVerdict]],
+    looks: Iterable[Stored[Look]],
+    registrations: Iterable[Stored[Registration]],
+) -> list[Trial]:
+    """Return the final verdicts that stand, in order; evidence at any time goes on after them.
+
+    So do planned looks that are registered to run on, and no others.
+    """
+    run_on = {
+        (each.record.hypothesis, each.record.version)
+        for each in registrations
+        if each.record.fields.get("run_on")
+    }
     stand = [each.record for each in standing(verdicts)]
     found = [Trial(key(each), each.pvalue, each.success) for each in stand]
     known = {each.key for each in found}
     later = [
         Trial(key(each.record), each.record.discovery_pvalue, success=False)
         for each in standing(looks)
-        if each.record.analysis != "fixed"
+        if (each.record.analysis == "anytime" or key(each.record)[:2] in run_on)
         and key(each.record) in known
         and not math.isnan(each.record.discovery_pvalue)
     ]
@@ -146,8 +158,8 @@ def summarize(
         if (registered := key(entry.record))[:3] not in seen:
             first[registered] = entry.id
     hypotheses = hypotheses_of(horizon, (each.record.hypothesis for each in registrations))
-    stands = standings(trials(verdicts, looks), hypotheses)
-    since = _changes(verdicts, looks, hypotheses)
+    stands = standings(trials(verdicts, looks, registrations), hypotheses)
+    since = _changes(verdicts, looks, registrations, hypotheses)
     began_before = registrations and HORIZON_FIELD not in registrations[0].record.fields
     decided = _when_decided(verdicts) if began_before else {}
     return tuple(
@@ -164,7 +176,10 @@ def summarize(
 
 
 def _changes(
-    verdicts: Sequence[Stored[FinalVerdict]], looks: Sequence[Stored[Look]], hypotheses: int
+    verdicts: Sequence[Stored[FinalVerdict]],
+    looks: Sequence[Stored[Look]],
+    registrations: Sequence[Stored[Registration]],
+    hypotheses: int,
 ) -> dict[Key, str]:
     """Say when each arm became a discovery, or ceased to be one, by replaying the records."""
     said: dict[Key, str] = {}
@@ -174,6 +189,7 @@ def _changes(
         known = trials(
             [each for each in verdicts if each.id <= record.id],
             [each for each in looks if each.id <= record.id],
+            registrations,
         )
         now = {name for name, each in standings(known, hypotheses).items() if each.found}
         day = f"{record.recorded_at:%Y-%m-%d}"
@@ -335,7 +351,7 @@ class PastLooks:
 
     def trials(self) -> list[Trial]:
         """Return the final verdicts as the list of discoveries takes them."""
-        return trials(self.ledger.verdicts(), self.ledger.all_looks())
+        return trials(self.ledger.verdicts(), self.ledger.all_looks(), self.ledger.registrations())
 
     def effects(self) -> dict[Key, Effect]:
         """Return the effects that final verdicts rest on; broken comparisons have none."""

@@ -21,8 +21,7 @@ def seals_of(data: StudyData, at: datetime | None) -> list[Seal]:
     """Return the counts of every iteration, of all customers and of each grouping."""
     seen, journeys = data.newest(at), data.journeys
     oldest = None if journeys is None else from_instant(journeys.log.facts.oldest).isoformat()
-    flow = None if data.spec.flow is None else data.spec.flow.model_dump(mode="json")
-    defined = digest([flow, data.spec.timezone])
+    defined = _defined(data)
     as_of = None if seen is None else seen.isoformat()
     found: dict[tuple[str, tuple[tuple[str, str], ...]], list[dict[str, Any]]] = {}
     for by in ((), *((name,) for name in data.spec.groupings)):
@@ -36,6 +35,12 @@ def seals_of(data: StudyData, at: datetime | None) -> list[Seal]:
         Seal(iteration, dict(cohort), as_of, oldest, defined, tuple(steps))
         for (iteration, cohort), steps in found.items()
     ]
+
+
+def _defined(data: StudyData) -> str:
+    """Return a digest of the flow's definition."""
+    flow = None if data.spec.flow is None else data.spec.flow.model_dump(mode="json")
+    return digest([flow, data.spec.timezone])
 
 
 def counts_of(seal: Seal) -> list[StepCounts]:
@@ -99,7 +104,10 @@ class Record:
                 continue
             now, then = self._entered(name, best.record.as_of), best.record.entered
             if now is not None and now != then:
-                message = f"iteration {name}: {_held(best)}; the log now gives {now:,}"
+                why = "find out which rows came or went"
+                if best.record.flow != _defined(self.data):
+                    why = "the flow was changed since"
+                message = f"iteration {name}: {_held(best)}; the data now give {now:,}; {why}"
                 found.append(Problem("warning", message, abs(now - then), {}))
         return found
 
@@ -140,7 +148,7 @@ def revisions(known: Iterable[Stored[SealedSeries]], now: Iterable[SealedSeries]
             others = f", and {len(changed) - 1} other periods" if len(changed) > 1 else ""
             message = (
                 f"{each.name} was {_number(old)} in {period} when reported on "
-                f"{display.day(before.recorded_at)}; the data now say {_number(new)}{others}"
+                f"{display.day(before.recorded_at)}; the data now say {_number(new)}{others}; find out why"
             )
             found.append(Problem("warning", message, len(changed), {}))
     return found
