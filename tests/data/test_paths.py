@@ -13,11 +13,12 @@ import pytest
 from workbench.data import metrics
 from workbench.data.event_log import EventLog
 from workbench.data.metrics import count_steps
-from workbench.data.paths import entered_before, outcomes_in_order, trace
+from workbench.data.paths import count_apart, entered_before, outcomes_in_order, trace
 from workbench.errors import DataError
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import Flow
 from workbench.schema.time import Iteration, Span
+from workbench.stats.proportions import Counts
 
 HOUR = 3_600_000_000
 FLOW = Flow(trigger="open", steps=["import"], window="10h")
@@ -226,3 +227,19 @@ def test_who_entered_before_is_counted_by_iteration(entry_paths):
     assert entered_before(traced, "3") == {"1": 2, "2": 2}
     assert entered_before(traced, "2") == {"1": 1}
     assert entered_before(traced, "1") == {}
+
+
+def test_customers_of_an_earlier_cohort_are_left_out():
+    rows = [(each, "open", 1, "blank", "NL") for each in (1, 2, 3)]
+    rows += [(each, "open", 25, "preview", "NL") for each in (2, 4, 5, 6)]
+    rows += [(each, "import", 26, "preview", "NL") for each in (2, 4)]
+    rows += [(9, "open", 60, "blank", "NL")]
+    found = trace(log(*rows), FLOW, TWO, groupings=KINDS)
+    cohorts = [(BLANK, "2"), (PREVIEW, "2")]
+    earlier = [(BLANK, "1"), (PREVIEW, "1")]
+    assert count_apart(found, "import", cohorts, earlier, None) == (
+        [Counts(0, 0), Counts(1, 3)],
+        1,
+    )
+    assert count_apart(found, "import", cohorts, [(PREVIEW, "1")], None)[0][1] == Counts(2, 4)
+    assert count_apart(found, "import", cohorts, [], 24 * HOUR) == ([Counts(0, 0)] * 2, 0)

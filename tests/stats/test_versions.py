@@ -11,7 +11,13 @@ import pytest
 from scipy import stats
 
 from workbench.stats.proportions import Counts, compare
-from workbench.stats.versions import running_answer, running_bounds, version_z
+from workbench.stats.versions import (
+    running_answer,
+    running_bounds,
+    running_evidence,
+    running_pvalue,
+    version_z,
+)
 
 TRIED = [
     (Counts(9, 28), Counts(14, 29)),
@@ -100,3 +106,21 @@ def test_nonsense_is_refused():
         running_answer(TRIED, planned=3)
     with pytest.raises(ValueError, match=r"alpha is 0\.7"):
         running_answer(TRIED, alpha=0.7)
+
+
+@pytest.mark.parametrize("planned", [None, 4])
+@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("versions", [1, 2, 4])
+def test_the_pvalue_is_the_least_alpha_that_is_enough(versions, alternative, planned):
+    tried = tuple(TRIED[:versions])
+    pvalue = running_pvalue(tried, alternative, planned)
+    for alpha in (0.01, 0.05, 0.2, 0.9 * pvalue, 1.1 * pvalue):
+        if alpha < 0.499:
+            found = running_answer(tried, alternative=alternative, alpha=alpha, planned=planned)
+            assert (found.enough is not None) == (pvalue <= alpha)
+
+
+def test_evidence_at_any_time_is_enough_for_good():
+    found = running_evidence(TRIED, [5.0, 8.0, 0.1, 2.0], alpha=0.05)
+    assert (found.statistic, found.bound, found.enough) == (pytest.approx(8), 20, 2)
+    assert found.estimate == pytest.approx(running_answer(TRIED).estimate)

@@ -36,6 +36,7 @@ from workbench.schema.cohort import PARTICIPATION, Cohort
 from workbench.schema.flow import ADOPTION, Flow
 from workbench.schema.time import Span
 from workbench.stats.anytime import Outcomes
+from workbench.stats.proportions import Counts
 
 
 class Metric(NamedTuple):
@@ -279,6 +280,42 @@ def entered_before(paths: Paths, iteration: str) -> dict[str, int]:
         name: int(np.isin(entries.customer[entries.span == place], now).sum())
         for place, name in enumerate(names[:here])
     }
+
+
+def count_apart(
+    paths: Paths,
+    step: str,
+    cohorts: Sequence[tuple[Cohort, str]],
+    earlier: Sequence[tuple[Cohort, str]],
+    until: int | None,
+) -> tuple[list[Counts], int]:
+    """Count who reached a metric, without customers who are in an earlier cohort too.
+
+    Args:
+        paths: All paths.
+        step: The metric.
+        cohorts: The cohorts to count, each with its iteration.
+        earlier: The cohorts of before, each with its iteration.
+        until: Count those who entered by this time, in microseconds since 1970; all for None.
+
+    Returns:
+        The counts of each cohort over customers whose window is over, and how many were left out.
+    """
+    entries, metric = paths.entries, paths.metric(step)
+    there = metric.about & metric.closed
+    if until is not None:
+        there &= entries.entered <= until
+    before = np.zeros(len(there), dtype=bool)
+    for cohort, iteration in earlier:
+        before |= paths.among(cohort.values, iteration)
+    again = np.isin(entries.customer, entries.customer[before])
+    found, left = [], 0
+    for cohort, iteration in cohorts:
+        those = there & paths.among(cohort.values, iteration)
+        own = those & ~again
+        found.append(Counts(int((own & metric.reached).sum()), int(own.sum())))
+        left += int((those & again).sum())
+    return found, left
 
 
 def outcomes_in_order(

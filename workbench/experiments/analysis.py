@@ -80,7 +80,8 @@ class Progress:
     over. `early` means that it may not decide yet, `final` that this look is the last. `expected`
     says when it will decide at the present rate of entry. Planned looks have `look`, `looks`, the
     `fraction` of the planned customers, the `boundary` (a z value), whether it is `crossed`, and
-    the alpha `spent`; an analysis at any time has its `evalue` and its `blocks` of customers.
+    the alpha `spent`; an analysis at any time has its largest `evalue`, the one at its end, and its `blocks` of
+    customers.
     `full_pvalue` is that of the one test at the full size of planned looks, once it is reached.
     """
 
@@ -97,6 +98,7 @@ class Progress:
     spent: float = math.nan
     crossed: bool = False
     evalue: float = math.nan
+    last_evalue: float = math.nan
     blocks: int = 0
     full_pvalue: float = math.nan
 
@@ -272,6 +274,7 @@ def _anytime(claim: Hypothesis, sample: Sample) -> tuple[Comparison, Progress]:
         sample.smaller,
         final=sample.complete,
         evalue=found.comparison.statistic,
+        last_evalue=found.evalue,
         blocks=found.blocks,
     )
     return found.comparison, progress

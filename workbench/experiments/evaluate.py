@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from workbench.data.counts import StepCounts
-from workbench.data.paths import outcomes_in_order
+from workbench.data.paths import count_apart, outcomes_in_order
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, unknown_name
 from workbench.experiments.analysis import (
@@ -38,7 +38,6 @@ from workbench.experiments.checks import (
 from workbench.experiments.crossovers import Crossovers, crossovers_of
 from workbench.experiments.discoveries import (
     Effect,
-    Trial,
     hypotheses_of,
     shrunken,
     standings,
@@ -173,6 +172,7 @@ class _Analysed(NamedTuple):
     checks: list[Check]
     recorded: RecordedVerdict | None
     compliance: float
+    apart: tuple[Pair, int] | None
 
 
 @dataclass(frozen=True)
@@ -205,18 +205,21 @@ class Evaluator:
         seen = self.data.newest(at)
         return self._placed(
             [
-                evaluate(
-                    each.claim,
-                    control=each.found[0].control,
-                    treatment=each.found[0].treatment,
-                    checks=each.checks,
-                    as_of=seen,
-                    analysed=each.found,
-                    guardrails=each.guardrails,
-                    family=family.get(id(each)),
-                    recorded=each.recorded,
-                    compliance=each.compliance,
-                    window=self._window(each.claim),
+                replace(
+                    evaluate(
+                        each.claim,
+                        control=each.found[0].control,
+                        treatment=each.found[0].treatment,
+                        checks=each.checks,
+                        as_of=seen,
+                        analysed=each.found,
+                        guardrails=each.guardrails,
+                        family=family.get(id(each)),
+                        recorded=each.recorded,
+                        compliance=each.compliance,
+                        window=self._window(each.claim),
+                    ),
+                    apart=each.apart,
                 )
                 for each in analysed
             ]
@@ -226,8 +229,7 @@ class Evaluator:
         """Tell of each final verdict, on record or not, where it stands among all hypotheses."""
         final = [each for each in evaluations if each.final or each.recorded is not None]
         known = () if self.past is None else self.past.trials()
-        now = [Trial(each.key, each.discovery_pvalue, each.success) for each in final]
-        found = standings(updated(known, now), self._hypotheses)
+        found = standings(updated(known, [each.trial for each in final]), self._hypotheses)
         there = {each.key for each in final}
         effects = {} if self.past is None else self.past.effects()
         effects |= {
@@ -276,7 +278,30 @@ class Evaluator:
         broken = any(each.level == "invalid" for each in checks)
         recorded = self._recorded(claim, found[0], at, always=broken)
         seen_share = compliance.get(claim.metric, 1.0)
-        return _Analysed(claim, found, kept, checks, recorded, seen_share)
+        apart = self._apart(claim, at, seen.cut)
+        return _Analysed(claim, found, kept, checks, recorded, seen_share, apart)
+
+    def _apart(
+        self, claim: Hypothesis, at: datetime | None, cut: int | None
+    ) -> tuple[Pair, int] | None:
+        """Count a version's customers without those of earlier ones, and those; None if it has none."""
+        earlier = [
+            each
+            for each in self.data.spec.hypotheses
+            if (each.name, each.version < claim.version) == (claim.name, True)
+            and each.iteration != claim.iteration
+        ]
+        if not earlier or self.data.journeys is None:
+            return None
+        paths = self.data.journeys.paths(at, self.data.flow_of(claim))
+        sides = [(each, claim.iteration_of(each)) for each in (claim.control, claim.treatment)]
+        before = [
+            (cohort, each.iteration_of(cohort))
+            for each in earlier
+            for cohort in (each.control, each.treatment, *each.other_treatments)
+        ]
+        (control, treatment), again = count_apart(paths, claim.metric, sides, before, cut)
+        return ((control, treatment), again) if again else None
 
     def _moment(self, claim: Hypothesis, at: datetime | None) -> datetime | None:
         """Return the time as of which a claim is read: without a window never after its iteration.

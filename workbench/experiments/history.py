@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -35,6 +35,7 @@ from workbench.experiments.ledger import (
     key,
     standing,
 )
+from workbench.experiments.pooling import Tried
 from workbench.experiments.verdict import Evaluation, RecordedVerdict
 from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import Iteration
@@ -108,8 +109,12 @@ def trials(
         for each in registrations
         if each.record.fields.get("run_on")
     }
-    stand = [each.record for each in standing(verdicts)]
-    found = [Trial(key(each), each.pvalue, each.success) for each in stand]
+    terms = {key(each.record)[:3]: each.record.fields for each in registrations}
+    seen = [each.record for each in standing(looks)]
+    found = [
+        Trial(key(each), each.pvalue, each.success, _tried(each, seen, terms.get(key(each)[:3])))
+        for each in (stored.record for stored in standing(verdicts))
+    ]
     known = {each.key for each in found}
     later = [
         Trial(key(each.record), each.record.discovery_pvalue, success=False)
@@ -223,7 +228,7 @@ def _row(
         verdict = final.record
         shown = next((each for each in reversed(looks) if _same_data(each, verdict)), shown)
         said = label(verdict.verdict, verdict.qualifier, stands, success=verdict.success)
-        if verdict.success and stands is not None:
+        if stands is not None and (verdict.success or stands.together > 1):
             discovery = "yes" if stands.found else "no"
     return HypothesisHistory(
         *identity,
@@ -484,6 +489,8 @@ def _recorded(
         found.pvalue,
         evaluation.progress.evalue,
         evaluation.discovery_pvalue if evaluation.goes_on else math.nan,
+        evaluation.progress.last_evalue,
+        _apart(evaluation),
     )
     verdict = None
     if evaluation.final and not _later_data_seen(ledger, look):
@@ -518,6 +525,30 @@ def _key(hypothesis: Hypothesis) -> Key:
 def _pair(look: Look) -> Pair:
     control = Counts(look.control_converted, look.control_closed)
     return control, Counts(look.treatment_converted, look.treatment_closed)
+
+
+def _apart(evaluation: Evaluation) -> tuple[int, ...]:
+    if evaluation.apart is None:
+        return ()
+    pair, again = evaluation.apart
+    return (*(number for each in pair for number in (each.converted, each.total)), again)
+
+
+def _tried(
+    verdict: FinalVerdict, looks: Sequence[Look], terms: Mapping[str, Any] | None
+) -> Tried | None:
+    """Return a version as it counts beside others; None where the ledger does not tell its look."""
+    seen = [look for look in looks if _same_data(look, verdict) and key(look) == key(verdict)]
+    if not seen or terms is None:
+        return None
+    look, again = seen[-1], 0
+    pair = _pair(look)
+    if look.apart:
+        *counts, again = look.apart
+        pair = Counts(*counts[:2]), Counts(*counts[2:])
+    fault = "which has no valid comparison" if verdict.verdict == Verdict.INVALID else ""
+    evalue = look.last_evalue
+    return Tried(verdict.version, verdict.iteration, terms, pair, evalue, again, fault)
 
 
 def _customers(pair: Pair) -> int:

@@ -7,7 +7,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
@@ -102,8 +102,9 @@ class Look:
 
     `fingerprint` identifies the data: evaluating the same version on the same data again is no new
     look. `as_of` is the time as of which the data were read, in ISO format. Effect and interval are
-    fractions. `discovery_pvalue` is for the list of discoveries. Numbers that the analysis does not
-    have are NaN.
+    fractions. `discovery_pvalue` is for the list of discoveries. `apart` has the four counts without
+    customers of earlier versions, where there are any, and how many these are. Numbers that the
+    analysis does not have are NaN.
     """
 
     KIND: ClassVar[str] = "look"
@@ -126,6 +127,8 @@ class Look:
     pvalue: float = math.nan
     evalue: float = math.nan
     discovery_pvalue: float = math.nan
+    last_evalue: float = math.nan
+    apart: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -294,6 +297,8 @@ def _settle(record: Look | FinalVerdict) -> None:
             value = math.nan if value is None or math.isnan(float(value)) else float(value)
         elif each.type == "bool":
             value = bool(value)
+        elif each.type == "Sequence[int]":
+            value = tuple(map(operator.index, value))
         elif value is not None and each.type != "Qualifier":
             value = str(value)
         object.__setattr__(record, each.name, value)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from workbench import display
+from workbench.experiments.pooling import counted, pooled
 from workbench.experiments.verdict import Evaluation
-from workbench.schema.hypothesis import Verdict
-from workbench.stats.versions import RunningAnswer, running_answer
+from workbench.stats.proportions import Comparison
+from workbench.stats.versions import RunningAnswer
 
 DIFFER = 0.05
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -27,6 +28,8 @@ class OverVersions:
         found: The answer.
         newest: The newest version's own evaluation.
         left_out: Why other versions do not count, a clause each.
+        again: How many customers were left out of later versions, since an earlier one counts them.
+        effects: Each version's number and its own effect, on the customers that count.
     """
 
     hypothesis: str
@@ -35,6 +38,8 @@ class OverVersions:
     found: RunningAnswer
     newest: Evaluation
     left_out: tuple[str, ...] = ()
+    again: int = 0
+    effects: tuple[tuple[int, Comparison], ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -58,6 +63,10 @@ class OverVersions:
             f"{display.effect(alone.estimate, alone.low, alone.high)}; {apart} ",
             f"(p = {display.pvalue(differ)}). The average is, if anything, too {way}.",
         ]
+        if self.again:
+            customers = f"{self.again:,} customers, who" if self.again > 1 else "one customer, who"
+            verb = "count" if self.again > 1 else "counts"
+            said.append(f" Left out of later versions: {customers} {verb} in an earlier one.")
         return "".join([*said, *(f" Left out: {each}." for each in self.left_out)])
 
     @property
@@ -94,12 +103,10 @@ class OverVersions:
 
 
 def over_versions(evaluations: Iterable[Evaluation]) -> list[OverVersions]:
-    """Combine the versions of each hypothesis that decided once, on customers of their own.
+    """Combine the versions of each hypothesis, on customers of their own.
 
     Args:
-        evaluations: Those of all iterations, in order. A version counts if its fixed analysis may
-            decide and is valid; of two in one iteration only the first, since they share customers;
-            and none that is about another metric or direction than the first.
+        evaluations: Those of all iterations, in order; `pooling.counted` says which versions count.
 
     Returns:
         One answer for each hypothesis and treatment with two versions or more.
@@ -111,47 +118,22 @@ def over_versions(evaluations: Iterable[Evaluation]) -> list[OverVersions]:
         )
     found = []
     for (name, treatment), tried in known.items():
-        counted, left = _counted(sorted(tried, key=lambda each: each.hypothesis.version))
-        if len(counted) < 2:
+        counts, left = counted([each.tried for each in tried])
+        if len(counts) < 2:
             continue
-        first = counted[0].hypothesis
-        answer = running_answer(
-            [(each.comparison.control, each.comparison.treatment) for each in counted],
-            alternative=first.alternative,
-            alpha=first.alpha,
-            planned=first.versions,
+        newest = next(each for each in tried if each.hypothesis.version == counts[-1].version)
+        versions = tuple(each.version for each in counts)
+        again = sum(each.again for each in counts)
+        rule = newest.hypothesis
+        effects = tuple(
+            (each.version, rule.compare(control=each.pair[0], treatment=each.pair[1]))
+            for each in counts
         )
-        versions = tuple(each.hypothesis.version for each in counted)
-        found.append(OverVersions(name, treatment, versions, answer, counted[-1], tuple(left)))
+        answer = pooled(counts)
+        found.append(
+            OverVersions(name, treatment, versions, answer, newest, tuple(left), again, effects)
+        )
     return found
-
-
-def _counted(tried: Sequence[Evaluation]) -> tuple[list[Evaluation], list[str]]:
-    """Return the versions that count, and why others that were tested do not."""
-    counted: list[Evaluation] = []
-    left = []
-    for each in tried:
-        claim, number = each.hypothesis, f"version {each.hypothesis.version}"
-        pair = each.comparison.control, each.comparison.treatment
-        if claim.analysis != "fixed":
-            left.append(f"{number}, which is looked at more than once")
-        elif each.verdict is Verdict.INVALID or not all(counts.total for counts in pair):
-            left.append(f"{number}, which has no valid comparison")
-        elif each.progress.early:
-            left.append(f"{number}, which may not decide yet")
-        elif counted and claim.iteration in {one.iteration for one in counted}:
-            left.append(f"{number}, whose customers count already")
-        elif counted and _about(each) != _about(counted[0]):
-            left.append(f"{number}, which is about something else than version 1")
-        elif counted and (planned := counted[0].hypothesis.versions) and len(counted) >= planned:
-            left.append(f"{number}, beyond the {planned} planned")
-        else:
-            counted.append(each)
-    return counted, left
-
-
-def _about(found: Evaluation) -> tuple[str, str]:
-    return found.hypothesis.metric, found.hypothesis.alternative
 
 
 def _word(number: int) -> str:

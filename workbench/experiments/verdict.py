@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from workbench import display
 from workbench.experiments.analysis import Family, GuardrailResult, Progress, Sample, analyse
-from workbench.experiments.discoveries import Key, Standing, label
+from workbench.experiments.discoveries import Key, Standing, Trial, label
+from workbench.experiments.pooling import Tried
 from workbench.schema.flow import ADOPTION
 from workbench.schema.hypothesis import UNQUALIFIED, DecisionRule, Hypothesis, Qualifier, Verdict
 from workbench.stats.power import detectable_effect
@@ -79,6 +80,8 @@ class Evaluation:
         shrunken: A supported effect, shrunk by all final effects of the study.
         compliance: The share of an effect that is seen at the least, where customers changed sides.
         window: The time that a customer has to reach the metric; None is until the end of the data.
+        apart: The counts of control and treatment without customers whom earlier versions of the
+            hypothesis count, and how many these are; None if there are none.
 
     >>> from workbench import Study
     >>> (found,) = Study.load("studies/guided-import/study.yaml").evaluate("2026.1")
@@ -103,6 +106,23 @@ class Evaluation:
     shrunken: Shrunken | None = None
     compliance: float = 1.0
     window: timedelta | None = None
+    apart: tuple[tuple[Counts, Counts], int] | None = None
+
+    @property
+    def tried(self) -> Tried:
+        """The version as it counts beside the hypothesis's other versions."""
+        claim, found = self.hypothesis, self.comparison
+        fault = "which may not decide yet" if self.progress.early else ""
+        if self.verdict is Verdict.INVALID:
+            fault = "which has no valid comparison"
+        pair, again = self.apart or ((found.control, found.treatment), 0)
+        terms, evalue = claim.frozen(), self.progress.last_evalue
+        return Tried(claim.version, claim.iteration, terms, pair, evalue, again, fault)
+
+    @property
+    def trial(self) -> Trial:
+        """The final verdict as the list of discoveries takes it."""
+        return Trial(self.key, self.discovery_pvalue, self.success, self.tried)
 
     @property
     def key(self) -> Key:
@@ -254,7 +274,7 @@ class Evaluation:
             "analysis": claim.analysis,
             "planned": self.progress.planned,
             "look": self.look,
-            "discovery": None if self.standing is None else asdict(self.standing),
+            "discovery": None if self.standing is None else self.standing.row(),
             "shrunken": None if self.shrunken is None else asdict(self.shrunken),
             "compliance": self.compliance,
             "window_days": None if self.window is None else self.window / timedelta(days=1),

@@ -42,7 +42,12 @@ FROZEN = (
     "baseline",
     "guardrails",
 )
-FROZEN_IF_GIVEN = ("stratify", "run_on", "versions")  # absent otherwise, as in ledgers of before
+FROZEN_IF_GIVEN = (
+    "stratify",
+    "run_on",
+    "versions",
+    "pool_versions",
+)  # absent otherwise, as in ledgers of before
 
 
 class Rating(Spec):
@@ -402,6 +407,9 @@ class Hypothesis(DecisionRule, IdeaFields):
     versions: int | None = Field(default=None, ge=2)
     """How many versions are planned; what version 1 says holds. The answer over all versions then
     spends alpha evenly on them. If not given, there is always a next one."""
+    pool_versions: bool = False
+    """Whether the hypothesis counts as a discovery by all its versions together, instead of by its
+    best one; what version 1 says holds."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -466,6 +474,10 @@ class Hypothesis(DecisionRule, IdeaFields):
             msg = (
                 f"run_on is for analysis: sequential; this one is {self.analysis}, so leave it out"
             )
+            raise ValueError(msg)
+        if self.pool_versions and (self.guardrails or self.analysis == "sequential"):
+            other = "guardrails" if self.guardrails else "planned looks"
+            msg = f"pool_versions does not go with {other}; leave one of them out"
             raise ValueError(msg)
         if both := self.apart & {*self.stratify}:
             msg = f"stratify names {min(both)!r}, which tells the cohorts apart; name another grouping"

@@ -292,6 +292,15 @@ class StudySpec(Spec):
                 yield (*here, "iteration"), unknown_name("iteration", claim.iteration, known)
             if claim.analysis == "anytime" and not self.events:
                 yield (*here, "analysis"), ANYTIME
+            first = min(
+                (each for each in self.hypotheses if each.name == claim.name),
+                key=lambda each: each.version,
+            )
+            if claim.pool_versions and not first.pool_versions:
+                said = (
+                    f"version {first.version} of {claim.name!r} does not say so, and its word holds"
+                )
+                yield (*here, "pool_versions"), f"{said}; leave pool_versions out"
             yield from self._check_names(here, claim)
             yield from self._check_cohort((*here, "control"), claim.control, known)
             for treatment in (claim.treatment, *claim.other_treatments):

@@ -96,7 +96,7 @@ def benjamini_hochberg(pvalues: Sequence[float]) -> tuple[float, ...]:
 
 
 def discoveries(
-    pvalues: Sequence[Sequence[float]], *, hypotheses: int = 12, alpha: float = 0.05
+    pvalues: Sequence[Sequence[float] | float], *, hypotheses: int = 12, alpha: float = 0.05
 ) -> tuple[Discovery, ...]:
     """Tell which hypotheses are discoveries among all that a study has or will have.
 
@@ -108,7 +108,7 @@ def discoveries(
 
     Args:
         pvalues: For each hypothesis the p-values of its versions, the first version's first; NaN for a
-            version without one.
+            version without one. A number is the p-value of all its versions together.
         hypotheses: How many hypotheses there are, or will be, at most; at least as many as given.
         alpha: Expected share of false discoveries.
 
@@ -126,6 +126,10 @@ def discoveries(
     check_between("alpha", alpha)
     combined = []
     for versions in pvalues:
+        if isinstance(versions, float):
+            _check_pvalues([versions])
+            combined.append(versions)
+            continue
         _check_pvalues(versions)
         weighed = [
             pvalue / version_share(place)

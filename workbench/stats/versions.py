@@ -3,7 +3,8 @@
 Each version tests disjoint customers once. Its exact one-sided p-value becomes a z; the mean z of the
 versions so far, equally weighted whatever their sizes (fixed before the first), is held against a bound that
 spends alpha over the versions: evenly over a number that was planned, or else half of what is left each
-time, so that there is always a next one. Combining p-values with weights fixed beforehand: Lehmacher &
+time, so that there is always a next one. Versions that were looked at at any time have e-values instead,
+whose product is held against 1 / alpha. Combining p-values with weights fixed beforehand: Lehmacher &
 Wassmer (1999) Biometrics 55:1286-1290; the interval that is repeated at each stage: Jennison & Turnbull
 (1989) JRSS B 51:305-361.
 """
@@ -13,6 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from operator import mul
 from statistics import NormalDist
 from typing import get_args
 
@@ -24,6 +28,7 @@ from workbench.stats.stratified import Interaction, interaction
 
 Version = tuple[Counts, Counts]  # control, treatment
 LOWEST = -3.0  # of a version's z: a p-value of 1 says no more than that
+LEAST_ALPHA, MOST_ALPHA = 1e-12, 0.499  # of p-values over versions; above, 1
 HALVINGS = 14  # of the interval's ends: to a hundredth of a point
 NORMAL = NormalDist()
 
@@ -37,8 +42,9 @@ class RunningAnswer:
         control: The customers of control in all of them.
         treatment: The customers of treatment.
         estimate: The effect, averaged over the versions.
-        low: Lower end of the repeated interval; `high` is the upper end.
-        statistic: The mean z of the versions, in the direction claimed, times the root of their number.
+        low: Lower end of the repeated interval; `high` is the upper end. Both are NaN for e-values.
+        statistic: The mean z of the versions, in the direction claimed, times the root of their number;
+            or the product of their e-values.
         bound: What it must reach at this version.
         enough: The first version at which it reached its bound; None so far.
         differ: The test of whether the versions' effects differ.
@@ -96,25 +102,96 @@ def running_answer(
         raise ValueError(
             f"{len(tried)} versions were tried, but {planned} are planned; plan no fewer"
         )
-    side = alpha / 2 if alternative == "two-sided" else alpha
-    bounds = running_bounds(len(tried), side, planned)
-    ways = {"greater": (1,), "less": (-1,), "two-sided": (1, -1)}[alternative]
-    totals = {way: _totals(tried, way) for way in ways}
-    stages = [max(found[stage] for found in totals.values()) for stage in range(len(tried))]
-    reached = [z >= bound for z, bound in zip(stages, bounds, strict=True)]
+    bounds = running_bounds(len(tried), _side(alternative, alpha), planned)
+    ends = _end(tried, 1, bounds[-1]), -_end(tried, -1, bounds[-1])
+    return _answer(tried, _stages(tried, alternative), bounds, ends)
+
+
+def running_evidence(
+    tried: Sequence[Version], evalues: Sequence[float], *, alpha: float = 0.05
+) -> RunningAnswer:
+    """Combine versions that were looked at at any time, by the product of their e-values.
+
+    Args:
+        tried: The counts of each version, as pairs (control, treatment), in order; no customer is in
+            two of them.
+        evalues: The e-value of each version at its end; not the largest on the way, since a maximum
+            is no e-value.
+        alpha: Probability of ever rejecting, however many versions follow (Ville's inequality).
+
+    Returns:
+        The answer as of the last version, without an interval.
+
+    Example:
+        >>> tried = [(Counts(9, 28), Counts(14, 28)), (Counts(11, 27), Counts(20, 27))]
+        >>> found = running_evidence(tried, [4.0, 6.0])
+        >>> found.statistic, found.bound, found.enough
+        (24.0, 20.0, 2)
+    """
+    check_between("alpha", alpha, 0, 0.5)
+    products = [*accumulate(evalues, mul)]
+    return _answer(tried, products, [1 / alpha] * len(products), (math.nan, math.nan))
+
+
+@lru_cache(maxsize=1_024)
+def running_pvalue(
+    tried: tuple[Version, ...], alternative: Alternative, planned: int | None
+) -> float:
+    """Return the smallest alpha at which the versions so far would have been enough.
+
+    It is a p-value: a larger alpha has lower bounds, so each alpha keeps its own promise.
+
+    >>> tried = ((Counts(9, 28), Counts(14, 29)), (Counts(11, 27), Counts(20, 29)))
+    >>> round(running_pvalue(tried, "greater", None), 4)
+    0.0314
+    """
+    stages = _stages(tried, alternative)
+
+    def reached(alpha: float) -> bool:
+        bounds = running_bounds(len(tried), _side(alternative, alpha), planned)
+        return any(z >= bound for z, bound in zip(stages, bounds, strict=True))
+
+    low, high = math.log(LEAST_ALPHA), math.log(MOST_ALPHA)
+    if not reached(MOST_ALPHA):
+        return 1.0
+    for _ in range(2 * HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if reached(math.exp(middle)) else (middle, high)
+    return math.exp(high)
+
+
+def _answer(
+    tried: Sequence[Version],
+    stages: Sequence[float],
+    bounds: Sequence[float],
+    ends: tuple[float, float],
+) -> RunningAnswer:
+    reached = [found >= bound for found, bound in zip(stages, bounds, strict=True)]
     effects = [treatment.rate - control.rate for control, treatment in tried]
     return RunningAnswer(
         versions=len(tried),
         control=sum(control.total for control, _ in tried),
         treatment=sum(treatment.total for _, treatment in tried),
         estimate=math.fsum(effects) / len(effects),
-        low=_end(tried, 1, bounds[-1]),
-        high=-_end(tried, -1, bounds[-1]),
+        low=ends[0],
+        high=ends[1],
         statistic=stages[-1],
         bound=bounds[-1],
         enough=reached.index(True) + 1 if any(reached) else None,
         differ=interaction(tried),
     )
+
+
+def _side(alternative: Alternative, alpha: float) -> float:
+    """Return the alpha of each side that a claim looks at."""
+    return alpha / 2 if alternative == "two-sided" else alpha
+
+
+def _stages(tried: Sequence[Version], alternative: Alternative) -> list[float]:
+    """Return the statistic after each version, in the direction claimed."""
+    ways = {"greater": (1,), "less": (-1,), "two-sided": (1, -1)}[alternative]
+    totals = [_totals(tried, way) for way in ways]
+    return [max(found[stage] for found in totals) for stage in range(len(tried))]
 
 
 def running_bounds(versions: int, alpha: float, planned: int | None) -> tuple[float, ...]:

@@ -155,8 +155,15 @@ def _effects(name: str, rows: Sequence[dict[str, Any]]) -> Chart:
         group = f"{row['grouping']} ({row['kind']})"
         estimates.append(Estimate(str(row["level"]), shown, *points, charts.SERIES[0], group))
         said.append(f"{row['grouping']} = {row['level']}: {shown}.")
+    return effects_chart(name, estimates, _worth_having(rows[0]), " ".join(said))
+
+
+def effects_chart(
+    name: str, estimates: Sequence[Estimate], worth_having: Sequence[float], said: str
+) -> Chart:
+    """Draw effects in percentage points around no effect, with those worth having, as fractions."""
     figure, axes = charts.draw_estimates(estimates, title=name, lines=1.0)
-    worth = [100 * each for each in _worth_having(rows[0])]
+    worth = [100 * each for each in worth_having]
     ends = [end for each in estimates for end in (each.low, each.high) if math.isfinite(end)]
     ticks = charts.round_ticks(4, symmetric=True)
     reach = float(ticks.tick_values(0, max(map(abs, [*ends, *worth, 5.0])))[-1])
@@ -171,7 +178,7 @@ def _effects(name: str, rows: Sequence[dict[str, Any]]) -> Chart:
     for effect in worth:
         side = "left" if effect > 0 else "right"
         charts.mark_value(axes, effect, f"worth having: {display.worth(effect / 100)}", ha=side)
-    return Chart(figure, " ".join(said))
+    return Chart(figure, said)
 
 
 def _worth_having(row: dict[str, Any]) -> list[float]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench import charts, display
-from workbench.charts import INK, LINE, QUIET, RULE, SERIES, Chart, Charts
+from workbench.charts import INK, LINE, QUIET, RULE, SERIES, Chart, Charts, Estimate
 from workbench.data.metrics import LEARNING_COLUMNS, groupings_of
 from workbench.display import Sentences
 from workbench.innovation.true_innovation import BOTH, Innovation
 from workbench.schema.flow import ADOPTION
-from workbench.views.release_tables import is_known, nobody_words, rate_words, row_of_goal
+from workbench.views.figures import effects_chart
+from workbench.views.release_tables import NOTHING, is_known, nobody_words, rate_words, row_of_goal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Transform
 
+    from workbench.experiments.over_versions import OverVersions
     from workbench.views.release_tables import Row
 
 NOBODY = "No customer met the trigger in these iterations."
@@ -84,6 +86,44 @@ def learning_figures(frame: pd.DataFrame) -> Charts:
         if any(each["closed"] for shown in cohorts.values() for each in shown):
             drawn.append(_rates(step, cohorts, iterations, largest))
     return Charts(tuple(drawn), OPEN if rows else NOBODY)
+
+
+def evidence_figures(found: Sequence[OverVersions]) -> Charts | Sentences:
+    """Draw the effect of each version of a hypothesis, and their average, a figure each.
+
+    Args:
+        found: The answers over versions.
+
+    Returns:
+        Forest plots in percentage points; nothing where no hypothesis has two versions.
+    """
+    return Charts(tuple(_forest(each) for each in found)) if found else NOTHING
+
+
+@charts.styled
+def _forest(found: OverVersions) -> Chart:
+    claim, answer = found.newest.hypothesis, found.found
+    rows = [
+        (f"version {number}, {each.control.total:,} : {each.treatment.total:,} customers", each)
+        for number, each in found.effects
+    ]
+    estimates = [
+        _estimate(name, (each.estimate, each.low, each.high), charts.SERIES[0])
+        for name, each in rows
+    ]
+    average = (answer.estimate, answer.low, answer.high)
+    customers = f"{answer.control:,} : {answer.treatment:,} customers"
+    estimates.append(_estimate(f"average, {customers}", average, charts.SERIES[1], "together"))
+    worth = sorted({claim.towards(1), claim.towards(-1)} - {0.0})
+    title = f"{found.hypothesis}: {found.treatment}, by version"
+    return effects_chart(title, estimates, worth, f"{title}. {found.sentence}")
+
+
+def _estimate(
+    name: str, ends: tuple[float, float, float], look: tuple[str, str], group: str = "each alone"
+) -> Estimate:
+    value, low, high = (100 * each for each in ends)
+    return Estimate(name, display.effect(*ends), value, low, high, look, group)
 
 
 @charts.styled
