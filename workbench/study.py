@@ -457,7 +457,7 @@ class Study:
         Returns:
             The goals, each "reached" (the interval's low end is above the target, over enough
             customers), "on course", "not yet" or "cannot tell"; `trend` holds those of earlier
-            iterations.
+            iterations, as the ledger has them where the data no longer reach.
 
         Raises:
             StudyError: The iteration is unknown.
@@ -467,7 +467,10 @@ class Study:
         {'need met': 'reached', 'adoption': 'not yet', 'renewed': 'not yet', 'both': 'not yet'}
         """
         (name,) = self._iterations(iteration)
-        return assess_innovation(self._data, name, self._moment(as_of))
+        at, record = self._moment(as_of), self._record
+        if record is None:
+            return assess_innovation(self._data, name, at, self._data.counts((), at))
+        return assess_innovation(self._data, name, at, record.counts((), at), record.lost())
 
     def retention(
         self,

@@ -50,6 +50,15 @@ def test_a_log_cut_to_its_last_month_still_has_its_learning_metrics(reported):
     review = release_review.begin(study=reported, iteration="2026.5")
     note = release_tables.rates(review.metrics).note
     assert "Iteration 2026.1 is as recorded on" in note
+    trend = {(each.iteration, each.name): each for each in study.innovation("2026.5").trend}
+    then = {(each.iteration, each.name): each for each in before.innovation("2026.5").trend}
+    for (iteration, goal), each in then.items():
+        now = trend[iteration, goal]
+        if goal == "both":
+            assert (now.counts.total, now.state) == (0, each.state)
+        else:
+            assert (now.counts, now.state) == (each.counts, each.state)
+    assert "a ledger keeps no times of return" in review.retention.sentences[0]
     assert study.changes("2026.5")["previous_converted"].tolist() == [273, 231, 167]
     lost = [each.message for each in study.check().problems if "no longer reach" in each.message]
     assert len(lost) == 5

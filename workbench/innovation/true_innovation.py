@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,7 @@ LEVEL = 0.95
 NO_COUNTS = Counts(0, 0)
 NOT_RANDOMIZED = "nothing was randomized between iterations"
 NO_RETURN = "the flow follows no return: it has no return_window"
+LOST = "the data no longer reach it all, and the ledger keeps each count alone"
 NO_OUTCOME = "the flow names no outcome"
 
 
@@ -328,11 +329,24 @@ def _frame(goals: Sequence[Goal]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "sentence"])
 
 
-def assess_innovation(data: StudyData, iteration: str, at: datetime | None) -> Innovation:
-    """Assess an iteration and those before it as of a time, as `assess` does."""
+def assess_innovation(
+    data: StudyData,
+    iteration: str,
+    at: datetime | None,
+    counts: Sequence[StepCounts],
+    lost: Container[str] = (),
+) -> Innovation:
+    """Assess an iteration and those before it as of a time, as `assess` does.
+
+    Args:
+        data: The study's data.
+        iteration: The iteration's name.
+        at: The time; the newest event for None.
+        counts: The counts of all customers in each iteration.
+        lost: The iterations of which only the counts are left.
+    """
     spec = data.spec
     names = [each.name for each in spec.iterations]
-    counts = data.counts((), at)
     outcome = spec.flow.outcome.name if spec.flow is not None and spec.flow.outcome else "outcome"
     ends = spec.flow.ends if spec.flow is not None else ()
     both = {} if data.journeys is None else count_both(data.journeys.paths(at))
@@ -343,7 +357,8 @@ def assess_innovation(data: StudyData, iteration: str, at: datetime | None) -> I
         without = " and ".join(
             why for end, why in ((ADOPTION, NO_RETURN), (outcome, NO_OUTCOME)) if end not in ends
         )
-        found = both.get(name)
+        found = None if name in lost else both.get(name)
+        without = LOST if name in lost else without
         tallies[name] = {
             NEED: _tally(here, spec.steps[-1], entered),
             ADOPTION: _tally(here, ADOPTION) if ADOPTION in ends else Tally(missing=NO_RETURN),

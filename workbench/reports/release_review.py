@@ -30,6 +30,7 @@ NO_STRATEGY = (
 NO_FEEDBACK = "The study names no feedback, so this review holds nothing of what customers said."
 NO_RETURN = "The flow follows nobody beyond the need met; with a return_window it would count who comes back."
 NO_OPPORTUNITY = "No opportunity: nobody met the trigger again after the need was met, so nobody could come back."
+LOST_RETURN = "The data no longer reach these iterations, and a ledger keeps no times of return."
 NO_EVENTS = "Only an event log tells who came back after the need was met."
 
 
@@ -81,7 +82,11 @@ class ReleaseReview(IterationReport):
         again = self.metrics[self.metrics["step"] == ADOPTION]
         if not again["entered"].sum():
             return Sentences((NO_OPPORTUNITY,))
-        return study.retention(self.iterations, as_of=self.as_of)
+        lost = self.metrics.attrs.get("recorded", {})
+        here = [name for name in self.iterations if name not in lost]
+        if not here:
+            return Sentences((LOST_RETURN,))
+        return study.retention(here, as_of=self.as_of)
 
     @cached_property
     def looks(self) -> list[Evaluation]:
