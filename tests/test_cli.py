@@ -20,7 +20,7 @@ from workbench import Study
 from workbench.cli import main
 from workbench.errors import ReportError
 
-COMMANDS = ("backlog", "check", "init", "ledger", "metrics", "plan", "report", "test")
+COMMANDS = ("backlog", "check", "diff", "init", "ledger", "metrics", "plan", "report", "test")
 VERDICTS = {"supported", "refuted", "inconclusive", "invalid"}
 
 
@@ -122,6 +122,17 @@ def test_check_ends_with_1_when_a_problem_is_an_error(workbench, study):
     assert "events.parquet" in problem["problem"]
     assert re.fullmatch(r"workbench: [^\n]+ has an error; [^\n]+\n", said.err)
     assert_one_sentence(workbench("metrics", study), "events.parquet")
+
+
+# diff
+def test_diff_says_what_changed(workbench, begun):
+    said = workbench("diff", begun, "2026.1", "2026.2", "--format", "json")
+    rows = json.loads(said.out)
+    assert [each["part"] for each in rows][:3] == ["hypothesis", "hypothesis", "solution"]
+    assert said.err == "The solution and a hypothesis both moved.\n"
+    shown = workbench("diff", begun, "2026.1", "2026.2").out
+    assert shown.startswith("part        what  ")
+    assert_one_sentence(workbench("diff", begun, "2026.2", "2026.1"), "name the earlier one first")
 
 
 # metrics

@@ -1,4 +1,4 @@
-"""The command line: `workbench check|metrics|test|report|plan|ledger|backlog|init`.
+"""The command line: `workbench check|metrics|test|report|plan|diff|ledger|backlog|init`.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 is success, 1 a check that found errors,
 2 bad input, with a sentence on what is wrong, where, and what to do about it.
@@ -42,6 +42,7 @@ ROW += ["pvalue_alone", "pvalue", "test"]
 TEMPLATE = "hypothesis_report"
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
+DIFFERENCE = ["part", "what", "before", "after", "change"]
 HISTORY = ["hypothesis", "version", "iteration", "looks", "estimate", "low", "high"]
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 app = typer.Typer(
@@ -318,6 +319,25 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
         show(records, list(dict.fromkeys(name for each in records for name in each)), form)
     if not records:
         tell("Nothing is on record yet; workbench report records a look at each hypothesis")
+
+
+@app.command(epilog='Example: workbench diff study.yaml "2026.2" "2026.3"')
+def diff(
+    study: StudyPath,
+    before: Annotated[str, typer.Argument(metavar="A", help="The earlier iteration.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The later one.")],
+    as_of: AsOf = "",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say what changed between two iterations.
+
+    Versions of hypotheses, the solution with its changes, the mix of customers, and each rate beside the other.
+    """
+    with working("Comparing"):
+        found = _load(study).difference(before, after, as_of or None)
+    rows = found.rows()
+    show(rows, DIFFERENCE if form is Format.TABLE else list(rows[0]), form)
+    tell(found.sentence)
 
 
 def _files(what: str) -> Any:

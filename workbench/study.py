@@ -27,7 +27,9 @@ from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
 from workbench.innovation.backlog import Backlog, problems, rank_backlog
+from workbench.innovation.difference import Difference, difference
 from workbench.innovation.feedback import Feedback, summarize_feedback
+from workbench.innovation.problems import ProblemReview, review_problems
 from workbench.innovation.strategy import Strategy, assess_strategy
 from workbench.innovation.true_innovation import Innovation, assess_innovation, retention
 from workbench.schema.study import StudySpec, read_study
@@ -302,11 +304,7 @@ class Study:
         >>> [(each.hypothesis, each.versions, each.found.enough) for each in study.evidence()]
         [('preview-helps', (1, 2), 1)]
         """
-        names, at = [each.name for each in self.spec.iterations], self._moment(as_of)
-        last = len(names) if iteration is None else names.index(self._iterations(iteration)[0]) + 1
-        return over_versions(
-            each for name in names[:last] for each in self._evaluator.evaluate(name, at)
-        )
+        return over_versions(self._up_to(iteration, as_of))
 
     def history(self) -> pd.DataFrame:
         """Return from the ledger what became of each version of each hypothesis.
@@ -351,6 +349,54 @@ class Study:
         at, record = self._moment(as_of), self._record
         counts = self._data.counts((), at) if record is None else record.counts((), at)
         return changes(counts, before, name, self.spec.steps)
+
+    def difference(self, before: str, after: str, as_of: AsOf = None) -> Difference:
+        """Say what changed from one iteration to a later one.
+
+        Args:
+            before: The name of the earlier iteration.
+            after: The name of the later one.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            The versions of hypotheses, the solution with its changes, the mix of customers, and each
+            rate beside the other; and a sentence on what moved together.
+
+        Raises:
+            StudyError: An iteration is unknown, or they are not in order.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> found = study.difference("2026.2", "2026.3")
+        >>> [(each.what, each.before, each.after) for each in found.changes][:2]
+        [('hints-map-more', 'version 1', ''), ('preview-helps', 'version 1', 'version 2')]
+        """
+        (one,), (other,) = self._iterations(before), self._iterations(after)
+        names = self._iterations(None)
+        if names.index(one) >= names.index(other):
+            raise StudyError(
+                f"iteration {one!r} is not before {other!r}; name the earlier one first"
+            )
+        at, record = self._moment(as_of), self._record
+        counts = self._data.counts((), at) if record is None else record.counts((), at)
+        since = names[names.index(one) + 1 : names.index(other) + 1]
+        tested = [each for name in since for each in self._evaluator.evaluate(name, at)]
+        return difference(self._data, one, other, at, counts, tested)
+
+    def problems(self, iteration: str | None = None, as_of: AsOf = None) -> list[ProblemReview]:
+        """Say of each customer problem which solution is best so far, and what is untried.
+
+        Args:
+            iteration: The name of the last iteration to count; all unless given.
+            as_of: The time as of which the data are read.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> [(each.name, each.best.name, each.untried) for each in study.problems("2026.3")]
+        [('import-is-a-leap', 'preview-helps', ('undo-import',))]
+        """
+        return review_problems(self.spec, self._up_to(iteration, as_of))
 
     def effects(self, iteration: str, hypothesis: str, as_of: AsOf = None) -> pd.DataFrame:
         """Estimate the effect within each level of each other grouping; exploratory, no verdict.
@@ -600,6 +646,12 @@ class Study:
         '2026-05-28T23:29:...+00:00'
         """
         return self._data.newest(self._moment(as_of))
+
+    def _up_to(self, iteration: str | None, as_of: AsOf) -> list[Evaluation]:
+        """Evaluate the hypotheses of every iteration up to one."""
+        names, at = self._iterations(None), self._moment(as_of)
+        last = len(names) if iteration is None else names.index(self._iterations(iteration)[0]) + 1
+        return [each for name in names[:last] for each in self._evaluator.evaluate(name, at)]
 
     def _of_record(self) -> list[Problem]:
         """Name what the ledger holds and the data no longer say; an unreadable ledger is a problem."""

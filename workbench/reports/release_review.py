@@ -12,7 +12,9 @@ from workbench.errors import DataError
 from workbench.experiments.history import version_history
 from workbench.experiments.over_versions import OverVersions
 from workbench.innovation.backlog import Advice, Backlog, advise
+from workbench.innovation.difference import Difference
 from workbench.innovation.feedback import Feedback
+from workbench.innovation.problems import ProblemReview
 from workbench.innovation.strategy import Strategy
 from workbench.innovation.true_innovation import Innovation
 from workbench.reports.report import IterationReport, Result
@@ -28,6 +30,11 @@ NO_STRATEGY = (
     "The study names no strategic metrics, so this review cannot say what the business got."
 )
 NO_FEEDBACK = "The study names no feedback, so this review holds nothing of what customers said."
+NO_PROBLEMS = (
+    "The study names no problems, so this review cannot say which solution is best; list them as "
+    "problems, and name the problem of each hypothesis and idea."
+)
+FIRST = "This is the first iteration of the study: there is none to compare it with."
 NO_RETURN = "The flow follows nobody beyond the need met; with a return_window it would count who comes back."
 NO_OPPORTUNITY = "No opportunity: nobody met the trigger again after the need was met, so nobody could come back."
 LOST_RETURN = "The data no longer reach these iterations, and a ledger keeps no times of return."
@@ -122,6 +129,21 @@ class ReleaseReview(IterationReport):
         """What the versions of each hypothesis say together."""
         return self.study.evidence(**self.at)
 
+    @cached_property
+    def difference(self) -> Difference | Sentences:
+        """What changed since the iteration before."""
+        before = self.iterations[:-1]
+        if not before:
+            return Sentences((FIRST,))
+        return self.study.difference(before[-1], self.iteration, self.as_of)
+
+    @cached_property
+    def problems(self) -> list[ProblemReview] | Sentences:
+        """Which solution of each problem is best so far."""
+        if not self.study.spec.problems:
+            return Sentences((NO_PROBLEMS,))
+        return self.study.problems(**self.at)
+
     @property
     def story(self) -> pd.DataFrame:
         """What templates of 0.1 call the history; gone with 0.3."""
@@ -167,6 +189,7 @@ class ReleaseReview(IterationReport):
     def finish(self) -> Result:
         """Return the end of the review; a template's last cell shows it."""
         retention, strategy, feedback = self.retention, self.strategy, self.feedback
+        changed, solved = self.difference, self.problems
         goals = self.innovation.table.to_dict("records")
         content = {
             "innovation": {"state": self.innovation.state, "goals": goals},
@@ -174,6 +197,8 @@ class ReleaseReview(IterationReport):
             "learning_metrics": self.cohorts.to_dict("records"),
             "retention": [] if isinstance(retention, Sentences) else retention.to_dict("records"),
             "hypotheses": self.history.to_dict("records"),
+            "difference": [] if isinstance(changed, Sentences) else changed.rows(),
+            "problems": [] if isinstance(solved, Sentences) else [each.row() for each in solved],
             "evidence": [each.row() for each in self.evidence],
             "strategy": strategy.rows() if isinstance(strategy, Strategy) else [],
             "feedback": feedback.rows() if isinstance(feedback, Feedback) else {},

@@ -127,6 +127,17 @@ class IdeaFields(Spec):
     """How far it is: `idea`, `planned`, `running` or `tested`. If not given, the data tell."""
     evidence: Names = ()
     """The ids of the remarks in the feedback that speak for it."""
+    problem: Name | None = None
+    """The customer problem, one of `problems`, that it tries to solve."""
+
+
+class Problem(Spec):
+    """A problem that customers have, which several hypotheses and ideas may try to solve."""
+
+    name: Name
+    """The problem's name."""
+    statement: str = ""
+    """The problem in one sentence, as customers have it."""
 
 
 def _inside(value: float) -> float:

@@ -15,7 +15,7 @@ from workbench.schema.base import Name, Spec, TableSource, one_or_more, read_doc
 from workbench.schema.cohort import Cohort, Grouping, GroupingKind
 from workbench.schema.conditions import Condition
 from workbench.schema.flow import Flow
-from workbench.schema.hypothesis import Hypothesis, Idea
+from workbench.schema.hypothesis import Hypothesis, Idea, Problem
 from workbench.schema.indicators import IndicatorsSource
 from workbench.schema.strategy import StrategySource, Targets
 from workbench.schema.time import Iteration, TimeFormat, check_order, moment
@@ -202,6 +202,9 @@ class StudySpec(Spec):
     """The iterations in their order, at least one unless the study has indicators alone."""
     hypotheses: tuple[Hypothesis, ...] = ()
     """The hypotheses, each version of one apart."""
+    problems: tuple[Problem, ...] = ()
+    """The customer problems that hypotheses and ideas try to solve; each of those names its
+    `problem`."""
     ideas: tuple[Idea, ...] = ()
     """Ideas for the backlog that are not hypotheses yet."""
     feedback: FeedbackSource | None = None
@@ -364,8 +367,13 @@ class StudySpec(Spec):
                 yield (*here, "name"), said
             if idea.metric is not None and idea.metric not in self.metrics:
                 yield (*here, "metric"), unknown_name("metric", idea.metric, self.metrics)
+        known = [each.name for each in self.problems]
+        if twice := [name for name in known if known.count(name) > 1]:
+            yield ("problems",), f"problem {twice[0]!r} is there twice; give each its own name"
         for part in ("hypotheses", "ideas"):
             for place, claim in enumerate(getattr(self, part)):
+                if claim.problem is not None and claim.problem not in known:
+                    yield (part, place, "problem"), unknown_name("problem", claim.problem, known)
                 if claim.evidence and self.feedback is None:
                     said = "evidence names remarks, but the study names no feedback; add feedback"
                     yield (part, place, "evidence"), said
@@ -401,6 +409,10 @@ class StudySpec(Spec):
             what = "counts need a time or iteration column" if self.counts else "outcomes have one"
             yield ("iterations", 1), f"there are several iterations, but {what}"
         for place, each in enumerate(self.iterations):
+            for number, change in enumerate(each.changes):
+                if change.step not in self.metrics:
+                    here = ("iterations", place, "changes", number, "step")
+                    yield here, unknown_name("step", change.step, self.metrics)
             if each.allocation and "experiment" not in self.kinds.values():
                 said = (
                     f"iteration {each.name!r} has an allocation, but no grouping is an experiment"

@@ -88,6 +88,15 @@ class Span:
     end: int
 
 
+class SolutionChange(Spec):
+    """A change of the solution, and the step of the flow that it is about."""
+
+    step: Name
+    """The step, adoption or outcome that it is meant to move."""
+    what: Name
+    """What is new, such as hints beside each column."""
+
+
 class Iteration(Spec):
     """An iteration of the solution: one release or MVP version, from its start to its end.
 
@@ -97,6 +106,8 @@ class Iteration(Spec):
         end: The moment after the last, which is not part of the iteration. None, as `start`, for
             studies whose data have no times.
         allocation: The planned share of each cohort of an experiment; equal shares without it.
+        solution: The version of the solution.
+        changes: What is new in it.
 
     Raises:
         pydantic.ValidationError: Only one of `start` and `end` is given, or one is no date.
@@ -115,6 +126,11 @@ class Iteration(Spec):
     allocation: Mapping[str, Share] = {}
     """The planned share of each cohort of the experiment, such as `{blank: 0.8, preview: 0.2}`. The
     shares are equal if none are given."""
+    solution: str = ""
+    """The version of the solution that customers had, such as "import 3.2"."""
+    changes: tuple[SolutionChange, ...] = ()
+    """What is new in it since the iteration before, each change with its step, such as
+    `[{step: mapped, what: hints beside each column}]`."""
 
     @field_validator("start", "end", mode="before")
     @classmethod

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench import display
 from workbench.display import Badge, Column, Sentences, Table
 from workbench.innovation.backlog import ADVICE_RULE, Advice
+from workbench.innovation.problems import WORTH
 from workbench.innovation.true_innovation import BOTH, NEED
 from workbench.schema.flow import ADOPTION
 from workbench.views import innovation, verdicts
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.charts import Charts
+    from workbench.innovation.difference import Difference
     from workbench.innovation.feedback import Feedback
+    from workbench.innovation.problems import ProblemReview
     from workbench.innovation.strategy import Strategy
     from workbench.innovation.true_innovation import Goal, Innovation
 
@@ -210,6 +213,38 @@ def history(frame: pd.DataFrame) -> Table:
         note=f"{shown.note} {UNRECORDED}" if unseen else shown.note,
         empty="No hypothesis of the study was tested up to this iteration.",
     )
+
+
+def difference(found: Difference | Sentences) -> Table | Sentences:
+    """Return a table of what changed since the iteration before, rates apart."""
+    if isinstance(found, Sentences):
+        return found
+    rows = tuple(
+        (each.what, each.part, each.before, each.after, each.change)
+        for each in found.changes
+        if each.part != "rate"
+    )
+    columns = tuple(map(Column, ("what", "part", found.before, found.after, "change")))
+    return Table(
+        f"What changed since {found.before}", columns, rows, found.sentence, found.sentence
+    )
+
+
+def problems(found: Sequence[ProblemReview] | Sentences) -> Table | Sentences:
+    """Return a table of each problem: which solution is best so far, and what is untried."""
+    if isinstance(found, Sentences):
+        return found
+    rows = tuple(
+        (
+            each.name,
+            each.statement or display.UNDEFINED,
+            "none yet" if each.best is None else each.best.name,
+            each.sentence,
+        )
+        for each in found
+    )
+    columns = tuple(map(Column, ("problem", "in a sentence", "best so far", "what it means")))
+    return Table("Problems and their solutions", columns, rows, f"Worth: {WORTH}.")
 
 
 def standings(found: Strategy | Sentences) -> Table | Sentences:
