@@ -567,6 +567,20 @@ def over_versions(options: Options, planned: int | None) -> Part:
     )
 
 
+def single_arm(_: Options) -> Part:
+    """One arm and a target, by enumeration: shown at the target, ruled out at it, and not covered."""
+    found = {n: cohorts.single_arm(n, 0.4) for n in (5, 10, 20, 30)}
+    return Part(
+        "One arm against a target of .4 (exact)",
+        ("shown", "ruled out", "missed", "+25: shown"),
+        [(f"{n} customers", list(each)) for n, each in found.items()],
+        more=[
+            Promise(f"one arm, {what}", max(each[place] for each in found.values()), 0.0)
+            for place, what in enumerate(("shown at the target", "ruled out at the target"))
+        ],
+    )
+
+
 def moved_shares(options: Options) -> Part:
     """Shares that move while the base does: no verdict, instead of a wrong one."""
     runs = max(options.runs // 40, 200)
@@ -616,6 +630,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         partial(adoption, options),
         partial(strata, options),
         partial(moved_shares, options),
+        partial(single_arm, options),
         *(partial(over_versions, options, planned) for planned in (None, 4)),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 from workbench.data.event_log import EventLog
 from workbench.data.paths import trace
@@ -18,6 +19,7 @@ from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Verdict
 from workbench.schema.time import Span
 from workbench.stats.proportions import Counts, compare
+from workbench.stats.single_arm import compare_with_target
 from workbench.stats.strata import compare_strata
 from workbench.stats.versions import running_bounds, version_z
 
@@ -192,6 +194,21 @@ def over_versions(
             found[way][0] += bool(reached.any())
             found[way][1] += max(zs[:tried]) >= 1.645
     return {way: (one / runs, other / runs) for way, (one, other) in found.items()}
+
+
+def single_arm(customers: int, target: float) -> tuple[float, float, float, float]:
+    """Return how often one arm is shown, ruled out and not covered at the target, and shown above it.
+
+    All outcomes are gone through, with their probabilities. The interval shrinks as customers close, so
+    its last state tells whether it ever missed.
+    """
+    numbers = range(customers + 1)
+    found = [compare_with_target(customers, each, customers, target=target) for each in numbers]
+    at, above = (binom.pmf(numbers, customers, rate) for rate in (target, target + 0.25))
+    shown = np.array([each.shown for each in found])
+    out = np.array([each.ruled_out for each in found])
+    missed = np.array([not each.low <= target <= each.high for each in found])
+    return float(at @ shown), float(at @ out), float(at @ missed), float(above @ shown)
 
 
 def moved_shares(runs: int, seed: int) -> dict[str, float]:

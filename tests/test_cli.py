@@ -125,14 +125,16 @@ def test_check_ends_with_1_when_a_problem_is_an_error(workbench, study):
 
 
 # diff
-def test_diff_says_what_changed(workbench, begun):
-    said = workbench("diff", begun, "2026.1", "2026.2", "--format", "json")
+def test_diff_says_what_changed(workbench, bundled):
+    said = workbench("diff", bundled, "2026.1", "2026.2", "--format", "json")
     rows = json.loads(said.out)
     assert [each["part"] for each in rows][:3] == ["hypothesis", "hypothesis", "solution"]
     assert said.err == "The solution and a hypothesis both moved.\n"
-    shown = workbench("diff", begun, "2026.1", "2026.2").out
+    shown = workbench("diff", bundled, "2026.1", "2026.2").out
     assert shown.startswith("part        what  ")
-    assert_one_sentence(workbench("diff", begun, "2026.2", "2026.1"), "name the earlier one first")
+    assert_one_sentence(
+        workbench("diff", bundled, "2026.2", "2026.1"), "name the earlier one first"
+    )
 
 
 # metrics

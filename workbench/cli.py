@@ -33,12 +33,16 @@ from workbench.terminal import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.experiments.planning import Plan
+    from workbench.experiments.single_arm import SingleArmPlan
     from workbench.schema.time import Iteration
     from workbench.study import Study
 
 COUNTS = ["control_converted", "control_closed", "treatment_converted", "treatment_closed"]
 ROW = ["hypothesis", "treatment", "verdict", *COUNTS, "estimate", "low", "high"]
 ROW += ["pvalue_alone", "pvalue", "test"]
+SINGLE = ["hypothesis", "cohort", "verdict", "target", "customers", "critical", "converted"]
+SINGLE += ["closed", "low", "high"]
 TEMPLATE = "hypothesis_report"
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
@@ -182,14 +186,18 @@ def evaluate(
         loaded = _load(study)
         name = iteration or _newest(loaded, as_of)
         rows = [each.row() for each in loaded.evaluate(iteration=name, as_of=as_of or None)]
+        alone = [each.row() for each in loaded.single_arm(iteration=name, as_of=as_of or None)]
+    every = [*rows, *alone]
     if form is not Format.TABLE:
-        show(rows, list(rows[0]) if rows else VERDICT, form)
+        show(every, [*dict.fromkeys(name for row in every for name in row)] or VERDICT, form)
         return
-    write_verdicts([{**row, "verdict": row["label"]} for row in rows])
-    if rows:
+    write_verdicts([{**row, "verdict": row["label"]} for row in every])
+    if every:
         tell("Not recorded: workbench report puts a look into the ledger.")
-        write("")
-        show(rows, [name for name in ROW if name in rows[0]], form)
+        for table, columns in ((rows, ROW), (alone, SINGLE)):
+            if table:
+                write("")
+                show(table, columns, form)
     else:
         tell(f"{study}: no hypothesis is about iteration '{name}'")
 
@@ -295,7 +303,12 @@ def plan(
     Customers and weeks for looking once, at planned looks and at any time, and what the customers that can be had will show.
     """
     with working("Planning"):
-        found = _load(study).plan(hypothesis, customers, as_of or None)
+        loaded = _load(study)
+        found: Plan | SingleArmPlan
+        if hypothesis in {each.name for each in loaded.spec.single_arm_claims}:
+            found = loaded.plan_single_arm(hypothesis, customers)
+        else:
+            found = loaded.plan(hypothesis, customers, as_of or None)
     _show(found.table, form)
     tell(found.sentence)
 
@@ -431,7 +444,7 @@ def _newest(study: Study, as_of: str) -> str:
     if not begun:
         raise StudyError(f"no iteration has begun by {as_of}; give a later --as-of, or none")
     begun.sort(key=lambda each: str(each.start or ""))
-    tested = {each.iteration for each in study.spec.hypotheses}
+    tested = {each.iteration for each in study.spec.stated}
     return next((each.name for each in reversed(begun) if each.name in tested), begun[-1].name)
 
 

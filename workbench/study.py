@@ -23,6 +23,12 @@ from workbench.experiments import checks, planning, subgroups
 from workbench.experiments.evaluate import Evaluator, changes, sample_sizes
 from workbench.experiments.over_versions import OverVersions, over_versions
 from workbench.experiments.seals import SealedSeries
+from workbench.experiments.single_arm import (
+    SingleArmPlan,
+    SingleArmResult,
+    evaluate_single_arm,
+    plan_single_arm,
+)
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
@@ -109,9 +115,10 @@ class Study:
                 for row in self.quality(each.name).to_dict("records")
                 if row["level"] != "ok" and row["check"] not in study_data.ODD_LOGS
             ]
-        for name in dict.fromkeys(claim.iteration for claim in self.spec.hypotheses):
+        for name in dict.fromkeys(claim.iteration for claim in self.spec.stated):
             try:
                 self._evaluator.evaluate(name, None)
+                self.single_arm(name)
             except WorkbenchError as error:
                 found.append(Problem("error", str(error), 1, {"iteration": name}))
         found += [Problem("error", said, 1, {}) for said in problems(self._data)]
@@ -286,6 +293,33 @@ class Study:
         )
         self.ledger.seal(seals_of(self._data, at), self._series(at))
         return recorded
+
+    def single_arm(
+        self, iteration: str | None = None, as_of: AsOf = None, *, record: bool = False
+    ) -> list[SingleArmResult]:
+        """Compare the cohort of each single-arm claim with its target.
+
+        Args:
+            iteration: The name of an iteration; all unless given.
+            as_of: The time as of which the data are read.
+            record: Whether to put the looks, and the verdicts that are final, into the ledger.
+
+        Returns:
+            One result for each claim of the study file that has a `target`.
+
+        Raises:
+            StudyError: The iteration is unknown, or a registered version changed.
+        """
+        names, at = self._iterations(iteration), self._moment(as_of)
+        claims = [each for each in self.spec.single_arm_claims if each.iteration in names]
+        found = [evaluate_single_arm(self._data, each, at) for each in claims]
+        if not record or not found:
+            return found
+        from workbench.experiments.single_arm import record_single_arm
+
+        return record_single_arm(
+            self.ledger, found, self.spec.iterations, self.spec.discovery_horizon
+        )
 
     def evidence(self, iteration: str | None = None, as_of: AsOf = None) -> list[OverVersions]:
         """Combine the versions of each hypothesis that was tested in more than one.
@@ -472,6 +506,21 @@ class Study:
             warn("use: study.sample_sizes(iteration)", DeprecationWarning, stacklevel=2)
             return self.sample_sizes(iteration, as_of)
         return planning.plan(self._data, hypothesis, customers, self._moment(as_of))
+
+    def plan_single_arm(self, hypothesis: str, customers: int | None = None) -> SingleArmPlan:
+        """Say what the planned customers would show of the newest version of a single-arm claim.
+
+        Args:
+            hypothesis: The claim's name.
+            customers: Another number of customers to plan for.
+
+        Raises:
+            StudyError: No single-arm claim has that name.
+        """
+        claims = {each.name: each for each in self.spec.single_arm_claims}
+        if hypothesis not in claims:
+            raise StudyError(unknown_name("hypothesis", hypothesis, claims))
+        return plan_single_arm(claims[hypothesis], customers)
 
     def sample_sizes(self, iteration: str, as_of: AsOf = None) -> pd.DataFrame:
         """Return what each hypothesis's sample can detect, and how many customers it needs.

@@ -30,6 +30,7 @@ from workbench.errors import DataError, StudyError, unknown_name
 from workbench.schema.cohort import MISSING, PARTICIPATION, Cohort, GroupingKind
 from workbench.schema.flow import ADOPTION, Flow
 from workbench.schema.hypothesis import Hypothesis, Idea
+from workbench.schema.single_arm import SingleArmClaim
 from workbench.schema.study import StudySpec
 from workbench.schema.time import Span, from_instant, to_instant
 
@@ -353,14 +354,15 @@ class StudyData:
             return data.count_steps(self.spans, by, min(ends, default=None))
         return data.count_steps(self.spans, by)
 
-    def flow_of(self, claim: Hypothesis | Idea) -> Flow | None:
+    def flow_of(self, claim: Hypothesis | SingleArmClaim | Idea) -> Flow | None:
         """Return the flow as a hypothesis counts it: with its own window, and adoption over all who entered."""
         journeys, metrics = self.journeys, {claim.metric}
         if journeys is None:
             return None
         flow, iteration, window = journeys.flow, self.spans[-1].name, None
-        if isinstance(claim, Hypothesis):
+        if not isinstance(claim, Idea):
             iteration, window = claim.iteration, claim.window
+        if isinstance(claim, Hypothesis):
             metrics |= {each.metric for each in claim.guardrails}
         if window is not None:
             flow = flow.within(window, claim.metric or "")

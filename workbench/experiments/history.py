@@ -38,10 +38,12 @@ from workbench.experiments.ledger import (
 from workbench.experiments.pooling import Tried
 from workbench.experiments.verdict import Evaluation, RecordedVerdict
 from workbench.schema.hypothesis import Hypothesis, Verdict
+from workbench.schema.single_arm import SINGLE_ARM, SingleArmClaim
 from workbench.schema.time import Iteration
 from workbench.stats.multiplicity import saffron
 from workbench.stats.proportions import Counts
 
+Stated = Hypothesis | SingleArmClaim
 OPEN = "open"
 UNRECORDED = "not recorded"
 NO_TEST = "-"
@@ -110,10 +112,12 @@ def trials(
         if each.record.fields.get("run_on")
     }
     terms = {key(each.record)[:3]: each.record.fields for each in registrations}
+    alone = {name for name, each in terms.items() if each.get("analysis") == SINGLE_ARM}
     seen = [each.record for each in standing(looks)]
     found = [
         Trial(key(each), each.pvalue, each.success, _tried(each, seen, terms.get(key(each)[:3])))
         for each in (stored.record for stored in standing(verdicts))
+        if key(each)[:3] not in alone
     ]
     known = {each.key for each in found}
     later = [
@@ -162,7 +166,7 @@ def summarize(
     for entry in registrations:
         if (registered := key(entry.record))[:3] not in seen:
             first[registered] = entry.id
-    hypotheses = hypotheses_of(horizon, (each.record.hypothesis for each in registrations))
+    hypotheses = hypotheses_of(horizon, _compared(registrations))
     stands = standings(trials(verdicts, looks, registrations), hypotheses)
     since = _changes(verdicts, looks, registrations, hypotheses)
     began_before = registrations and HORIZON_FIELD not in registrations[0].record.fields
@@ -178,6 +182,15 @@ def summarize(
         )
         for each in sorted(first, key=first.__getitem__)
     )
+
+
+def _compared(registrations: Iterable[Stored[Registration]]) -> list[str]:
+    """Return the names of hypotheses with a control: others have no place in the list."""
+    return [
+        each.record.hypothesis
+        for each in registrations
+        if each.record.fields.get("analysis") != SINGLE_ARM
+    ]
 
 
 def _changes(
@@ -263,7 +276,7 @@ def history(ledger: Ledger, horizon: int = HORIZON) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=[each.name for each in fields(HypothesisHistory)])
 
 
-def version_history(versions: Sequence[Hypothesis], recorded: pd.DataFrame) -> pd.DataFrame:
+def version_history(versions: Sequence[Stated], recorded: pd.DataFrame) -> pd.DataFrame:
     """Return the history of hypotheses as a study file has them, with what each version changed.
 
     Args:
@@ -297,7 +310,7 @@ def version_history(versions: Sequence[Hypothesis], recorded: pd.DataFrame) -> p
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def describe_change(version: Hypothesis, before: Hypothesis | None) -> str:
+def describe_change(version: Stated, before: Stated | None) -> str:
     """Say in which fields a version of a hypothesis differs from the one before.
 
     >>> first = Hypothesis.model_validate({
@@ -309,6 +322,12 @@ def describe_change(version: Hypothesis, before: Hypothesis | None) -> str:
     if before is None:
         return "first version"
     old, new = ({**each.frozen(), "window": each.window} for each in (before, version))
+    if isinstance(version, SingleArmClaim) != isinstance(before, SingleArmClaim):
+        return (
+            "a control in place of a target"
+            if "target" in old
+            else "a target in place of a control"
+        )
     parts = [
         f"{name.replace('_', ' ')} from {_written(old[name])} to {_written(new[name])}"
         for name in new
@@ -319,7 +338,7 @@ def describe_change(version: Hypothesis, before: Hypothesis | None) -> str:
     return "; ".join(parts) or "tested again, unchanged"
 
 
-def _version_before(version: Hypothesis, versions: Sequence[Hypothesis]) -> Hypothesis | None:
+def _version_before(version: Stated, versions: Sequence[Stated]) -> Stated | None:
     """Return the version before, with the same treatment if that one had several."""
     return max(
         (each for each in versions if each.name == version.name and each.version < version.version),
@@ -351,8 +370,8 @@ class PastLooks:
 
     @property
     def names(self) -> list[str]:
-        """The names of the hypotheses that are registered."""
-        return [each.record.hypothesis for each in self.ledger.registrations()]
+        """The names of the hypotheses that are registered, but of single-arm claims."""
+        return _compared(self.ledger.registrations())
 
     def trials(self) -> list[Trial]:
         """Return the final verdicts as the list of discoveries takes them."""
@@ -493,7 +512,7 @@ def _recorded(
         _apart(evaluation),
     )
     verdict = None
-    if evaluation.final and not _later_data_seen(ledger, look):
+    if evaluation.final and not later_data_seen(ledger, look):
         verdict = FinalVerdict(
             name,
             version,
@@ -512,13 +531,13 @@ def _recorded(
     return replace(evaluation, look=done.look_number)
 
 
-def _later_data_seen(ledger: Ledger, look: Look) -> bool:
+def later_data_seen(ledger: Ledger, look: Look) -> bool:
     """Whether a recorded look saw the data of a later time: the final verdict is left to that one."""
     others = [each.record.as_of for each in ledger.looks(*key(look))]
     return look.as_of is not None and any(each is not None and each > look.as_of for each in others)
 
 
-def _key(hypothesis: Hypothesis) -> Key:
+def _key(hypothesis: Stated) -> Key:
     return hypothesis.name, hypothesis.version, str(hypothesis.treatment), hypothesis.iteration
 
 

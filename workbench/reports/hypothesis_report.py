@@ -37,9 +37,11 @@ class HypothesisReport(IterationReport):
 
     def history(self) -> pd.DataFrame:
         """Return the versions, up to this iteration, of the hypotheses tested here."""
-        from workbench.experiments.history import version_history
+        from workbench.experiments.history import Stated, version_history
 
-        known = self.study.spec.claims(self.iterations)
+        spec = self.study.spec
+        alone = [each for each in spec.single_arm_claims if each.iteration in self.iterations]
+        known: list[Stated] = [*spec.claims(self.iterations), *alone]
         tested = {each.name for each in known if each.iteration == self.iteration}
         frame = version_history(
             [each for each in known if each.name in tested], self.study.history()
@@ -61,6 +63,7 @@ class HypothesisReport(IterationReport):
         metrics: pd.DataFrame,
         quality: pd.DataFrame,
         partners: Partners | None = None,
+        single_arm: Iterable[SingleArmResult] = (),
     ) -> Result:
         """Return the end of the report; a template's last cell shows it.
 
@@ -69,6 +72,7 @@ class HypothesisReport(IterationReport):
             metrics: The learning metrics, as `Study.learning_metrics` returns them.
             quality: The checks of the data, as `Study.quality` returns them.
             partners: The partners, as `partners` returns them.
+            single_arm: The claims with a target.
         """
         content: dict[str, object] = {
             "learning_metrics": metrics.to_dict("records"),
@@ -77,7 +81,7 @@ class HypothesisReport(IterationReport):
         if partners is not None:
             rows = partners.table.to_dict("records")
             content["partners"] = {"sentence": partners.sentence, "table": rows}
-        return self.result_with_verdicts(evaluations, content)
+        return self.result_with_verdicts(evaluations, content, single_arm)
 
     # What templates of 0.1 call: the history, and a plan, which is now `iteration_plan`'s. Gone with 0.3.
     story = history

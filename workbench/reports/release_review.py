@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from workbench.display import Sentences
 from workbench.errors import DataError
-from workbench.experiments.history import version_history
+from workbench.experiments.history import Stated, version_history
 from workbench.experiments.over_versions import OverVersions
+from workbench.experiments.single_arm import SingleArmResult
 from workbench.innovation.backlog import Advice, Backlog, advise
 from workbench.innovation.difference import Difference
 from workbench.innovation.feedback import Feedback
@@ -111,12 +112,14 @@ class ReleaseReview(IterationReport):
 
         Where the ledger has none (0 looks), the verdict is what the data say now.
         """
-        now = {
-            (each.hypothesis.name, each.hypothesis.version, str(each.hypothesis.treatment)): each
-            for each in self.looks  # which may just have been put on record
-        }
-        study = self.study
-        frame = version_history(study.spec.claims(self.iterations), study.history())
+        study, alone = self.study, list(self.single_arm)
+        for name in self.iterations[:-1]:
+            alone += study.single_arm(name, self.as_of)
+        every: list[Evaluation | SingleArmResult] = [*self.looks, *alone]
+        now = {each.key[:3]: each for each in every}  # some were just put on record
+        claims: list[Stated] = [*study.spec.claims(self.iterations)]
+        claims += [each.claim for each in alone]
+        frame = version_history(claims, study.history())
         for place in frame.index[frame["looks"] == 0]:
             found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
             frame.loc[place, ["estimate", "low", "high", "pvalue"]] = _numbers(found)
@@ -206,7 +209,7 @@ class ReleaseReview(IterationReport):
             "quality": self.quality.to_dict("records"),
             "next": self.next.row(),
         }
-        return self.result_with_verdicts(self.evaluations, content)
+        return self.result_with_verdicts(self.evaluations, content, self.single_arm)
 
     def _newest_versions(self) -> list[Evaluation]:
         """Return the evaluations of each hypothesis's newest version."""
@@ -219,8 +222,10 @@ class ReleaseReview(IterationReport):
         ]
 
 
-def _numbers(found: Evaluation) -> list[float]:
+def _numbers(found: Evaluation | SingleArmResult) -> list[float]:
     """Return effect, interval and p-value; NaN for an invalid comparison."""
+    if isinstance(found, SingleArmResult):
+        return [*found.ends, math.nan]
     if found.verdict is Verdict.INVALID:
         return [math.nan] * 4
     effect = found.comparison

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +19,7 @@ from workbench.schema.cohort import PARTICIPATION
 from workbench.views.verdicts import Cover
 
 if TYPE_CHECKING:
+    from workbench.experiments.single_arm import SingleArmResult
     from workbench.experiments.verdict import Evaluation
     from workbench.study import Study
 
@@ -175,6 +177,11 @@ class IterationReport(Report):
         """Evaluate the iteration's hypotheses; record the looks if the report is to do so."""
         return self.study.evaluate(**self.at, record=self.record)
 
+    @cached_property
+    def single_arm(self) -> list[SingleArmResult]:
+        """The iteration's single-arm claims, recorded if the report is to do so."""
+        return self.study.single_arm(**self.at, record=self.record)
+
     def facts(self) -> tuple[str, ...]:
         """Return the iteration, its first and last day, and the time of the newest data."""
         here = next(each for each in self.study.spec.iterations if each.name == self.iteration)
@@ -188,11 +195,14 @@ class IterationReport(Report):
         return super().result(when | dict(content), methods)
 
     def result_with_verdicts(
-        self, evaluations: Iterable[Evaluation], content: Mapping[str, object]
+        self,
+        evaluations: Iterable[Evaluation],
+        content: Mapping[str, object],
+        single_arm: Iterable[SingleArmResult] = (),
     ) -> Result:
         """Return the end of the report, with its verdicts and how each was reached."""
         found = tuple(evaluations)
-        verdicts = {"evaluations": [each.row() for each in found]}
+        verdicts = {"evaluations": [each.row() for each in (*found, *single_arm)]}
         return self.result(verdicts | dict(content), _methods(found))
 
 

@@ -28,6 +28,7 @@ from ruamel.yaml.nodes import ScalarNode
 
 from workbench.errors import StudyError, unknown_name
 
+TAGS = ("with a control", "with a target")  # of a part that is of one of several kinds
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DURATION = r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*"
 
@@ -174,7 +175,7 @@ class Document:
     def said(self, error: ValidationError) -> str:
         """Return the first of pydantic's errors as one sentence, with file and line."""
         first = error.errors()[0]
-        place = tuple(first["loc"])
+        place = tuple(each for each in first["loc"] if each not in TAGS)
         name = ".".join(str(key) for key in place if isinstance(key, str))
         value = first.get("input")
         context = first.get("ctx", {})

@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from workbench.errors import StudyError, unknown_name
-from workbench.schema.base import Name, Spec, TableSource, one_or_more, read_document
+from workbench.schema.base import TAGS, Name, Spec, TableSource, one_or_more, read_document
 from workbench.schema.cohort import Cohort, Grouping, GroupingKind
 from workbench.schema.conditions import Condition
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea, Problem
 from workbench.schema.indicators import IndicatorsSource
+from workbench.schema.single_arm import SingleArmClaim
 from workbench.schema.strategy import StrategySource, Targets
 from workbench.schema.time import Iteration, TimeFormat, check_order, moment
 
@@ -156,6 +164,18 @@ class EventsSource(TableSource):
         return name
 
 
+def _kind(value: Any) -> str:
+    """Tell a single-arm claim from a hypothesis with a control."""
+    single = "target" in value if isinstance(value, Mapping) else isinstance(value, SingleArmClaim)
+    return TAGS[single]
+
+
+Stated = Annotated[
+    Annotated[Hypothesis, Tag(TAGS[0])] | Annotated[SingleArmClaim, Tag(TAGS[1])],
+    Discriminator(_kind),
+]
+
+
 class StudySpec(Spec):
     """A study file: one innovation effort's data, flow, iterations and hypotheses.
 
@@ -200,8 +220,9 @@ class StudySpec(Spec):
     """Leading and lagging indicators."""
     iterations: tuple[Iteration, ...] = ()
     """The iterations in their order, at least one unless the study has indicators alone."""
-    hypotheses: tuple[Hypothesis, ...] = ()
-    """The hypotheses, each version of one apart."""
+    stated: tuple[Stated, ...] = Field(default=(), alias="hypotheses")
+    """The hypotheses, each version of one apart. One with a `target` in place of a control is a
+    single-arm claim."""
     problems: tuple[Problem, ...] = ()
     """The customer problems that hypotheses and ideas try to solve; each of those names its
     `problem`."""
@@ -219,6 +240,16 @@ class StudySpec(Spec):
     ledger: Name = "ledger.db"
     """Where looks and verdicts are recorded: a file, relative to the study file, or the URL of a
     database that a team shares."""
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """The hypotheses that compare two cohorts."""
+        return tuple(each for each in self.stated if isinstance(each, Hypothesis))
+
+    @property
+    def single_arm_claims(self) -> tuple[SingleArmClaim, ...]:
+        """The hypotheses that have a target in place of a control."""
+        return tuple(each for each in self.stated if isinstance(each, SingleArmClaim))
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -283,7 +314,7 @@ class StudySpec(Spec):
     def _check_hypotheses(self) -> Iterator[Contradiction]:
         known = {each.name for each in self.iterations}
         seen = set()
-        for place, claim in enumerate(self.hypotheses):
+        for place, claim in enumerate(self.stated):
             here = ("hypotheses", place)
             if (claim.name, claim.version) in seen:
                 said = f"version {claim.version} of hypothesis {claim.name!r} is there twice"
@@ -293,6 +324,10 @@ class StudySpec(Spec):
                 yield (*here, "metric"), unknown_name("metric", claim.metric, self.metrics)
             if claim.iteration not in known:
                 yield (*here, "iteration"), unknown_name("iteration", claim.iteration, known)
+            if isinstance(claim, SingleArmClaim):
+                if claim.cohort is not None:
+                    yield from self._check_cohort((*here, "cohort"), claim.cohort, known)
+                continue
             if claim.analysis == "anytime" and not self.events:
                 yield (*here, "analysis"), ANYTIME
             first = min(
@@ -359,7 +394,7 @@ class StudySpec(Spec):
             yield ("partners",), said
 
     def _check_ideas(self) -> Iterator[Contradiction]:
-        names = [each.name for each in self.ideas] + [each.name for each in self.hypotheses]
+        names = [each.name for each in self.ideas] + [each.name for each in self.stated]
         for place, idea in enumerate(self.ideas):
             here = ("ideas", place)
             if names.count(idea.name) > 1 and names.index(idea.name) == place:
@@ -370,8 +405,8 @@ class StudySpec(Spec):
         known = [each.name for each in self.problems]
         if twice := [name for name in known if known.count(name) > 1]:
             yield ("problems",), f"problem {twice[0]!r} is there twice; give each its own name"
-        for part in ("hypotheses", "ideas"):
-            for place, claim in enumerate(getattr(self, part)):
+        for part, claims in (("hypotheses", self.stated), ("ideas", self.ideas)):
+            for place, claim in enumerate(claims):
                 if claim.problem is not None and claim.problem not in known:
                     yield (part, place, "problem"), unknown_name("problem", claim.problem, known)
                 if claim.evidence and self.feedback is None:

@@ -5,6 +5,7 @@ Begin with `proportions.compare`, which needs no more than four counts.
 - Two rates: `proportions` (one look), `sequential` (planned looks), `anytime` (any number of looks),
   `bayesian` (a second opinion), `stratified` (over the levels of a grouping), `strata` (a verdict
   within them).
+- One rate: `single_arm` (a cohort against a target).
 - Before a test: `power`, and `anytime_power` for a test at any time.
 - Around a test: `sample_ratio` (are the cohorts as large as planned?), `multiplicity` (many tests),
   `shrinkage` (what a winner is worth), `versions` (what the versions of an idea say together).

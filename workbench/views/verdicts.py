@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from workbench import display
-from workbench.display import Badge, Column, Table
+from workbench.display import Badge, Column, Sentences, Table
 from workbench.stats.bayesian import beliefs as believe
 
 if TYPE_CHECKING:
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
     from workbench.experiments.analysis import GuardrailResult
     from workbench.experiments.planning import Plan
+    from workbench.experiments.single_arm import SingleArmResult
     from workbench.experiments.verdict import Evaluation
     from workbench.stats.proportions import Counts
 
 NO_HYPOTHESIS = "No hypothesis of the study is tested in this iteration."
+ALONE = (
+    "There is no control: what customers do may come from anything that they met, and no claim here is "
+    "a discovery."
+)
 NOT_RECORDED = (
     "This look is not recorded: evaluate(record=True) and workbench report put it into the ledger."
 )
@@ -173,6 +178,30 @@ def history(frame: pd.DataFrame) -> Table:
     empty = "No hypothesis of the study is tested in this iteration."
     note = " ".join([*frame.attrs.get("evidence", ()), DISCOVERIES])
     return Table("Each hypothesis through its versions", columns, tuple(rows), note, empty)
+
+
+def single_arm(results: Sequence[SingleArmResult]) -> Table | Sentences:
+    """Return a table of single-arm claims, each against its target; nothing where there are none."""
+    rows = [
+        (
+            f"{each.claim.name} {each.claim.version}",
+            Badge(each.label, str(each.verdict)),
+            display.percent(each.found.target),
+            display.count(math.nan if each.found.critical is None else each.found.critical),
+            f"{each.found.converted:,} of {each.found.customers:,}",
+            each.sentence,
+        )
+        for each in results
+    ]
+    columns = (
+        Column("hypothesis and version"),
+        Column("verdict"),
+        Column("target", numeric=True),
+        Column("needed", numeric=True),
+        Column("converted", numeric=True),
+        Column("what it means"),
+    )
+    return Table("Claims with a target", columns, tuple(rows), ALONE) if rows else Sentences(())
 
 
 def guardrails(evaluations: Iterable[Evaluation]) -> Table:
