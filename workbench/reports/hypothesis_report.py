@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from workbench.data.partners import Partners
     from workbench.experiments.planning import Plan
+    from workbench.experiments.single_arm import SingleArmResult
     from workbench.experiments.verdict import Evaluation
 
 
