@@ -20,7 +20,7 @@ from workbench import Study
 from workbench.cli import main
 from workbench.errors import ReportError
 
-COMMANDS = ("backlog", "check", "init", "ledger", "metrics", "plan", "report", "test")
+COMMANDS = ("backlog", "check", "init", "learn", "ledger", "metrics", "plan", "report", "test")
 VERDICTS = {"supported", "refuted", "inconclusive", "invalid"}
 
 

@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from workbench.errors import StudyError, unknown_name
-from workbench.schema.base import Name, Spec, TableSource, one_or_more, read_document
+from workbench.schema.base import Name, Names, Spec, TableSource, one_or_more, read_document
 from workbench.schema.cohort import Cohort, Grouping, GroupingKind
 from workbench.schema.conditions import Condition
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea
 from workbench.schema.indicators import IndicatorsSource
+from workbench.schema.learning import Learning
 from workbench.schema.strategy import StrategySource, Targets
 from workbench.schema.time import Iteration, TimeFormat, check_order, moment
 
@@ -96,9 +97,12 @@ class FeedbackSource(TableSource):
     """A table of feedback, one remark a row.
 
     Its columns are id, date, source, theme and sentiment, and, where they are known, customer or
-    cohort (such as `industry = retail`), step and quote.
+    cohort (such as `industry = retail`), step and quote. An observation, such as what people search
+    for, may be nobody's, and have a `count`.
     """
 
+    sources: Names = ()
+    """Sources of your own, such as `[community forum]`, beside those that the workbench knows."""
     strong: int = Field(default=3, ge=1)
     """How many customers make a theme a strong one."""
     quotes: bool = False
@@ -204,6 +208,8 @@ class StudySpec(Spec):
     """The hypotheses, each version of one apart."""
     ideas: tuple[Idea, ...] = ()
     """Ideas for the backlog that are not hypotheses yet."""
+    learning: Learning = Field(default={}, validate_default=True)
+    """What an answer tells, by method of learning, such as `{interview: {yes_if_true: 0.8}}`."""
     feedback: FeedbackSource | None = None
     """What customers said."""
     innovation: Targets | None = None
