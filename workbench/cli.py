@@ -384,7 +384,7 @@ def learn(
         if given:
             raise StudyError(f"--{given[0]} and --table are given; a row of the table says it")
         recorded = loaded.learn_table(table)
-        tell(f"Recorded {recorded} new findings.")
+        tell(f"Recorded {recorded} new finding{'' if recorded == 1 else 's'}.")
         return
     if missing:
         raise StudyError(f"--{missing[0]} is missing; give it, or a file as --table")

@@ -152,7 +152,7 @@ def test_learning_without_a_test(workbench, tmp_path):
     table = tmp_path / "f.csv"
     table.write_text("hypothesis,method,supports,of\nundo,interview,2,9\n")
     code, out, err = workbench("learn", path, "--table", table)
-    assert (code, out, err) == (0, "", "Recorded 1 new findings.\n")
+    assert (code, out, err) == (0, "", "Recorded 1 new finding.\n")
     code, out, err = workbench("backlog", path)
     assert words(out.splitlines()[0])[-2:] == ["chance", "findings"]
     assert "4 of 5 in user tests and 2 of 9 in interviews" in out

@@ -127,7 +127,9 @@ def test_the_backlog_says_what_findings_tell(backlog):
     table = innovation.backlog(found)
     assert [each.heading for each in table.columns[-3:]] == list(innovation.LEARNED)
     assert table.rows[0][-3:-1] == ("57.1%", "4 of 5 in prototypes")  # odds of 1 to 3, times 4
-    assert table.rows[0][-1].startswith("interview (1 day): 25% to 84%; prototype (3 days): 8% to 57%; ")
+    assert table.rows[0][-1].startswith(
+        "interview (1 day): 25% to 84%; prototype (3 days): 8% to 57%; "
+    )
     assert table.rows[1][-3:-1] == ("25.0%", "no finding")
     assert table.note.endswith(
         "Interviews on a tried idea: 1 of 5 said yes where the A/B test refuted the idea."
