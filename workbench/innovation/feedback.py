@@ -41,7 +41,7 @@ SOURCES = (
 OBSERVED = ("search question", "other product", "call to action", "value proposition")
 SENTIMENTS = ("positive", "neutral", "negative")
 REQUIRED = ("id", "date", "source", "theme", "sentiment")
-COLUMNS = (*REQUIRED, "customer", "cohort", "step", "quote", "count")
+COLUMNS = (*REQUIRED, "customer", "cohort", "step", "quote")
 EVERYBODY = "(all)"
 ANYWHERE = "(no step)"
 NOT_ENTERED = "did not enter"
@@ -86,7 +86,7 @@ def read_feedback(
             raise DataError(f"{source.source}: {unknown_name('column', column, columns)}")
     remarks: dict[str, Remark] = {}
     for number, row in enumerate(collect(table), start=1):
-        texts = {column: _text(row.get(column)) for column in COLUMNS}
+        texts = {column: _text(row.get(column)) for column in (*COLUMNS, "count")}
         where = f"{source.source}: remark {texts['id'] or f'in row {number}'}"
         if texts["date"]:
             try:
