@@ -593,6 +593,22 @@ def moved_shares(options: Options) -> Part:
     )
 
 
+def interviews(options: Options) -> Part:
+    """Twenty interviews: they lower a false idea, and raise a true one."""
+    runs = max(options.runs // 10, 400)
+    found = cohorts.interviews(runs, options.seed)
+    false, true = found["independent"]
+    return Part(
+        f"Interviews, 20 of an idea that is true in 30 %: its chance after ({runs} runs)",
+        ("false", "true"),
+        [(name, list(each)) for name, each in found.items()],
+        more=[
+            Promise("interviews lower a false idea", false, 0.15 / runs**0.5, limit=0.2),
+            Promise("interviews that fail to raise a true idea", 1 - true, 0.15 / runs**0.5, 0.5),
+        ],
+    )
+
+
 def stopped_guardrail(options: Options) -> Part:
     """A guardrail that truly loses its margin, read when the claim is first supported."""
     rows = []
@@ -631,6 +647,7 @@ def jobs(options: Options) -> list[Callable[[], Part]]:
         partial(strata, options),
         partial(moved_shares, options),
         partial(single_arm, options),
+        partial(interviews, options),
         *(partial(over_versions, options, planned) for planned in (None, 4)),
         partial(verdicts, options),
         *(partial(anytime, options, side) for side in sides),

@@ -17,7 +17,9 @@ from workbench.experiments.crossovers import Crossovers
 from workbench.schema.cohort import Cohort
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Verdict
+from workbench.schema.learning import STATED
 from workbench.schema.time import Span
+from workbench.stats.odds import Answers, YesRates, chance_after, log_evidence
 from workbench.stats.proportions import Counts, compare
 from workbench.stats.single_arm import compare_with_target
 from workbench.stats.strata import compare_strata
@@ -226,3 +228,32 @@ def moved_shares(runs: int, seed: int) -> dict[str, float]:
         found["without"] += tested
         found["with the check"] += tested and check.level != "invalid"
     return {name: count / runs for name, count in found.items()}
+
+
+def interviews(runs: int, seed: int) -> dict[str, tuple[float, float]]:
+    """Ask 20 people of ideas that are true in 30 of 100 cases; return the chance after, on average.
+
+    By how people answer: at the stated rates, and each person like the one before in half of the
+    answers, as with one interviewer, with a weight of 1 and of one half.
+    """
+    random, stated = np.random.default_rng([seed, 26]), STATED["interview"]
+    rates = YesRates(stated["yes_if_true"], stated["yes_if_false"])
+    found = {}
+    for name, alike, weight in (
+        ("independent", 0.0, 1.0),
+        ("half alike", 0.5, 1.0),
+        ("half alike, weight 1/2", 0.5, 0.5),
+    ):
+        means = []
+        for rate in (rates.if_false, rates.if_true):
+            said = random.random((runs, 20)) < rate
+            for place in range(1, 20):
+                same = random.random(runs) < alike
+                said[same, place] = said[same, place - 1]
+            after = [
+                chance_after(0.3, log_evidence([Answers(int(each), 20, weight)], rates))
+                for each in said.sum(axis=1)
+            ]
+            means.append(float(np.mean(after)))
+        found[name] = (means[0], means[1])
+    return found

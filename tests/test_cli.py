@@ -20,7 +20,18 @@ from workbench import Study
 from workbench.cli import main
 from workbench.errors import ReportError
 
-COMMANDS = ("backlog", "check", "diff", "init", "ledger", "metrics", "plan", "report", "test")
+COMMANDS = (
+    "backlog",
+    "check",
+    "diff",
+    "init",
+    "learn",
+    "ledger",
+    "metrics",
+    "plan",
+    "report",
+    "test",
+)
 VERDICTS = {"supported", "refuted", "inconclusive", "invalid"}
 
 

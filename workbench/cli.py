@@ -1,4 +1,4 @@
-"""The command line: `workbench check|metrics|test|report|plan|diff|ledger|backlog|init`.
+"""The command line: `workbench check|metrics|test|report|plan|diff|ledger|learn|backlog|init`.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 is success, 1 a check that found errors,
 2 bad input, with a sentence on what is wrong, where, and what to do about it.
@@ -45,6 +45,7 @@ SINGLE = ["hypothesis", "cohort", "verdict", "target", "customers", "critical", 
 SINGLE += ["closed", "low", "high"]
 TEMPLATE = "hypothesis_report"
 SCORES = ["impact", "ease", "confidence", "score", "rank_low", "rank_high"]
+WAYS_TOLD = 3
 BACKLOG = ["rank", "hypothesis", "status", *SCORES, "learn_by", "customers", "weeks", "why"]
 DIFFERENCE = ["part", "what", "before", "after", "change"]
 HISTORY = ["hypothesis", "version", "iteration", "looks", "estimate", "low", "high"]
@@ -69,6 +70,10 @@ IterationName = Annotated[
 ]
 PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}
 HISTORY += ["verdict", "pvalue", "level", "since"]
+
+
+def _number(what: str) -> Any:
+    return typer.Option(metavar="N", help=what)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
@@ -278,10 +283,18 @@ def backlog(study: StudyPath, as_of: AsOf = "", form: FormatOption = Format.TABL
     with working("Ranking"):
         found = _load(study).backlog(as_of=as_of or None)
     rows = found.rows()
-    show(rows, BACKLOG if form is Format.TABLE else list(rows[0]) if rows else BACKLOG, form)
+    columns = [*BACKLOG, "chance", "findings"] if found.learned.findings else BACKLOG
+    show(rows, columns if form is Format.TABLE else list(rows[0]) if rows else BACKLOG, form)
     if not rows:
         tell(f"{study}: nothing is left to try; add ideas with impact and ease")
     tell(found.guessing.sentence)
+    for each in found.methods:
+        tell(each.sentence)
+    for first in found.ranked[:WAYS_TOLD] if form is Format.TABLE else ():
+        ways = "; ".join(str(each) for each in found.ways(first))
+        tell(
+            f"Ways to learn about {first.candidate.name}, with its chance after 5 no or 5 yes: {ways}"
+        )
 
 
 @app.command(epilog="Example: workbench plan study.yaml --hypothesis preview-helps --customers 150")
@@ -328,6 +341,9 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
         _show(shown[[*HISTORY[:2], "arm", *HISTORY[2:]] if several else HISTORY], form)
         for each in loaded.evidence() if records else ():
             tell(each.sentence)
+        learned = loaded.learned()
+        for name in dict.fromkeys(each.hypothesis for each in learned.findings):
+            tell(learned.findings_sentence(name))
     else:
         show(records, list(dict.fromkeys(name for each in records for name in each)), form)
     if not records:
@@ -351,6 +367,64 @@ def diff(
     rows = found.rows()
     show(rows, DIFFERENCE if form is Format.TABLE else list(rows[0]), form)
     tell(found.sentence)
+
+
+@app.command(
+    epilog="Example: workbench learn study.yaml --hypothesis undo-import --method prototype --supports 4 --of 5"
+)
+def learn(
+    study: StudyPath,
+    hypothesis: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The hypothesis or idea it is about.")
+    ] = None,
+    *,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="interview, prototype or user test.")
+    ] = None,
+    supports: Annotated[int | None, _number("How many said or did what supports it.")] = None,
+    of: Annotated[int | None, _number("How many were asked or watched.")] = None,
+    version: Annotated[int | None, _number("Its version; otherwise the newest.")] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="DAY", help="The day, such as 2026-02-03.")
+    ] = None,
+    cost: Annotated[
+        str | None, typer.Option(metavar="TIME", help="What it took, such as 2d.")
+    ] = None,
+    note: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A note; no customer's data.")
+    ] = None,
+    weight: Annotated[
+        float | None,
+        typer.Option(
+            metavar="W",
+            help="How much an answer counts, 1 at most: less for answers to one interviewer.",
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A table of findings instead, a row each.")
+    ] = None,
+) -> None:
+    """Record what interviews, a prototype or a user test found.
+
+    Counts and a note go into the ledger, all rows of a table or none. Says how likely the idea is now; that is no verdict.
+    """
+    required = {"hypothesis": hypothesis, "method": method, "supports": supports, "of": of}
+    more = {"version": version, "date": date, "cost": cost, "note": note, "weight": weight}
+    given = [name for name, value in {**required, **more}.items() if value is not None]
+    missing = [name for name in required if name not in given]
+    loaded = _load(study)
+    if table is not None:
+        if given:
+            raise StudyError(f"--{given[0]} and --table are given; a row of the table says it")
+        recorded = loaded.learn_table(table)
+        tell(f"Recorded {recorded} new finding{'' if recorded == 1 else 's'}.")
+        return
+    if missing:
+        raise StudyError(f"--{missing[0]} is missing; give it, or a file as --table")
+    values: dict[str, Any] = {**required, **{name: more[name] for name in given if name in more}}
+    if not loaded.learn(**values):
+        tell("The same finding is on record already; another one needs its own --date or --note.")
+    write(loaded.learned().findings_sentence(str(hypothesis)))
 
 
 def _files(what: str) -> Any:

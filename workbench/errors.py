@@ -53,14 +53,16 @@ class ReportError(WorkbenchError):
     """
 
 
-def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> str:
+def unknown_name(
+    kind: str, name: object, allowed: Iterable[object], *, most: int = MOST_NAMES
+) -> str:
     """Return the sentence for a name that is not known, with the closest match.
 
     Args:
         kind: What the name is of, such as "step".
         name: The unknown name.
-        allowed: All known names; the sentence lists the first 12 in order.
-
+        allowed: All known names; the sentence lists the first in order.
+        most: How many names it lists.
 
     >>> unknown_name("step", "imprted", ["previewed", "imported"])
     "unknown step 'imprted'; did you mean 'imported'? known: imported, previewed"
@@ -70,6 +72,6 @@ def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> str:
     hint = f" did you mean '{close[0]}'?" if close else ""
     if not names:
         return f"unknown {kind} '{name}'; there are none"
-    shown = ", ".join(names[:MOST_NAMES])
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    shown = ", ".join(names[:most])
+    more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"unknown {kind} '{name}';{hint} known: {shown}{more}"

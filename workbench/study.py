@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ from workbench.indicators.values import Indicators, indicator_problems
 from workbench.innovation.backlog import Backlog, problems, rank_backlog
 from workbench.innovation.difference import Difference, difference
 from workbench.innovation.feedback import Feedback, summarize_feedback
+from workbench.innovation.learning import Learned, make_finding, read_findings, read_learned
 from workbench.innovation.problems import ProblemReview, review_problems
 from workbench.innovation.strategy import Strategy, assess_strategy
 from workbench.innovation.true_innovation import Innovation, assess_innovation, retention
@@ -685,7 +687,96 @@ class Study:
         Raises:
             StudyError: A hypothesis or an idea names evidence that is no remark of the feedback.
         """
-        return rank_backlog(self._data, self._evaluator.evaluate, self._moment(as_of))
+        at = self._moment(as_of)
+        return rank_backlog(self._data, self._evaluator.evaluate, at, self.learned(as_of))
+
+    def learn(
+        self,
+        hypothesis: str,
+        method: str,
+        supports: int,
+        of: int,
+        *,
+        version: int | None = None,
+        date: str | None = None,
+        cost: str | None = None,
+        note: str | None = None,
+        weight: float = 1.0,
+    ) -> bool:
+        """Record what interviews, a prototype or a user test found, in the study's ledger.
+
+        Args:
+            hypothesis: The name of a hypothesis or an idea.
+            method: "interview", "prototype" or "user test".
+            supports: How many said or did what supports it.
+            of: How many were asked or watched.
+            version: The hypothesis's version; the newest unless given.
+            date: The day, such as "2026-02-03".
+            cost: What it took, such as "2d".
+            note: A note for readers; no customer's data.
+            weight: How much an answer counts, at most 1: less where answers are not independent,
+                such as those to one interviewer.
+
+        Returns:
+            Whether it was recorded; False if the same finding is on record already.
+
+        Raises:
+            StudyError: The study has no such hypothesis, idea or version, or a value breaks a rule.
+        """
+        asked = {"method": method, "supports": supports, "of": of, "weight": weight}
+        known = {"version": version, "date": date, "cost": cost, "note": note}
+        found = make_finding(self.spec, {"hypothesis": hypothesis, **asked, **known})
+        return bool(self.ledger.learn([found]))
+
+    def learn_table(self, path: str | Path) -> int:
+        """Record a table of findings, a row each, all of them or none.
+
+        Args:
+            path: A file with the columns hypothesis, method, supports and of, and, where they are
+                known, version, date, cost, note and weight.
+
+        Returns:
+            How many were recorded; those that are on record already are left out.
+
+        Raises:
+            DataError: A row breaks a rule of `learn`, or the table cannot be read.
+        """
+        return self.ledger.learn(read_findings(Path(path), self.spec))
+
+    def findings(self) -> pd.DataFrame:
+        """Return the findings on record, a row each, as corrected.
+
+        Returns:
+            The columns id and recorded_at, and the fields of each finding.
+        """
+        import pandas as pd
+
+        from workbench.experiments.findings import Finding
+
+        fields = [each.name for each in dataclasses.fields(Finding)]
+        rows = [
+            (each.id, each.recorded_at, *(getattr(each.record, name) for name in fields))
+            for each in (self.ledger.findings() if self._is_recorded else ())
+        ]
+        return pd.DataFrame(rows, columns=["id", "recorded_at", *fields])
+
+    def learned(self, as_of: AsOf = None) -> Learned:
+        """Return what findings tell of each hypothesis and idea; they never make a verdict.
+
+        Args:
+            as_of: Leave out later findings, and verdicts of iterations that end later.
+
+        Returns:
+            The findings, how likely they make an idea (`chance`), in a sentence
+            (`findings_sentence`), and what each method said of tried ideas (`methods`).
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> round(study.learned().chance("undo-import"), 3)
+        0.333
+        """
+        if not self._is_recorded:
+            return Learned(stated=self.spec.learning)
+        return read_learned(self.ledger, self.spec, self._moment(as_of))
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Return the time up to which the data are read; None for data without times.

@@ -35,6 +35,7 @@ from support.small_study import claim, looking_at, write_study
 from workbench import Study
 from workbench.errors import StudyError
 from workbench.experiments import ledger_storage
+from workbench.experiments.findings import Finding
 from workbench.experiments.ledger import (
     AGAIN,
     KINDS,
@@ -137,6 +138,7 @@ def test_a_pvalue_is_one_or_there_is_none(pvalue):
         verdict("a", qualifier=Qualifier(at_risk=("paid", "kept"))),
         Seal("1", {"size": "small"}, None, None, "flow", [{"step": "paid", "median_hours": None}]),
         SealedSeries("nps", {"2026-01": 7.5, "2026-02": None}, 2),
+        Finding("a", 2, "user test", 3, 5, "2026-02-03", "2d", "with Bo", 0.5),
     ],
     ids=KINDS,
 )
@@ -509,6 +511,18 @@ def test_later_looks_go_into_an_old_ledger(old, bundled, tmp_path):
     pd.testing.assert_frame_equal(before[same], after[same])
 
 
+def test_findings_go_into_an_old_ledger(old, bundled, tmp_path):
+    study = Study.load(old_study(bundled, tmp_path))
+    tried = study.learned().tried
+    before = study.history()
+    assert tried
+    assert study.findings().empty
+    assert study.learn("undo-import", "prototype", 4, 5)
+    assert len(study.findings()) == 1
+    assert study.learned().tried == tried
+    pd.testing.assert_frame_equal(study.history(), before)
+
+
 def test_a_guardrail_at_risk_in_an_old_ledger_still_counts(old, tmp_path):
     guarded = claim(planned_customers=40, guardrails=[{"metric": "bought", "margin": 0.01}])
     path = write_study(tmp_path, [guarded], rates={"blank": 0.3, "preview": 0.6})
@@ -570,6 +584,16 @@ def test_kinds_are_told_apart_by_their_type(ledger):
     ledger.record(registration(), look("a"), verdict("a"))
     assert isinstance(ledger.all_looks()[0].record, Look)
     assert isinstance(ledger.verdicts()[0].record, FinalVerdict)
+
+
+def test_findings_are_kept_once_beside_other_records(ledger, location, tmp_path):
+    ledger.record(registration(), look("a"), verdict("a"))
+    one = Finding("a", 1, "interview", 3, 5)
+    assert (ledger.learn([one, one]), ledger.learn([one])) == (1, 0)
+    opened = Ledger.at(location, tmp_path)
+    assert [each.record for each in opened.findings()] == [one]
+    assert opened.export()[-1]["kind"] == "finding"
+    assert len(opened.verdicts()) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from workbench.innovation.feedback import (
     ANYWHERE,
     EVERYBODY,
     NOT_ENTERED,
+    OBSERVED,
     SOURCES,
     Claim,
     CustomerEntry,
@@ -24,6 +25,7 @@ from workbench.innovation.feedback import (
 from workbench.schema.cohort import Cohort
 from workbench.schema.study import FeedbackSource
 from workbench.schema.time import Iteration
+from workbench.views import innovation
 
 STEPS = ("previewed", "imported")
 ITERATIONS = [
@@ -36,9 +38,9 @@ ROW = (
 )
 
 
-def read(tmp_path, *rows, head=HEAD):
+def read(tmp_path, *rows, head=HEAD, own=()):
     (tmp_path / "f.csv").write_text("\n".join([head, *rows]))
-    spec = FeedbackSource(source="f.csv")
+    spec = FeedbackSource(source="f.csv", sources=own)
     return read_feedback(
         read_table(spec, tmp_path, duckdb.connect()), spec, STEPS, ("industry", "country")
     )
@@ -72,12 +74,57 @@ def test_columns_may_be_left_out(tmp_path):
     assert (remark.customer, remark.cohort, remark.step) == ("c1", None, None)
 
 
-def test_there_are_ten_sources(tmp_path):
-    assert len(SOURCES) == 10
+def test_remarks_come_from_twelve_sources_and_a_studys_own(tmp_path):
+    assert len(SOURCES) == 12
+    names = (*SOURCES, "community forum")
+    rows = [ROW.replace("F-1", f"F-{n}").replace("phone interview", s) for n, s in enumerate(names)]
+    assert [each.source for each in read(tmp_path, *rows, own=["community forum"])] == list(names)
+    with pytest.raises(DataError) as error:
+        read(tmp_path, *rows)
+    said = str(error.value)
+    assert all(name in said for name in (*SOURCES, *OBSERVED))
+    assert said.endswith("or add it to the study: feedback: sources: [community forum]")
+
+
+def test_an_observation_may_be_nobodys_and_counts_as_remarks_alone(tmp_path):
     rows = [
-        ROW.replace("F-1", f"F-{n}").replace("phone interview", s) for n, s in enumerate(SOURCES)
+        "F-1,2026-01-09,search question,,,,undo,,,340",
+        "F-2,2026-01-09,call to action,,,previewed,undo,positive,,",
+        "F-3,2026-01-09,user test,a,,,undo,negative,,",
     ]
-    assert [each.source for each in read(tmp_path, *rows)] == list(SOURCES)
+    remarks = read(tmp_path, *rows, head=f"{HEAD},count")
+    assert [(each.sentiment, each.count) for each in remarks] == [
+        ("neutral", 340), ("positive", 1), ("negative", 1)
+    ]  # fmt: skip
+    found = weighed(*remarks)
+    assert (found.heard, found.remarks) == (1, 342)
+    assert dict(found.sources) == {"search question": 340, "call to action": 1, "user test": 1}
+    of_all = {row.step: row for row in found.themes if row.grouping == EVERYBODY}
+    anywhere = of_all[ANYWHERE]
+    assert (anywhere.customers, anywhere.remarks, anywhere.unnamed) == (1, 341, 340)
+    assert (of_all["previewed"].customers, of_all["previewed"].remarks) == (0, 1)
+    observed = [row for row in found.themes if row.grouping != EVERYBODY and not row.customers]
+    assert not observed  # nobody's observation is of no level of a grouping
+    assert not found.unaddressed
+    note = innovation.themes(found).note
+    assert note.endswith("Observations, which are nobody's, count as remarks alone.")
+    assert "Observations" not in innovation.themes(weighed(remarks[2])).note
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            "F-1,2026-01-09,user test,,,,undo,negative,,",
+            "only observations may be nobody's: search",
+        ),
+        ("F-1,2026-01-09,user test,a,,,undo,negative,,3", "count is '3'; it must be a whole"),
+        ("F-1,2026-01-09,other product,,,,undo,,,0", "count is '0'; it must be a whole number"),
+    ],
+)
+def test_only_an_observation_may_be_nobodys_or_have_a_count(tmp_path, row, said):
+    with pytest.raises(DataError, match=said):
+        read(tmp_path, row, head=f"{HEAD},count")
 
 
 @pytest.mark.parametrize(

@@ -133,3 +133,47 @@ def test_a_plan_of_what_is_wrong(workbench, study, arguments, said):
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_learning_without_a_test(workbench, tmp_path):
+    path = write_study(tmp_path, [claim()])
+    idea = "ideas:\n  - {name: undo, statement: Undo gives courage., impact: 9, ease: 6}\n"
+    path.write_text(path.read_text() + idea)
+    given = ["--hypothesis", "undo", "--method", "user test", "--supports", 4, "--of", 5]
+    given += ["--cost", "2d", "--date", "2026-02-03", "--weight", "0.5"]
+    code, out, err = workbench("learn", path, *given)
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "undo, version 1: 4 of 5 in user tests said yes, by which its chance goes "
+    )
+    code, again, err = workbench("learn", path, *given)
+    assert (code, again) == (0, out)
+    assert err.startswith("The same finding is on record already")
+    table = tmp_path / "f.csv"
+    table.write_text("hypothesis,method,supports,of\nundo,interview,2,9\n")
+    code, out, err = workbench("learn", path, "--table", table)
+    assert (code, out, err) == (0, "", "Recorded 1 new finding.\n")
+    code, out, err = workbench("backlog", path)
+    assert words(out.splitlines()[0])[-2:] == ["chance", "findings"]
+    assert "4 of 5 in user tests and 2 of 9 in interviews" in out
+    assert "Ways to learn about undo, with its chance after 5 no or 5 yes: interview (1 day)" in err
+    code, out, err = workbench("ledger", path)
+    assert code == 0
+    assert "undo, version 1: 4 of 5 in user tests and 2 of 9 in interviews said yes" in err
+    _, out, _ = workbench("ledger", path, "--format", "json")
+    assert [each["kind"] for each in json.loads(out)] == ["finding", "finding"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--hypothesis", "preview-helps"], "--method is missing; give it, or a file as --table"),
+        (["--table", "f.csv", "--of", 3], "--of and --table are given; a row of the table says it"),
+        (["--table", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_learning_what_is_wrong(workbench, study, arguments, said):
+    code, out, err = workbench("learn", study, *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
+from workbench.experiments.findings import Finding
 from workbench.innovation.backlog import Backlog, Candidate, Cost, Tried, guessing, rank
 from workbench.innovation.feedback import CustomerEntry, Remark, summarize
+from workbench.innovation.learning import Learned
 from workbench.innovation.strategy import Strategy, assess
 from workbench.schema.hypothesis import Rating
+from workbench.schema.learning import STATED, LearningMethod
 from workbench.schema.strategy import StrategySource
 from workbench.schema.study import FeedbackSource
 from workbench.schema.time import Iteration, Period
@@ -113,6 +117,24 @@ def test_the_backlog(backlog):
     first, last = innovation.backlog(backlog).rows
     assert first[1:] == ("1", "1 to 1", "4 to 8 x 5", "A/B test (it takes 2.5 weeks)", "120", "2.5")
     assert last[1:4] == ("n/a", "n/a to n/a", "n/a")
+
+
+def test_the_backlog_says_what_findings_tell(backlog):
+    stated = {name: LearningMethod(**each) for name, each in STATED.items()}
+    name = backlog.ranked[0].candidate.name
+    findings = [Finding(name, 1, "prototype", 4, 5), Finding("old", 1, "interview", 1, 5)]
+    found = replace(backlog, learned=Learned(findings, {("old", 1): False}, stated))
+    table = innovation.backlog(found)
+    assert [each.heading for each in table.columns[-3:]] == list(innovation.LEARNED)
+    assert table.rows[0][-3:-1] == ("57.1%", "4 of 5 in prototypes")  # odds of 1 to 3, times 4
+    assert table.rows[0][-1].startswith(
+        "interview (1 day): 25% to 84%; prototype (3 days): 8% to 57%; "
+    )
+    assert table.rows[1][-3:-1] == ("25.0%", "no finding")
+    assert table.note.endswith(
+        "Interviews on a tried idea: 1 of 5 said yes where the A/B test refuted the idea."
+    )
+    assert len(innovation.backlog(backlog).columns) == len(table.columns) - 3
 
 
 def test_markup_in_the_data_stays_text(strategy, feedback, backlog):

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from sqlalchemy import Connection, func, insert, select
 
 from workbench.errors import StudyError
+from workbench.experiments.findings import Finding
 from workbench.experiments.ledger_storage import (
     RECORDS,
     Database,
@@ -169,10 +170,10 @@ class FinalVerdict:
             raise ValueError(msg)
 
 
-Record = Registration | Look | FinalVerdict | Seal | SealedSeries
+Record = Registration | Look | FinalVerdict | Seal | SealedSeries | Finding
 R = TypeVar("R", bound=Record)
 KINDS: Mapping[str, type[Record]] = MappingProxyType(
-    {each.KIND: each for each in (Registration, Look, FinalVerdict, Seal, SealedSeries)}
+    {each.KIND: each for each in (Registration, Look, FinalVerdict, Seal, SealedSeries, Finding)}
 )
 
 
@@ -316,7 +317,7 @@ def _said(value: Any) -> str:
     return json.dumps(plain(value), ensure_ascii=False) if not isinstance(value, str) else value
 
 
-Known = TypeVar("Known", Registration, Look, FinalVerdict, Seal, SealedSeries)
+Known = TypeVar("Known", Registration, Look, FinalVerdict, Seal, SealedSeries, Finding)
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The append-only record of one study's registrations, looks and final verdicts.
+    """The append-only record of one study's registrations, looks, final verdicts and findings.
 
     The database refuses to change or delete records, whatever program asks for it. Any number of
     processes may record at once. Reading a ledger that does not exist finds nothing and creates
@@ -408,6 +409,20 @@ class Ledger:
                 session.append(each)
         return len(added)
 
+    def learn(self, findings: Iterable[Finding]) -> int:
+        """Record the findings that are not on record yet, all or none, and return how many."""
+        with writing(self.place) as connection:
+            session = _Session(connection, self.study)
+            known = {each.record.fingerprint for each in session.find(Finding)}
+            added = {each.fingerprint: each for each in findings if each.fingerprint not in known}
+            for each in added.values():
+                session.append(each)
+        return len(added)
+
+    def findings(self) -> tuple[Stored[Finding], ...]:
+        """Return all findings in order, as corrected."""
+        return standing(self._of(Finding))
+
     def seals(self) -> tuple[Stored[Seal], ...]:
         """Return all counts on record, in order."""
         return self._of(Seal)
@@ -416,8 +431,8 @@ class Ledger:
         """Return all series on record, in order."""
         return self._of(SealedSeries)
 
-    def correct(self, record_id: int, record: Look | FinalVerdict, *, reason: str) -> int:
-        """Append a correction of a look or final verdict, and return its id.
+    def correct(self, record_id: int, record: Look | FinalVerdict | Finding, *, reason: str) -> int:
+        """Append a correction of a look, final verdict or finding, and return its id.
 
         Args:
             record_id: The id of the record to correct, as `export` shows it.

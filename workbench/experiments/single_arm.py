@@ -18,8 +18,6 @@ from workbench.data.study_data import StudyData
 from workbench.errors import StudyError
 from workbench.experiments.discoveries import HORIZON, Key
 from workbench.experiments.evaluate import cohort_counts
-from workbench.experiments.history import later_data_seen
-from workbench.experiments.ledger import HORIZON_FIELD, FinalVerdict, Ledger, Look, Registration
 from workbench.schema.hypothesis import UNQUALIFIED, Qualifier, Verdict
 from workbench.schema.single_arm import SINGLE_ARM, SingleArmClaim
 from workbench.schema.time import Iteration, from_instant
@@ -33,6 +31,8 @@ from workbench.stats.single_arm import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.experiments.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -284,6 +284,9 @@ def record_single_arm(
 def _recorded_single_arm(
     ledger: Ledger, result: SingleArmResult, span: list[str] | None, horizon: int
 ) -> SingleArmResult:
+    from workbench.experiments.history import later_data_seen
+    from workbench.experiments.ledger import HORIZON_FIELD, FinalVerdict, Look, Registration
+
     claim, found = result.claim, result.found
     digest = sha256(json.dumps([found.customers, found.converted, found.closed]).encode())
     as_of = None if result.as_of is None else result.as_of.isoformat()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, WorkbenchError
 from workbench.experiments.verdict import Evaluation
 from workbench.innovation.feedback import summarize_feedback
+from workbench.innovation.learning import Learned, MethodRecord, WayToLearn
 from workbench.innovation.strategy import assess_strategy
 from workbench.schema.hypothesis import HIGHEST, LOWEST, Hypothesis, Idea, Rating, Status, Verdict
 from workbench.schema.time import from_instant
@@ -162,14 +163,30 @@ class Guessing:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What to try, ranked, and how well impact was guessed before."""
+    """What to try, ranked, how well impact was guessed before, and what findings tell."""
 
     ranked: tuple[Ranked, ...]
     guessing: Guessing
+    learned: Learned = field(default_factory=Learned)
+
+    @property
+    def methods(self) -> tuple[MethodRecord, ...]:
+        """What each method of learning said of tried ideas, beside what A/B tests found."""
+        return self.learned.methods
+
+    def ways(self, each: Ranked) -> tuple[WayToLearn, ...]:
+        """Return the ways to learn about a candidate, the cheapest first."""
+        known = each.candidate
+        return self.learned.ways(known.name, known.version, known.cost.weeks)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each candidate, by rank."""
-        return [each.row() for each in self.ranked]
+        """Return one row for each candidate, by rank, with its chance and its ways to learn."""
+        found = []
+        for each in self.ranked:
+            known = each.candidate
+            learned = self.learned.row(known.name, known.version, known.cost.weeks)
+            found.append({**each.row(), **learned})
+        return found
 
 
 def rank(candidates: Sequence[Candidate]) -> tuple[Ranked, ...]:
@@ -451,7 +468,9 @@ def _inside(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
 
 
-def rank_backlog(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Backlog:
+def rank_backlog(
+    data: StudyData, evaluate: Evaluate, at: datetime | None, learned: Learned
+) -> Backlog:
     """Return a study's backlog as of a time: ideas and untested hypotheses, ranked with their costs.
 
     Only the newest version of a hypothesis counts. Without a status, a hypothesis is planned before
@@ -461,6 +480,7 @@ def rank_backlog(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Ba
         data: The study's data.
         evaluate: Evaluates the hypotheses of an iteration as of a time.
         at: The time; the newest event for None.
+        learned: What findings tell of each.
     """
     if data.spec.feedback is not None:
         summarize_feedback(data, None)  # so that cited evidence exists
@@ -481,7 +501,7 @@ def rank_backlog(data: StudyData, evaluate: Evaluate, at: datetime | None) -> Ba
         for each in [*newest, *data.spec.ideas]
         if (status := _status(data, each, at)) != "tested"
     ]
-    return Backlog(rank(candidates), guessing(list(_tried(data, evaluate, at))))
+    return Backlog(rank(candidates), guessing(list(_tried(data, evaluate, at))), learned)
 
 
 def problems(data: StudyData) -> list[str]:

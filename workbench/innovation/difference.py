@@ -12,7 +12,6 @@ from workbench import display
 from workbench.data.counts import StepCounts
 from workbench.data.study_data import StudyData
 from workbench.experiments.evaluate import total
-from workbench.experiments.history import describe_change
 from workbench.experiments.verdict import Evaluation
 from workbench.schema.hypothesis import Hypothesis
 from workbench.schema.time import Iteration
@@ -116,6 +115,8 @@ def _hypotheses(
     claims: Sequence[Hypothesis], first: Iteration, between: Sequence[Iteration]
 ) -> Iterator[Changed]:
     """Yield the versions that were tested since an iteration, and what was tested in it alone."""
+    from workbench.experiments.history import describe_change
+
     since, after = [each.name for each in between], between[-1].name
     claims = sorted(claims, key=lambda each: each.version)
     old = {each.name: each for each in claims if each.iteration == first.name}

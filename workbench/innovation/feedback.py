@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,10 @@ SOURCES = (
     "user test",
     "session replay",
     "another team",
+    "support ticket",
+    "sales call",
 )
+OBSERVED = ("search question", "other product", "call to action", "value proposition")
 SENTIMENTS = ("positive", "neutral", "negative")
 REQUIRED = ("id", "date", "source", "theme", "sentiment")
 COLUMNS = (*REQUIRED, "customer", "cohort", "step", "quote")
@@ -45,7 +49,10 @@ NOT_ENTERED = "did not enter"
 
 @dataclass(frozen=True)
 class Remark:
-    """One piece of feedback, of a `customer` by id or of a whole `cohort`."""
+    """One piece of feedback, of a `customer` by id or of a whole `cohort`.
+
+    An observation, such as what people search for, may be nobody's, and was made `count` times.
+    """
 
     id: str
     date: date
@@ -56,6 +63,7 @@ class Remark:
     cohort: Cohort | None = None
     step: str | None = None
     quote: str = ""
+    count: int = 1
 
 
 def read_feedback(
@@ -69,15 +77,16 @@ def read_feedback(
 
     Raises:
         DataError: For a missing column, a repeated id, an unreadable date, an unknown source,
-            sentiment, step or grouping, and a remark without a customer or cohort.
+            sentiment, step or grouping, and a remark that is no observation, without a customer or
+            cohort.
     """
     columns = table.collect_schema().names()
-    for column in (*REQUIRED, *(() if "customer" in columns else ("cohort",))):
+    for column in REQUIRED:
         if column not in columns:
             raise DataError(f"{source.source}: {unknown_name('column', column, columns)}")
     remarks: dict[str, Remark] = {}
     for number, row in enumerate(collect(table), start=1):
-        texts = {column: _text(row.get(column)) for column in COLUMNS}
+        texts = {column: _text(row.get(column)) for column in (*COLUMNS, "count")}
         where = f"{source.source}: remark {texts['id'] or f'in row {number}'}"
         if texts["date"]:
             try:
@@ -85,7 +94,7 @@ def read_feedback(
             except ValueError as error:
                 raise DataError(f"{where}: date {error}") from None
             texts["date"] = day.isoformat()
-        remark = _remark(texts, where, steps, groupings)
+        remark = _remark(texts, where, source.sources, steps, groupings)
         if remark.id in remarks:
             raise DataError(f"{where} is there twice; give each remark an id of its own")
         remarks[remark.id] = remark
@@ -93,17 +102,34 @@ def read_feedback(
 
 
 def _remark(
-    texts: dict[str, str], where: str, steps: Sequence[str], groupings: Sequence[str]
+    texts: dict[str, str],
+    where: str,
+    own: Sequence[str],
+    steps: Sequence[str],
+    groupings: Sequence[str],
 ) -> Remark:
+    observed = texts["source"] in OBSERVED
+    if observed:
+        texts["sentiment"] = texts["sentiment"] or "neutral"
     for column in REQUIRED:
         if not texts[column]:
             raise DataError(f"{where} has no {column}; fill it in, or leave the row out")
-    for column, allowed in (("source", SOURCES), ("sentiment", SENTIMENTS), ("step", steps)):
+    sources = (*SOURCES, *OBSERVED, *own)
+    if texts["source"] not in sources:
+        said = unknown_name("source", texts["source"], sources, most=len(sources))
+        more = f"; or add it to the study: feedback: sources: [{texts['source']}]"
+        raise DataError(f"{where}: {said}{more}")
+    for column, allowed in (("sentiment", SENTIMENTS), ("step", steps)):
         if texts[column] and texts[column] not in allowed:
             raise DataError(f"{where}: {unknown_name(column, texts[column], allowed)}")
-    if bool(texts["customer"]) == bool(texts["cohort"]):
-        has = "both a customer and a cohort" if texts["customer"] else "no customer and no cohort"
-        raise DataError(f"{where} has {has}; say whose it is by one of the two")
+    if texts["customer"] and texts["cohort"]:
+        raise DataError(f"{where} has both a customer and a cohort; say whose it is by one of them")
+    if not (observed or texts["customer"] or texts["cohort"]):
+        said = "say whose it is by one of the two; only observations may be nobody's: "
+        raise DataError(f"{where} has no customer and no cohort; {said}{', '.join(OBSERVED)}")
+    if texts["count"] and not (observed and re.fullmatch(r"[1-9]\d*", texts["count"])):
+        rule = "a whole number from 1, for observations only: " + ", ".join(OBSERVED)
+        raise DataError(f"{where}: count is {texts['count']!r}; it must be {rule}")
     return Remark(
         id=texts["id"],
         date=date.fromisoformat(texts["date"]),
@@ -114,6 +140,7 @@ def _remark(
         cohort=_cohort(texts["cohort"], where, groupings) if texts["cohort"] else None,
         step=texts["step"] or None,
         quote=texts["quote"],
+        count=int(texts["count"] or 1),
     )
 
 
@@ -152,8 +179,8 @@ class CustomerEntry:
 class Theme(NamedTuple):
     """Counts of a theme at a step, for the customers with one value of a grouping.
 
-    `customers`, `positive` and `negative` count customers, each once. `remarks` counts remarks;
-    `unnamed` those of whole cohorts among them, which name no customer.
+    `customers`, `positive` and `negative` count customers, each once. `remarks` counts remarks and
+    observations; `unnamed` those among them that name no customer.
     """
 
     theme: str
@@ -233,7 +260,8 @@ class Claim(NamedTuple):
 class Feedback:
     """Summary of what customers said, compared with what they did.
 
-    `heard` counts the customers with a remark, `remarks` all remarks, those of cohorts included.
+    `heard` counts the customers with a remark, `remarks` all remarks, those of cohorts and
+    observations included.
     """
 
     iteration: str | None
@@ -306,7 +334,7 @@ def summarize(
     said = [each for each in here if each.quote] if source.quotes else []
     return Feedback(
         iteration=iteration,
-        remarks=len(here),
+        remarks=sum(each.count for each in here),
         heard=_customers(here),
         sources=_sources(here),
         themes=tuple(_themes(here, entries, steps, groupings)),
@@ -365,8 +393,8 @@ def _themes(
             customers=_customers(rows),
             positive=_customers(each for each in rows if each.sentiment == "positive"),
             negative=_customers(each for each in rows if each.sentiment == "negative"),
-            remarks=len(rows),
-            unnamed=sum(each.customer is None for each in rows),
+            remarks=sum(each.count for each in rows),
+            unnamed=sum(each.count for each in rows if each.customer is None),
         )
         for key, rows in found.items()
     ]
@@ -387,6 +415,8 @@ def _levels(
 ) -> dict[str, str]:
     if remark.cohort is not None:
         return dict(remark.cohort.values)
+    if remark.customer is None:
+        return {}
     entry = _entry(remark, entries)
     return {each: entry.levels.get(each, MISSING) if entry else MISSING for each in groupings}
 
@@ -471,7 +501,7 @@ def _iteration(
 
 def _sources(remarks: Sequence[Remark]) -> tuple[tuple[str, int], ...]:
     names = dict.fromkeys(each.source for each in remarks)
-    counted = [(name, sum(each.source == name for each in remarks)) for name in names]
+    counted = [(name, sum(each.count for each in remarks if each.source == name)) for name in names]
     return tuple(sorted(counted, key=lambda each: (-each[1], each[0])))
 
 

@@ -124,7 +124,9 @@ class ReleaseReview(IterationReport):
             found = now[tuple(frame.loc[place, ["hypothesis", "version", "arm"]])]
             frame.loc[place, ["estimate", "low", "high", "pvalue"]] = _numbers(found)
             frame.loc[place, ["verdict", "label"]] = [str(found.verdict), found.label]
-        frame.attrs["evidence"] = [each.sentence for each in self.evidence]
+        learned = study.learned(self.as_of)
+        said = [learned.findings_sentence(name) for name in dict.fromkeys(frame["hypothesis"])]
+        frame.attrs["evidence"] = [*filter(None, said), *(each.sentence for each in self.evidence)]
         return frame
 
     @cached_property

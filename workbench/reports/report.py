@@ -202,7 +202,8 @@ class IterationReport(Report):
     ) -> Result:
         """Return the end of the report, with its verdicts and how each was reached."""
         found = tuple(evaluations)
-        verdicts = {"evaluations": [each.row() for each in (*found, *single_arm)]}
+        rows = [*(each.row() for each in found), *(each.row() for each in single_arm)]
+        verdicts = {"evaluations": rows}
         return self.result(verdicts | dict(content), _methods(found))
 
 

@@ -18,12 +18,21 @@ from pydantic import (
 )
 
 from workbench.errors import StudyError, unknown_name
-from workbench.schema.base import TAGS, Name, Spec, TableSource, one_or_more, read_document
+from workbench.schema.base import (
+    TAGS,
+    Name,
+    Names,
+    Spec,
+    TableSource,
+    one_or_more,
+    read_document,
+)
 from workbench.schema.cohort import Cohort, Grouping, GroupingKind
 from workbench.schema.conditions import Condition
 from workbench.schema.flow import Flow
 from workbench.schema.hypothesis import Hypothesis, Idea, Problem
 from workbench.schema.indicators import IndicatorsSource
+from workbench.schema.learning import Learning
 from workbench.schema.single_arm import SingleArmClaim
 from workbench.schema.strategy import StrategySource, Targets
 from workbench.schema.time import Iteration, TimeFormat, check_order, moment
@@ -104,9 +113,12 @@ class FeedbackSource(TableSource):
     """A table of feedback, one remark a row.
 
     Its columns are id, date, source, theme and sentiment, and, where they are known, customer or
-    cohort (such as `industry = retail`), step and quote.
+    cohort (such as `industry = retail`), step and quote. An observation, such as what people search
+    for, may be nobody's, and have a `count`.
     """
 
+    sources: Names = ()
+    """Sources of your own, such as `[community forum]`, beside those that the workbench knows."""
     strong: int = Field(default=3, ge=1)
     """How many customers make a theme a strong one."""
     quotes: bool = False
@@ -228,6 +240,8 @@ class StudySpec(Spec):
     `problem`."""
     ideas: tuple[Idea, ...] = ()
     """Ideas for the backlog that are not hypotheses yet."""
+    learning: Learning = Field(default={}, validate_default=True)
+    """What an answer tells, by method of learning, such as `{interview: {yes_if_true: 0.8}}`."""
     feedback: FeedbackSource | None = None
     """What customers said."""
     innovation: Targets | None = None
@@ -310,6 +324,7 @@ class StudySpec(Spec):
             yield from self.strategy.contradictions(self.iterations, self.metrics)
         yield from self._check_ideas()
         yield from self._check_hypotheses()
+        yield from self._check_changes()
 
     def _check_hypotheses(self) -> Iterator[Contradiction]:
         known = {each.name for each in self.iterations}
@@ -444,10 +459,6 @@ class StudySpec(Spec):
             what = "counts need a time or iteration column" if self.counts else "outcomes have one"
             yield ("iterations", 1), f"there are several iterations, but {what}"
         for place, each in enumerate(self.iterations):
-            for number, change in enumerate(each.changes):
-                if change.step not in self.metrics:
-                    here = ("iterations", place, "changes", number, "step")
-                    yield here, unknown_name("step", change.step, self.metrics)
             if each.allocation and "experiment" not in self.kinds.values():
                 said = (
                     f"iteration {each.name!r} has an allocation, but no grouping is an experiment"
@@ -457,6 +468,13 @@ class StudySpec(Spec):
             check_order(self.iterations, ZoneInfo(self.timezone))
         except StudyError as error:
             yield ("iterations",), str(error)
+
+    def _check_changes(self) -> Iterator[Contradiction]:
+        for place, each in enumerate(self.iterations):
+            for number, change in enumerate(each.changes):
+                if change.step not in self.metrics:
+                    here = ("iterations", place, "changes", number, "step")
+                    yield here, unknown_name("step", change.step, self.metrics)
 
     def _check_cohort(
         self, place: tuple[str | int, ...], cohort: Cohort, iterations: set[str]

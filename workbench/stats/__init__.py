@@ -8,7 +8,8 @@ Begin with `proportions.compare`, which needs no more than four counts.
 - One rate: `single_arm` (a cohort against a target).
 - Before a test: `power`, and `anytime_power` for a test at any time.
 - Around a test: `sample_ratio` (are the cohorts as large as planned?), `multiplicity` (many tests),
-  `shrinkage` (what a winner is worth), `versions` (what the versions of an idea say together).
+  `shrinkage` (what a winner is worth), `versions` (what the versions of an idea say together),
+  `odds` (what interviews and prototypes say before it).
 - Series and scores: `trend`, `discrimination`.
 - What these are made of: `exact`, `score`, `boundaries`, `arguments`.
 

@@ -7,13 +7,15 @@ from typing import Any
 from workbench import charts, display
 from workbench.charts import QUIET, SERIES, Chart, Charts, canvas, write
 from workbench.display import Badge, Cell, Column, Table
-from workbench.innovation.backlog import LEARNING_RULE, Backlog
-from workbench.innovation.feedback import EVERYBODY, Feedback
+from workbench.innovation.backlog import LEARNING_RULE, Backlog, Ranked
+from workbench.innovation.feedback import EVERYBODY, OBSERVED, Feedback
 from workbench.innovation.strategy import NOT_RANDOMIZED, Standing, Strategy, amount, signed
 from workbench.stats.trend import Coefficient
 
 NO_STRATEGY = "The study names no strategic metrics."
 SAID = "Counted are customers, each once; remarks of whole cohorts count nobody."
+OBSERVATIONS = " Observations, which are nobody's, count as remarks alone."
+LEARNED = ("chance", "said yes", "chance if all of five more say no, or yes")
 
 
 def standings(found: Strategy) -> Table:
@@ -108,7 +110,9 @@ def themes(found: Feedback) -> Table:
         Column("of them negative", numeric=True),
         Column("remarks", numeric=True),
     )
-    return Table("What customers said", columns, rows, SAID, "Nobody said anything.")
+    observed = any(name in OBSERVED for name, _ in found.sources)
+    note = f"{SAID}{OBSERVATIONS if observed else ''}"
+    return Table("What customers said", columns, rows, note, "Nobody said anything.")
 
 
 def said_and_done(found: Feedback) -> Table:
@@ -169,6 +173,7 @@ def backlog(found: Backlog) -> Table:
             f"{each.learn_by} ({each.why})",
             display.count(each.candidate.cost.customers),
             display.weeks(each.candidate.cost.weeks),
+            *(_learned(found, each) if found.learned.findings else ()),
         )
         for each in found.ranked
     )
@@ -180,9 +185,19 @@ def backlog(found: Backlog) -> Table:
         Column("cheapest way to learn"),
         Column("customers of a test", numeric=True),
         Column("weeks", numeric=True),
+        *(map(Column, LEARNED) if found.learned.findings else ()),
     )
     empty = "Nothing is left to try; add ideas to the study."
-    return Table("Backlog", columns, rows, LEARNING_RULE, empty)
+    note = " ".join([LEARNING_RULE, *(each.sentence for each in found.methods)])
+    return Table("Backlog", columns, rows, note, empty)
+
+
+def _learned(found: Backlog, each: Ranked) -> tuple[Cell, ...]:
+    """Return a candidate's chance, what it rests on, and what five more answers could change."""
+    name, version = each.candidate.name, each.candidate.version
+    chance = display.percent(found.learned.chance(name, version))
+    said = found.learned.said(name, version) or "no finding"
+    return chance, said, "; ".join(str(way) for way in found.ways(each))
 
 
 @charts.styled
