@@ -28,6 +28,7 @@ COMMANDS = (
     "learn",
     "ledger",
     "metrics",
+    "next",
     "plan",
     "report",
     "test",

@@ -1,4 +1,4 @@
-"""The command line: `workbench check|metrics|test|report|plan|diff|ledger|learn|backlog|init`.
+"""The command line: `workbench check|metrics|test|report|plan|diff|ledger|learn|backlog|next|init`.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 is success, 1 a check that found errors,
 2 bad input, with a sentence on what is wrong, where, and what to do about it.
@@ -23,6 +23,7 @@ from workbench.terminal import (
     Format,
     announce,
     announce_all,
+    as_json,
     show,
     tell,
     working,
@@ -348,6 +349,39 @@ def ledger(study: StudyPath, form: FormatOption = Format.TABLE) -> None:
         show(records, list(dict.fromkeys(name for each in records for name in each)), form)
     if not records:
         tell("Nothing is on record yet; workbench report records a look at each hypothesis")
+
+
+@app.command("next", epilog="Example: workbench next study.yaml --write")
+def next_version(
+    study: StudyPath,
+    as_of: AsOf = "",
+    *,
+    into_file: Annotated[
+        bool, typer.Option("--write", help="Insert the draft into the study file.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say what to try next and why, and draft it.
+
+    The evidence: what versions say together, the step that loses most, where customers went, which cohort differs, indicators, themes that nobody addresses, and what a test takes.
+
+    With --write the draft is inserted, and every other byte of the file stays; what must be filled in is marked.
+    """
+    with working("Looking"):
+        found = _load(study).next_step(as_of=as_of or None)
+    if form is Format.JSON:
+        write(as_json(found.row()))
+    else:
+        show([each._asdict() for each in found.reasons], ["source", "sentence"], form)
+        write(f"\n{found.text}" if found.text and form is Format.TABLE else "")
+    tell(found.advice.sentence)
+    if into_file and not found.draft:
+        tell("There is nothing to write: the next thing is no new entry of the study file.")
+    elif into_file:
+        from workbench.schema.insertion import insert
+
+        insert(study, found.draft)
+        tell(f"Written into {study}; fill in what is marked FILL IN, and keep the rest if it fits.")
 
 
 @app.command(epilog='Example: workbench diff study.yaml "2026.2" "2026.3"')

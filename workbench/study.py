@@ -33,13 +33,15 @@ from workbench.experiments.single_arm import (
 from workbench.experiments.verdict import Evaluation
 from workbench.indicators.sources import StudyIndicators
 from workbench.indicators.values import Indicators, indicator_problems
-from workbench.innovation.backlog import Backlog, problems, rank_backlog
+from workbench.innovation.backlog import Advice, Backlog, advise, problems, rank_backlog
 from workbench.innovation.difference import Difference, difference
 from workbench.innovation.feedback import Feedback, summarize_feedback
 from workbench.innovation.learning import Learned, make_finding, read_findings, read_learned
+from workbench.innovation.next_version import NextStep, next_step
 from workbench.innovation.problems import ProblemReview, review_problems
 from workbench.innovation.strategy import Strategy, assess_strategy
 from workbench.innovation.true_innovation import Innovation, assess_innovation, retention
+from workbench.schema.insertion import raw_entry
 from workbench.schema.study import StudySpec, read_study
 from workbench.schema.time import in_zone, moment, select
 
@@ -65,6 +67,7 @@ class Study:
     Attributes:
         spec: What the study file says.
         folder: The folder of the study file, which its paths are relative to.
+        path: The study file; None for a study that was not read from one.
 
     >>> study = Study.load("studies/guided-import/study.yaml")
     >>> study.spec.steps
@@ -76,6 +79,7 @@ class Study:
 
     spec: StudySpec
     folder: Path
+    path: Path | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Study:
@@ -91,7 +95,7 @@ class Study:
             StudyError: The file breaks a rule; the sentence names file and line.
         """
         path = Path(path)
-        return cls(read_study(path), path.parent)
+        return cls(read_study(path), path.parent, path)
 
     def check(self) -> DataReport:
         """Read all data and list what is wrong with them.
@@ -777,6 +781,66 @@ class Study:
         if not self._is_recorded:
             return Learned(stated=self.spec.learning)
         return read_learned(self.ledger, self.spec, self._moment(as_of))
+
+    def advise(self, iteration: str | None = None, as_of: AsOf = None) -> Advice:
+        """Return the one next thing to do.
+
+        Args:
+            iteration: The name of the last iteration to count; all unless given.
+            as_of: The time as of which the data are read.
+
+        Raises:
+            StudyError: The iteration is unknown.
+        """
+        every = self._up_to(iteration, as_of)
+        newest = {each.hypothesis.name: each.hypothesis.version for each in every}
+        for each in every:
+            claim = each.hypothesis
+            newest[claim.name] = max(newest[claim.name], claim.version)
+        shown = [
+            each
+            for each in reversed(every)
+            if each.hypothesis.version == newest[each.hypothesis.name]
+        ]
+        return advise(shown, self.backlog(as_of), over_versions(every))
+
+    def next_step(self, iteration: str | None = None, as_of: AsOf = None) -> NextStep:
+        """Say what to try next and why, and draft it for the study file.
+
+        Args:
+            iteration: The name of the last iteration to count; all unless given.
+            as_of: The time as of which the data are read.
+
+        Returns:
+            The one next thing, the evidence for it, and the draft, in which what must be filled in is
+            marked.
+
+        Raises:
+            StudyError: The iteration is unknown.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> study.next_step("2026.1").advice.about
+        'undo-import'
+        """
+        at, advice = self._moment(as_of), self.advise(iteration, as_of)
+        written = None
+        places = [
+            (each.version, place)
+            for place, each in enumerate(self.spec.stated)
+            if each.name == advice.about
+        ]
+        if places and self.path is not None:
+            written = raw_entry(self.path, "hypotheses", max(places)[1])
+        return next_step(
+            self._data,
+            advice,
+            self.backlog(as_of),
+            over_versions(self._up_to(iteration, as_of)),
+            at=at,
+            feedback=None if self.spec.feedback is None else self.feedback(as_of=as_of),
+            indicators=None if self.spec.indicators is None else self.indicators(as_of=as_of),
+            written=written,
+        )
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Return the time up to which the data are read; None for data without times.

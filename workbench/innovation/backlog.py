@@ -15,6 +15,7 @@ from workbench import display
 from workbench.data.counts import StepCounts
 from workbench.data.study_data import StudyData
 from workbench.errors import StudyError, WorkbenchError
+from workbench.experiments.over_versions import OverVersions
 from workbench.experiments.verdict import Evaluation
 from workbench.innovation.feedback import summarize_feedback
 from workbench.innovation.learning import Learned, MethodRecord, WayToLearn
@@ -23,12 +24,14 @@ from workbench.schema.hypothesis import HIGHEST, LOWEST, Hypothesis, Idea, Ratin
 from workbench.schema.time import from_instant
 from workbench.stats.power import customers_needed
 from workbench.stats.proportions import Alternative
+from workbench.stats.versions import running_answer
 
 DRAWS = 4_000
 SEED = 1_905
 LEVEL = 0.9
 FEWEST_TESTS = 5
 MOST_WEEKS = 8  # a test that takes longer is begun with a prototype
+PROMISING = 0.84  # z of versions that are worth another one
 UNSURE = 3.0  # scores up to here call for an interview, or for a prototype
 ANY = Rating(low=LOWEST, high=HIGHEST)
 LEARNING_RULE = (
@@ -41,13 +44,14 @@ Way = Literal["interview", "prototype", "A/B test"]
 ADVICE_RULE = (
     "The rule: first mend an invalid comparison, then let a test run on that was looked at before "
     "its end, then decide on a guardrail at risk, each in the newest iteration first. If nothing of "
-    "that is open, try the first of the backlog, in the cheapest way to learn."
+    "that is open, try a new version of the hypothesis whose versions point the right way (z of 0.84 or "
+    "more, p of 0.2 or less) and come nearest to being enough; or else the first of the backlog, in the cheapest way to learn."
 )
 NOTHING = (
     "Talk to customers: every test is settled, and the backlog holds nothing to try; write down what "
     "they say as ideas."
 )
-Kind = Literal["mend", "wait", "decide", "try", "listen"]
+Kind = Literal["mend", "wait", "decide", "version", "try", "listen"]
 Evaluate = Callable[[str, datetime | None], list[Evaluation]]
 
 
@@ -370,18 +374,24 @@ class Advice:
         return asdict(self)
 
 
-def advise(evaluations: Sequence[Evaluation], backlog: Backlog) -> Advice:
-    """Return what to do next by ADVICE_RULE: settle an open test, or try the first of the backlog.
+def advise(
+    evaluations: Sequence[Evaluation], backlog: Backlog, evidence: Sequence[OverVersions] = ()
+) -> Advice:
+    """Return what to do next by ADVICE_RULE: settle an open test, try a new version, or something new.
 
     Args:
         evaluations: Those of the newest version of each hypothesis, the newest iteration first.
         backlog: What there is to try.
+        evidence: What the versions of each hypothesis say together.
     """
     for settle in (_mend, _wait, _decide):
         for each in evaluations:
             said = settle(each)
             if said is not None:
                 return said
+    again = _again(evaluations, evidence)
+    if again is not None:
+        return again
     first = next(iter(backlog.ranked), None)
     return Advice("listen", "", NOTHING) if first is None else _try(first)
 
@@ -435,6 +445,33 @@ def _decide(found: Evaluation) -> Advice | None:
         f"{100 * lost[0].margin:g} is the most allowed."
     )
     return Advice("decide", found.hypothesis.name, said)
+
+
+def _again(evaluations: Sequence[Evaluation], evidence: Sequence[OverVersions]) -> Advice | None:
+    """Return a new version of the promising hypothesis that is nearest to enough; None without one."""
+    together = {(each.hypothesis, each.treatment): each for each in evidence}
+    found: list[tuple[float, Advice]] = []
+    for each in evaluations:
+        claim, pair = each.hypothesis, (each.comparison.control, each.comparison.treatment)
+        if each.verdict is not Verdict.INCONCLUSIVE or claim.analysis != "fixed":
+            continue
+        over = together.get((claim.name, str(claim.treatment.label)))
+        answer = running_answer(
+            [pair], alternative=claim.alternative, alpha=claim.alpha, planned=claim.versions
+        )
+        answer = answer if over is None else over.found
+        tried = "one version is" if over is None else f"{answer.versions} versions are"
+        effect = display.effect(answer.estimate, answer.low, answer.high)
+        spent = claim.versions is not None and answer.versions >= claim.versions
+        if answer.enough is None and answer.statistic >= PROMISING and not spent:
+            way = "one way" if claim.alternative == "two-sided" else "the right way"
+            said = (
+                f"Try version {claim.version + 1} of {each.name} next: {effect} points of {claim.metric} "
+                f"point {way}, and {tried} not enough yet."
+            )
+            advice = Advice("version", claim.name, said)
+            found.append((answer.statistic / answer.bound, advice))
+    return max(found, key=lambda one: one[0])[1] if found else None
 
 
 def _try(first: Ranked) -> Advice:

@@ -12,9 +12,10 @@ from workbench.errors import DataError
 from workbench.experiments.history import Stated, version_history
 from workbench.experiments.over_versions import OverVersions
 from workbench.experiments.single_arm import SingleArmResult
-from workbench.innovation.backlog import Advice, Backlog, advise
+from workbench.innovation.backlog import Advice, Backlog
 from workbench.innovation.difference import Difference
 from workbench.innovation.feedback import Feedback
+from workbench.innovation.next_version import NextStep
 from workbench.innovation.problems import ProblemReview
 from workbench.innovation.strategy import Strategy
 from workbench.innovation.true_innovation import Innovation
@@ -187,9 +188,14 @@ class ReleaseReview(IterationReport):
         return self.study.quality(**self.at)
 
     @cached_property
+    def next_step(self) -> NextStep:
+        """What to try next and why, with a draft of it."""
+        return self.study.next_step(**self.at)
+
+    @property
     def next(self) -> Advice:
         """The one next thing."""
-        return advise(self._newest_versions(), self.backlog)
+        return self.next_step.advice
 
     def finish(self) -> Result:
         """Return the end of the review; a template's last cell shows it."""
@@ -209,19 +215,9 @@ class ReleaseReview(IterationReport):
             "feedback": feedback.rows() if isinstance(feedback, Feedback) else {},
             "backlog": self.backlog.rows(),
             "quality": self.quality.to_dict("records"),
-            "next": self.next.row(),
+            "next": self.next_step.row(),
         }
         return self.result_with_verdicts(self.evaluations, content, self.single_arm)
-
-    def _newest_versions(self) -> list[Evaluation]:
-        """Return the evaluations of each hypothesis's newest version."""
-        newest: dict[str, int] = {}
-        for each in self.looks:
-            claim = each.hypothesis
-            newest[claim.name] = max(claim.version, newest.get(claim.name, 0))
-        return [
-            each for each in self.looks if each.hypothesis.version == newest[each.hypothesis.name]
-        ]
 
 
 def _numbers(found: Evaluation | SingleArmResult) -> list[float]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.charts import Charts
     from workbench.innovation.difference import Difference
     from workbench.innovation.feedback import Feedback
+    from workbench.innovation.next_version import NextStep
     from workbench.innovation.problems import ProblemReview
     from workbench.innovation.strategy import Strategy
     from workbench.innovation.true_innovation import Goal, Innovation
@@ -124,6 +125,17 @@ class AdviceCard:
 def goals(found: Innovation) -> GoalCards:
     """Return cards of the four goals: need validated, adoption, outcome, and the last two together."""
     return GoalCards(found)
+
+
+def next_step(found: NextStep) -> Table:
+    """Return a table of the evidence for what to try next, with the draft in its note."""
+    rows = tuple((each.source, each.sentence) for each in found.reasons)
+    columns = (Column("evidence"), Column("what it says"))
+    note = (
+        "`workbench next STUDY` drafts it, and with --write inserts the draft into the study file."
+    )
+    caption = f"What to try next, and why: {found.advice.sentence}"
+    return Table(caption, columns, rows, note if found.draft else "", found.advice.sentence)
 
 
 def advice(found: Advice) -> AdviceCard:
