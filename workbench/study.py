@@ -39,6 +39,7 @@ from workbench.innovation.feedback import Feedback, summarize_feedback
 from workbench.innovation.learning import Learned, make_finding, read_findings, read_learned
 from workbench.innovation.next_version import NextStep, next_step
 from workbench.innovation.problems import ProblemReview, review_problems
+from workbench.innovation.programme import Programme, review_programme
 from workbench.innovation.strategy import Strategy, assess_strategy
 from workbench.innovation.true_innovation import Innovation, assess_innovation, retention
 from workbench.schema.insertion import raw_entry
@@ -639,11 +640,13 @@ class Study:
         _ = self._iterations(iteration)
         return study_partners(self._data, iteration, self._moment(as_of))
 
-    def strategy(self, as_of: AsOf = None) -> Strategy:
+    def strategy(self, as_of: AsOf = None, cohort: Mapping[str, str] | None = None) -> Strategy:
         """Compare strategic metrics with their courses, before and after each iteration.
 
         Args:
             as_of: Leave out periods that are not over by then; none are left out unless given.
+            cohort: Take the rows of the table with these values of grouping columns, such as
+                {"country": "NL"}; those of everybody, where such columns are empty, unless given.
 
         Returns:
             Where each metric stands, and which iteration marks a change of which metric.
@@ -655,7 +658,7 @@ class Study:
         >>> {each.name: each.state for each in study.strategy().standings}["active_teams"]
         'on course'
         """
-        return assess_strategy(StudyData(self.spec, self.folder), self._moment(as_of))
+        return assess_strategy(StudyData(self.spec, self.folder), self._moment(as_of), cohort)
 
     def feedback(self, iteration: str | None = None, as_of: AsOf = None) -> Feedback:
         """Summarize what customers said, beside what they did.
@@ -841,6 +844,20 @@ class Study:
             indicators=None if self.spec.indicators is None else self.indicators(as_of=as_of),
             written=written,
         )
+
+    def programme(self, as_of: AsOf = None) -> Programme:
+        """Say what all iterations taught: claims, impact, guesses, steps, strategic metrics, novelty.
+
+        Args:
+            as_of: The time as of which the data are read.
+
+        >>> study = Study.load("studies/guided-import/study.yaml")
+        >>> [(each.metric, each.claims) for each in study.programme().impacts]
+        [('imported', ('preview-helps 1',)), ('adoption', ('memory-brings-back 1',))]
+        """
+        found = self._up_to(None, as_of)
+        guessing = self.backlog(as_of).guessing
+        return review_programme(self._data, found, guessing, self._moment(as_of))
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Return the time up to which the data are read; None for data without times.

@@ -55,20 +55,31 @@ ABOUT = {
         "What to collect next",
         "Method and versions",
     ],
+    "programme_review": [
+        "What was tested",
+        "What shipped, and what it is worth",
+        "Which steps improved, and which never",
+        "When the business could move at all",
+        "Novelty",
+        "Method and versions",
+    ],
     "release_review": [
         "Is it innovation yet?",
+        "What to try next, and why",
         "The customer flow, from trigger to outcome",
         "Learning metrics over the iterations",
         "Who came back",
+        "What changed since the iteration before",
         "What became of each hypothesis",
+        "Problems and their solutions",
         "What the business got",
         "What customers said",
-        "What to try next",
+        "The backlog",
         "The one next thing",
         "Method and versions",
     ],
 }
-UNDATED = {"indicator_review"}  # of a study as a whole, not of one iteration
+UNDATED = {"indicator_review", "programme_review"}  # of a study as a whole, not of one iteration
 
 
 def name_of(path):

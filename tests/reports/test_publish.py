@@ -48,7 +48,13 @@ indicators:
   columns: {period: t}
   definitions: {lead: {kind: leading}, sales: {kind: lagging}}
 """
-ALL = ["hypothesis_report", "indicator_review", "iteration_plan", "release_review"]
+ALL = [
+    "hypothesis_report",
+    "indicator_review",
+    "iteration_plan",
+    "programme_review",
+    "release_review",
+]
 
 
 def read_study(path):
@@ -285,6 +291,7 @@ def test_without_indicators_there_is_nothing_to_review(counts):
     fitting, left_out = choose(read_whole_study(counts), "april")
     assert list(fitting) == ["hypothesis_report", "release_review"]
     assert "leading and lagging" in left_out["indicator_review"]
+    assert "several iterations" in left_out["programme_review"]
 
 
 def test_indicators_alone_have_no_iteration(tmp_path):
@@ -304,11 +311,11 @@ def test_a_template_that_fails_leaves_the_others_alone(bundled, asked):
     made = publish_all(
         bundled, iteration="2026.1", record=False, begun=lambda *each: begun.append(each)
     )
-    assert list(made.published) == ["hypothesis_report", "indicator_review", "release_review"]
+    assert list(made.published) == [each for each in ALL if each != "iteration_plan"]
     assert made.failed == {"iteration_plan": "template iteration_plan failed"}
-    assert [each["iteration"] for each in asked] == ["2026.1", "", "2026.1", "2026.1"]
+    assert [each["iteration"] for each in asked] == ["2026.1", "", "2026.1", "", "2026.1"]
     assert {each["record"] for each in asked} == {False}
-    assert begun == [(name, place, 4) for place, name in enumerate(ALL)]
+    assert begun == [(name, place, 5) for place, name in enumerate(ALL)]
     assert made.index == Path("out/index.html")
     assert [each.hypothesis for each in made.verdicts] == ["preview-helps"]
 
@@ -324,7 +331,7 @@ def test_a_plan_without_customers_is_left_out(bundled, asked, monkeypatch):
     monkeypatch.setattr(publish_module, "publish", publish)
     made = publish_all(bundled, iteration="2026.1")
     assert (made.left_out, made.failed) == ({"iteration_plan": "nobody has entered yet"}, {})
-    assert len(asked) == 3
+    assert len(asked) == 4
 
 
 def test_a_wrong_iteration_is_said_before_anything_runs(bundled, asked):
@@ -342,7 +349,7 @@ def test_the_command_says_all_of_it(bundled, asked):
     ]
     assert "Left out iteration_plan: no hypothesis of iteration 2026.5" in ran.stderr
     assert ran.stderr.endswith("All reports of the study: out/index.html\n")
-    assert len(asked) == 3
+    assert len(asked) == 4
 
 
 @pytest.mark.usefixtures("asked")
@@ -351,7 +358,7 @@ def test_the_command_fails_if_a_report_did(bundled):
     ran = CliRunner().invoke(app, ["report", str(bundled), *options])
     assert ran.exit_code == 2
     told = json.loads(ran.stdout)
-    assert sorted(told["reports"]) == ["hypothesis_report", "indicator_review", "release_review"]
+    assert sorted(told["reports"]) == [each for each in ALL if each != "iteration_plan"]
     assert told["reports"]["release_review"]["index"] == "out/index.html"
     assert told["failed"] == {"iteration_plan": "template iteration_plan failed"}
     assert "workbench: template iteration_plan failed" in ran.stderr

@@ -1,1 +1,1 @@
-"""What to do next: strategy, feedback, backlog, true innovation."""
+"""What to do next: strategy, feedback, backlog, true innovation, problems, the programme."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -11,10 +11,12 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from workbench.data.engines import Frame, collect
+from workbench.data.readers import name as name_of
 from workbench.data.readers import named
 from workbench.data.study_data import StudyData
 from workbench.data.times import read_day
 from workbench.errors import DataError, StudyError, unknown_name
+from workbench.schema.cohort import MISSING
 from workbench.schema.strategy import StrategicMetric, StrategySource, course_start, first_day
 from workbench.schema.time import Iteration, Period
 from workbench.stats.trend import FEWEST, UNKNOWN, Change, Coefficient, Trend, change, trend
@@ -27,8 +29,20 @@ NOT_RANDOMIZED = (
 )
 
 
-def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period, float]]:
+def read_strategy(
+    table: Frame,
+    source: StrategySource,
+    groupings: Iterable[str] = (),
+    cohort: Mapping[str, str] | None = None,
+) -> dict[str, dict[Period, float]]:
     """Return each metric's values by period, in order.
+
+    Args:
+        table: The table.
+        source: The study's strategic metrics.
+        groupings: The study's grouping columns; those that the table has tell whom a row is of.
+        cohort: The values of grouping columns that rows are kept for; those of everybody, in which
+            they are empty, unless given.
 
     Raises:
         DataError: For a missing column, a metric without rows, an unreadable period or value, a
@@ -39,7 +53,12 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
         if column not in columns:
             raise DataError(f"{source.source}: {unknown_name('column', column, columns)}")
     table = named(table, [source.metric], source.source)
-    rows = [tuple(row[column] for column in source.columns) for row in collect(table)]
+    apart = [column for column in groupings if column in columns]
+    rows = [
+        tuple(row[column] for column in source.columns)
+        for row in collect(table)
+        if _cohort(row, apart) == (cohort or {})
+    ]
     series: dict[str, dict[Period, float]] = {name: {} for name in source.metrics}
     known = {str(name) for name, *_ in rows}
     for name in series:
@@ -57,6 +76,12 @@ def read_strategy(table: Frame, source: StrategySource) -> dict[str, dict[Period
                 raise DataError(f"{where} has two rows for {period.name}; keep one")
             series[str(name)][period] = _value(value, where, period.name, source.decimal)
     return {name: _in_sequence(name, each, source.source) for name, each in series.items()}
+
+
+def _cohort(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, str]:
+    """Return the grouping values of a row; none of everybody's."""
+    named = {column: name_of(row[column]).strip() for column in columns}
+    return {column: value for column, value in named.items() if value not in ("", MISSING)}
 
 
 def _in_sequence(name: str, series: Mapping[Period, float], source: str) -> dict[Period, float]:
@@ -367,8 +392,10 @@ def signed(value: float) -> str:
     return f"{sign}{amount(abs(value))}"
 
 
-def assess_strategy(data: StudyData, at: datetime | None) -> Strategy:
-    """Assess a study's strategic metrics as of a time, as `assess` does.
+def assess_strategy(
+    data: StudyData, at: datetime | None, cohort: Mapping[str, str] | None = None
+) -> Strategy:
+    """Assess a study's strategic metrics as of a time, as `assess` does; of a cohort, if one is given.
 
     Raises:
         StudyError: For a study without strategic metrics.
@@ -377,6 +404,66 @@ def assess_strategy(data: StudyData, at: datetime | None) -> Strategy:
     source = data.spec.strategy
     if source is None:
         raise StudyError("the study names no strategic metrics; add strategy with its metrics")
-    series = read_strategy(data.tables.read(source), source)
+    table = data.tables.read(source)
+    known = [name for name in data.spec.groupings if name in table.collect_schema().names()]
+    for column in cohort or {}:
+        if column not in known:
+            raise StudyError(f"{source.source}: {unknown_name('grouping', column, known)}")
+    series = read_strategy(table, source, data.spec.groupings, cohort)
     until = None if at is None else at.astimezone(ZoneInfo(data.spec.timezone)).date()
     return assess(series, source, data.spec.iterations, until)
+
+
+class Level(NamedTuple):
+    """A strategic metric of one level of a grouping: its first and newest value, and everybody's."""
+
+    metric: str
+    grouping: str
+    level: str
+    first: CoursePoint
+    newest: CoursePoint
+    whole: float
+
+    def row(self) -> dict[str, Any]:
+        """Return the level as one row of plain values."""
+        return {
+            "metric": self.metric,
+            "grouping": self.grouping,
+            "level": self.level,
+            "since": self.first.period,
+            "first": self.first.value,
+            "period": self.newest.period,
+            "newest": self.newest.value,
+            "whole": self.whole,
+        }
+
+
+def strategy_levels(data: StudyData, at: datetime | None) -> list[Level]:
+    """Return each strategic metric by each level of the groupings that its table has.
+
+    The table has a column for a grouping, which is empty in the rows of everybody.
+    """
+    source = data.spec.strategy
+    if source is None:
+        return []
+    table = data.tables.read(source)
+    columns = table.collect_schema().names()
+    apart = [column for column in data.spec.groupings if column in columns]
+    cohorts = [_cohort(row, apart) for row in collect(table)] if apart else []
+    levels = sorted({(*each.items(),)[0] for each in cohorts if len(each) == 1})
+    whole = {each.name: each.points[-1].value for each in assess_strategy(data, at).standings}
+    found = []
+    for column, level in levels:
+        known = {
+            str(row[source.metric])
+            for row in collect(table)
+            if _cohort(row, apart) == {column: level}
+        }
+        kept = {name: each for name, each in source.metrics.items() if name in known}
+        own = source.model_copy(update={"metrics": kept})
+        series = read_strategy(table, own, data.spec.groupings, {column: level})
+        until = None if at is None else at.astimezone(ZoneInfo(data.spec.timezone)).date()
+        for each in assess(series, own, (), until).standings:
+            points = (each.points[0], each.points[-1])
+            found.append(Level(each.name, column, level, *points, whole[each.name]))
+    return found

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 NOTEBOOK_ONLY = "notebook-only"
 NAME = "index"
-FIRST = ("release_review", "hypothesis_report", "iteration_plan", "indicator_review")
+FIRST = (
+    "release_review",
+    "hypothesis_report",
+    "iteration_plan",
+    "indicator_review",
+    "programme_review",
+)
 NOTHING = "–"
 STATE, VERDICTS = "Is it innovation yet?", "Verdicts"
 

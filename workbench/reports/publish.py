@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 BAD_INPUT: dict[str, type[WorkbenchError]] = {"DataError": DataError, "StudyError": StudyError}
-OPTIONAL = ("iteration_plan", "indicator_review")  # what they ask may have no answer in the data
+OPTIONAL = (
+    "iteration_plan",
+    "indicator_review",
+    "programme_review",
+)  # what they ask may have no answer in the data
 Begun = Callable[[str, int, int], None]
 
 
@@ -385,6 +389,10 @@ def _fitted(name: str, spec: StudySpec, iteration: str) -> dict[str, Any]:
                 f"no hypothesis of iteration {iteration} has a minimum effect to plan for"
             )
         return {"hypothesis": planned[0].name}
+    if name == "programme_review" and len({each.iteration for each in spec.hypotheses}) < 2:
+        raise ReportError(
+            "a programme is of several iterations with hypotheses, and there are not two"
+        )
     if name == "indicator_review":
         kinds = set()
         if spec.indicators is not None:

@@ -64,6 +64,50 @@ def shrink(
         '0.090 [-0.001, 0.193]'
     """
     check_between("confidence_level", confidence_level)
+    weights, middles, widths = _posterior(estimates, errors, scale)
+    return tuple(
+        _shrunken(weights, middle, width, confidence_level, len(estimates))
+        for middle, width in zip(middles.T, widths.T, strict=True)
+    )
+
+
+def shrunken_sum(
+    estimates: Sequence[float],
+    errors: Sequence[float],
+    those: Sequence[int],
+    *,
+    scale: float = 0.10,
+    confidence_level: float = 0.90,
+) -> Shrunken:
+    """Shrink the sum of some effects by what all of them say of their spread.
+
+    Given the spread tau the effects are independent, so that their sum is normal; tau is integrated out
+    as for each of them, which widens the interval by what all of them share.
+
+    Args:
+        estimates: All effects of a study; fractions.
+        errors: Their standard errors, above 0.
+        those: The places of the effects to sum, from 0.
+        scale: As for `shrink`.
+        confidence_level: The level of the interval.
+
+    Example:
+        >>> found = shrunken_sum([0.143, 0.08, 0.01], [0.06, 0.05, 0.06], [0, 1])
+        >>> f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        '0.142 [0.019, 0.269]'
+    """
+    check_between("confidence_level", confidence_level)
+    weights, middles, widths = _posterior(estimates, errors, scale)
+    chosen = list(those)
+    middle = middles[:, chosen].sum(axis=1)
+    width = np.sqrt((widths[:, chosen] ** 2).sum(axis=1))
+    return _shrunken(weights, middle, width, confidence_level, len(estimates))
+
+
+def _posterior(
+    estimates: Sequence[float], errors: Sequence[float], scale: float
+) -> tuple[Array, Array, Array]:
+    """Return the weight of each spread, and the effects' means and standard deviations given it."""
     if len(estimates) != len(errors):
         raise ValueError(
             f"there are {len(errors)} errors for {len(estimates)} estimates; give one each"
@@ -87,17 +131,20 @@ def shrink(
     weights /= weights.sum()
     middles = found * spread**2 / variance
     widths = np.sqrt(spread**2 * error**2 / variance)
-    few = len(found) < FEW
+    return weights, middles, widths
+
+
+def _shrunken(
+    weights: Array, middle: Array, width: Array, confidence_level: float, known: int
+) -> Shrunken:
+    few = known < FEW
     reason = f"rests on the prior: fewer than {FEW} effects are known" if few else ""
     tail = (1.0 - confidence_level) / 2.0
-    return tuple(
-        Shrunken(
-            float(weights @ middle),
-            _quantile(tail, weights, middle, width),
-            _quantile(1.0 - tail, weights, middle, width),
-            reason,
-        )
-        for middle, width in zip(middles.T, widths.T, strict=True)
+    return Shrunken(
+        float(weights @ middle),
+        _quantile(tail, weights, middle, width),
+        _quantile(1.0 - tail, weights, middle, width),
+        reason,
     )
 
 

@@ -4,7 +4,7 @@ Begin with `verdicts.verdicts`, which makes cards of evaluations, and `tables`, 
 each DataFrame that a `Study` returns. Every table and figure has a text for readers without images.
 
 - Hypotheses: `verdicts`, `tables`, `figures`.
-- Releases: `release_tables`, `release_figures`.
+- Releases: `release_tables`, `release_figures`; all of them: `programme`.
 - Indicators: `indicator_tables`, `indicator_figures`, and `widgets` for a workshop.
 - What to do next: `innovation`.
 
