@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from workbench import display
 from workbench.data import study_data
+from workbench.data.counts import StepCounts
 from workbench.data.metrics import learning_table, next_table
 from workbench.data.partners import Partners, partner_problems, study_partners
 from workbench.data.study_data import DataReport, Problem, StudyData
@@ -28,6 +29,7 @@ from workbench.experiments.single_arm import (
     SingleArmPlan,
     SingleArmResult,
     evaluate_single_arm,
+    on_record,
     plan_single_arm,
 )
 from workbench.experiments.verdict import Evaluation
@@ -293,7 +295,7 @@ class Study:
         from workbench.experiments.recorded import seals_of
 
         # What was recorded a moment ago is past too, so nothing that was worked out before serves.
-        vars(self)["_evaluator"] = evaluator = Evaluator(self._data, history.PastLooks(self.ledger))
+        vars(self)["_evaluator"] = evaluator = self._new_evaluator()
         found = [each for name in names for each in evaluator.evaluate(name, at)]
         recorded = history.record(
             self.ledger, found, self.spec.iterations, self.spec.discovery_horizon
@@ -320,6 +322,11 @@ class Study:
         names, at = self._iterations(iteration), self._moment(as_of)
         claims = [each for each in self.spec.single_arm_claims if each.iteration in names]
         found = [evaluate_single_arm(self._data, each, at) for each in claims]
+        kept = self._record
+        lost = {} if kept is None or not found else kept.lost()
+        found = [
+            on_record(self.ledger, each) if each.claim.iteration in lost else each for each in found
+        ]
         if not record or not found:
             return found
         from workbench.experiments.single_arm import record_single_arm
@@ -387,9 +394,7 @@ class Study:
         (name,) = self._iterations(iteration)
         every = self._iterations(None)
         before = [None, *every][every.index(name)]
-        at, record = self._moment(as_of), self._record
-        counts = self._data.counts((), at) if record is None else record.counts((), at)
-        return changes(counts, before, name, self.spec.steps)
+        return changes(self._counts(self._moment(as_of)), before, name, self.spec.steps)
 
     def difference(self, before: str, after: str, as_of: AsOf = None) -> Difference:
         """Say what changed from one iteration to a later one.
@@ -417,11 +422,10 @@ class Study:
             raise StudyError(
                 f"iteration {one!r} is not before {other!r}; name the earlier one first"
             )
-        at, record = self._moment(as_of), self._record
-        counts = self._data.counts((), at) if record is None else record.counts((), at)
+        at = self._moment(as_of)
         since = names[names.index(one) + 1 : names.index(other) + 1]
         tested = [each for name in since for each in self._evaluator.evaluate(name, at)]
-        return difference(self._data, one, other, at, counts, tested)
+        return difference(self._data, one, other, at, self._counts(at), tested)
 
     def problems(self, iteration: str | None = None, as_of: AsOf = None) -> list[ProblemReview]:
         """Say of each customer problem which solution is best so far, and what is untried.
@@ -855,9 +859,9 @@ class Study:
         >>> [(each.metric, each.claims) for each in study.programme().impacts]
         [('imported', ('preview-helps 1',)), ('adoption', ('memory-brings-back 1',))]
         """
-        found = self._up_to(None, as_of)
+        found, at = self._up_to(None, as_of), self._moment(as_of)
         guessing = self.backlog(as_of).guessing
-        return review_programme(self._data, found, guessing, self._moment(as_of))
+        return review_programme(self._data, found, guessing, self._counts(at), at)
 
     def newest(self, as_of: AsOf = None) -> datetime | None:
         """Return the time up to which the data are read; None for data without times.
@@ -867,6 +871,11 @@ class Study:
         '2026-05-28T23:29:...+00:00'
         """
         return self._data.newest(self._moment(as_of))
+
+    def _counts(self, at: datetime | None) -> list[StepCounts]:
+        """Count all customers in each iteration, as recorded where the data no longer reach."""
+        record = self._record
+        return self._data.counts((), at) if record is None else record.counts((), at)
 
     def _up_to(self, iteration: str | None, as_of: AsOf) -> list[Evaluation]:
         """Evaluate the hypotheses of every iteration up to one."""
@@ -962,6 +971,12 @@ class Study:
     def _evaluator(self) -> Evaluator:
         if not self._is_recorded:
             return Evaluator(self._data)
+        return self._new_evaluator()
+
+    def _new_evaluator(self) -> Evaluator:
+        """Return an evaluator that knows the ledger as it is now."""
         from workbench.experiments.history import PastLooks
 
-        return Evaluator(self._data, PastLooks(self.ledger))
+        record = self._record
+        lost = frozenset() if record is None else frozenset(record.lost())
+        return Evaluator(self._data, PastLooks(self.ledger), lost)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from workbench import display
 from workbench.data.counts import StepCounts
 from workbench.data.paths import count_apart, outcomes_in_order
 from workbench.data.study_data import StudyData
@@ -179,11 +180,13 @@ class _Analysed(NamedTuple):
 class Evaluator:
     """Evaluates the hypotheses of a study, those of an iteration together.
 
-    `past` holds the earlier looks and verdicts, if there is a ledger. What was evaluated once is kept.
+    `past` holds the earlier looks and verdicts, if there is a ledger, and `lost` the iterations that the
+    data no longer reach: their verdicts are those on record. What was evaluated once is kept.
     """
 
     data: StudyData
     past: PastLooks | None = None
+    lost: frozenset[str] = frozenset()
     _cache: dict[tuple[str, datetime | None], list[Evaluation]] = field(
         default_factory=dict, repr=False
     )
@@ -253,6 +256,9 @@ class Evaluator:
         return hypotheses_of(spec.discovery_horizon if horizon is None else horizon, names)
 
     def _analyse(self, claim: Hypothesis, at: datetime | None, together: int) -> _Analysed:
+        on_record = self._on_record(claim, at)
+        if on_record is not None:
+            return on_record
         at = self._moment(claim, at)
         whole = self._seen(claim, at, None)
         passed, waits = self._passed(claim, at)
@@ -280,6 +286,29 @@ class Evaluator:
         seen_share = compliance.get(claim.metric, 1.0)
         apart = self._apart(claim, at, seen.cut)
         return _Analysed(claim, found, kept, checks, recorded, seen_share, apart)
+
+    def _on_record(self, claim: Hypothesis, at: datetime | None) -> _Analysed | None:
+        """Return the final verdict on record of a claim that the data no longer reach, if there is one."""
+        sides = (claim.control, claim.treatment)
+        gone = self.lost & {claim.iteration_of(each) for each in sides}
+        if self.past is None or not gone:
+            return None
+        nobody = Counts(0, 0)
+        recorded = self.past.verdict(claim, (nobody, nobody), self.data.newest(at), always=True)
+        if recorded is None or recorded.pair is None:
+            return None
+        control, treatment = recorded.pair
+        found = replace(
+            claim.compare(control=control, treatment=treatment), pvalue=recorded.look_pvalue
+        )
+        smaller = min(control.total, treatment.total)
+        progress = Progress(claim.analysis, frozen_size(claim), smaller)
+        said = (
+            f"The data no longer reach all of {' and '.join(sorted(gone))}: verdict and counts are those on "
+            f"record since {display.day(recorded.at)}."
+        )
+        check = Check("record", "warn", said)
+        return _Analysed(claim, (found, progress), (), [check], recorded, 1.0, recorded.apart)
 
     def _apart(
         self, claim: Hypothesis, at: datetime | None, cut: int | None

@@ -435,6 +435,8 @@ class PastLooks:
             newest.record.success,
             newest.record.pvalue,
             seen[-1].pvalue,
+            before,
+            _without_earlier(seen[-1]),
         )
 
 
@@ -553,6 +555,14 @@ def _apart(evaluation: Evaluation) -> tuple[int, ...]:
     return (*(number for each in pair for number in (each.converted, each.total)), again)
 
 
+def _without_earlier(look: Look) -> tuple[Pair, int] | None:
+    """Return a look's counts without customers of earlier versions, and these; None if there are none."""
+    if not look.apart:
+        return None
+    *counts, again = look.apart
+    return (Counts(*counts[:2]), Counts(*counts[2:])), again
+
+
 def _tried(
     verdict: FinalVerdict, looks: Sequence[Look], terms: Mapping[str, Any] | None
 ) -> Tried | None:
@@ -560,11 +570,8 @@ def _tried(
     seen = [look for look in looks if _same_data(look, verdict) and key(look) == key(verdict)]
     if not seen or terms is None:
         return None
-    look, again = seen[-1], 0
-    pair = _pair(look)
-    if look.apart:
-        *counts, again = look.apart
-        pair = Counts(*counts[:2]), Counts(*counts[2:])
+    look = seen[-1]
+    pair, again = _without_earlier(look) or (_pair(look), 0)
     fault = "which has no valid comparison" if verdict.verdict == Verdict.INVALID else ""
     evalue = look.last_evalue
     return Tried(verdict.version, verdict.iteration, terms, pair, evalue, again, fault)

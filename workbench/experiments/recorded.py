@@ -102,14 +102,38 @@ class Record:
             best = self._best(name, "")
             if best is None or name in lost:
                 continue
-            now, then = self._entered(name, best.record.as_of), best.record.entered
-            if now is not None and now != then:
-                why = "find out which rows came or went"
-                if best.record.flow != _defined(self.data):
-                    why = "the flow was changed since"
-                message = f"iteration {name}: {_held(best)}; the data now give {now:,}; {why}"
-                found.append(Problem("warning", message, abs(now - then), {}))
+            found += self._restated(name, best)
         return found
+
+    def _restated(self, name: str, best: Stored[Seal]) -> list[Problem]:
+        """Name what the data now say of an iteration, as of the time of its seal, if that is something else."""
+        counts = self._then(name, best.record.as_of)
+        if not counts:
+            return []
+        entered, then = counts[self.data.spec.steps[0]].entered, best.record.entered
+        changed = best.record.flow != _defined(self.data)
+        why = "the flow was changed since" if changed else "find out which rows came or went"
+        if entered != then:
+            message = f"iteration {name}: {_held(best)}; the data now give {entered:,}; {why}"
+            return [Problem("warning", message, abs(entered - then), {})]
+        moved = [
+            (each.step, each.converted, each.closed, counts.get(each.step))
+            for each in counts_of(best.record)
+            if _rate(each) != _rate(counts.get(each.step))
+        ]
+        sealed = {each.step for each in counts_of(best.record)}
+        moved += [(step, 0, 0, each) for step, each in counts.items() if step not in sealed]
+        if not moved:
+            return []
+        step, converted, closed, now = moved[0]
+        on = display.day(best.recorded_at)
+        if changed:
+            message = f"iteration {name}: reported on {on} by another definition of the flow; {why}"
+            return [Problem("warning", message, len(moved), {})]
+        said = "nothing" if now is None else f"{now.converted:,} of {now.closed:,}"
+        message = f"iteration {name}: {step} was {converted:,} of {closed:,} when reported on {on}"
+        message += f"; the data now give {said}; {why}"
+        return [Problem("warning", message, len(moved), {})]
 
     def _best(self, iteration: str, cohort: str) -> Stored[Seal] | None:
         """Return the newest seal of a cohort among those that reached back furthest."""
@@ -123,17 +147,14 @@ class Record:
             (each for each in reversed(own) if (each.record.oldest or "") == furthest), None
         )
 
-    def _entered(self, iteration: str, as_of: str | None) -> int | None:
-        """Count an iteration's customers as of the time of a seal; None where that cannot be read."""
+    def _then(self, iteration: str, as_of: str | None) -> dict[str, StepCounts]:
+        """Count an iteration's customers as of the time of a seal; nothing where that cannot be read."""
         try:
             at = None if as_of is None else datetime.fromisoformat(as_of)
             counts = self.data.counts((), at)
         except DataError:
-            return None
-        first = self.data.spec.steps[0]
-        return sum(
-            each.entered for each in counts if (each.iteration, each.step) == (iteration, first)
-        )
+            return {}
+        return {each.step: each for each in counts if each.iteration == iteration}
 
 
 def revisions(known: Iterable[Stored[SealedSeries]], now: Iterable[SealedSeries]) -> list[Problem]:
@@ -152,6 +173,10 @@ def revisions(known: Iterable[Stored[SealedSeries]], now: Iterable[SealedSeries]
             )
             found.append(Problem("warning", message, len(changed), {}))
     return found
+
+
+def _rate(counts: StepCounts | None) -> tuple[int, int] | None:
+    return None if counts is None else (counts.converted, counts.closed)
 
 
 def _number(value: float | None) -> str:

@@ -264,6 +264,22 @@ def plan_single_arm(claim: SingleArmClaim, customers: int | None = None) -> Sing
     return SingleArmPlan(claim, pd.DataFrame(rows, columns=columns), needed)
 
 
+def on_record(ledger: Ledger, result: SingleArmResult) -> SingleArmResult:
+    """Return a result as it was when its verdict became final, for data that no longer reach it."""
+    from workbench.experiments.ledger import key
+
+    if not any(key(each.record) == result.key for each in ledger.verdicts()):
+        return result
+    looks = [each.record for each in ledger.looks(*result.key)]
+    last = max(looks, key=lambda each: each.treatment_closed)
+    converted, closed = last.treatment_converted, last.treatment_closed
+    rule = {"target": result.claim.target, "alpha": result.claim.alpha}
+    found = compare_with_target(result.planned, converted, closed, **rule)
+    if not (found.shown or found.ruled_out):  # then fewer came than were planned
+        found = compare_with_target(closed, converted, closed, **rule)
+    return replace(result, found=found)
+
+
 def record_single_arm(
     ledger: Ledger,
     results: Iterable[SingleArmResult],

@@ -40,7 +40,8 @@ class RecordedVerdict:
     """A final verdict that the ledger holds already.
 
     It was recorded at `at`, on so many `customers`. `pvalue` is the verdict's own; `look_pvalue` is
-    that of its look alone, before other tests and guardrails were counted in.
+    that of its look alone, before other tests and guardrails were counted in. `pair` has the look's
+    counts of control and treatment, and `apart` those without customers of earlier versions.
     """
 
     verdict: Verdict
@@ -50,6 +51,8 @@ class RecordedVerdict:
     success: bool = False
     pvalue: float = math.nan
     look_pvalue: float = math.nan
+    pair: tuple[Counts, Counts] | None = None
+    apart: tuple[tuple[Counts, Counts], int] | None = None
 
     @property
     def label(self) -> str:

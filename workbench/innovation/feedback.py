@@ -610,10 +610,17 @@ def summarize_feedback(
     table = data.tables.read(source, "customer")
     remarks = read_feedback(table, source, spec.metrics, tuple(spec.groupings), spec.timezone)
     named = [each.customer for each in remarks if each.customer is not None]
-    until = None if at is None else at.astimezone(ZoneInfo(spec.timezone)).date()
+    zone = ZoneInfo(spec.timezone)
+    until = None if at is None else at.astimezone(zone).date()
+    entries = dict(read_entries(data, named, at))
+    if data.journeys is not None:  # whoever spoke before the log begins may have left it
+        oldest = from_instant(data.journeys.log.facts.oldest).astimezone(zone).date()
+        for each in remarks:
+            if each.customer is not None and each.date < oldest:
+                entries.setdefault(each.customer, [])
     return summarize(
         remarks,
-        read_entries(data, named, at),
+        entries,
         source,
         steps=spec.metrics,
         groupings=tuple(spec.groupings),

@@ -81,10 +81,19 @@ def review_programme(
     data: StudyData,
     evaluations: Sequence[Evaluation],
     guessing: Guessing,
+    counts: Sequence[StepCounts],
     at: datetime | None = None,
 ) -> Programme:
-    """Say what all iterations of a study taught, as of a time."""
-    spec, counts = data.spec, data.counts((), at)
+    """Say what all iterations of a study taught, as of a time.
+
+    Args:
+        data: The study's data.
+        evaluations: Those of all iterations.
+        guessing: How well impact was guessed.
+        counts: The counts of all customers in each iteration, of lost ones as recorded.
+        at: The time; the newest event for None.
+    """
+    spec = data.spec
     days = {
         step: float(np.median(known)) / HOURS
         for step in spec.metrics
