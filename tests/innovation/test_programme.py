@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_claims_are_counted_by_quarter_and_verdict():
 
 
 def tested(name, version, control, treatment, **more):
-    claim = hypothesis(name=name, version=version, alternative="greater", **more)
+    claim = hypothesis(name=name, version=version, **{"alternative": "greater", **more})
     return evaluate(claim, control=Counts(control, 100), treatment=Counts(treatment, 100))
 
 
@@ -80,6 +81,27 @@ def test_the_newest_supported_version_of_each_hypothesis_is_summed_by_metric():
     assert one.total == shrunken_sum(*numbers, [1, 3])
     assert other.total.estimate == pytest.approx(shrink(*numbers)[4].estimate)
     assert one.total.estimate < 0.22 + 0.20
+
+
+def test_a_claim_of_any_effect_that_found_less_did_not_ship():
+    found = tested("a", 1, 60, 30, alternative="two-sided", minimum_effect=0)
+    assert found.success
+    assert impacts([found]) == []
+
+
+def test_without_a_window_nothing_is_compared_over_time(bundled, tmp_path):
+    text = bundled.read_text(encoding="utf-8").replace("data/", f"{bundled.parent}/data/")
+    path = tmp_path / "study.yaml"
+    text = re.sub(r"\n  (window|adoption_window|return_window): \w+.*", "", text)
+    text = re.sub(r"\n  adoption_rate: .*", "", text)
+    text = text[: text.index("  # The fourth release")] + text[text.index("problems:") :]
+    text = text.replace("metric: adoption", "metric: imported").replace("[adoption, ", "[")
+    text = text.replace(", adoption]", "]").replace("step: adoption", "step: imported")
+    text = re.sub(r"\n    adoption_rate: .*", "", text)
+    path.write_text(text, encoding="utf-8")
+    found = Study.load(path).programme()
+    assert [each.step for each in found.steps] == ["renewed"]
+    assert found.novelties == ()
 
 
 def test_a_sum_of_effects_has_the_interval_of_its_draws():
@@ -218,5 +240,8 @@ def test_strategic_metrics_by_the_groupings_of_their_table(bundled, tmp_path):
             each.points[-1].value for each in everybody.standings if each.name == "active_teams"
         ),
     }
+    rows = [f"{lines[0]},country", *(f"{line},NL" for line in lines[1:])]
+    (tmp_path / "strategy.csv").write_text("\n".join(rows) + "\n")
+    assert Study.load(path).strategy().rows() == everybody.rows()  # it tells nobody apart
     with pytest.raises(StudyError, match="unknown grouping 'industry'"):
         study.strategy(cohort={"industry": "retail"})

@@ -188,7 +188,7 @@ def impacts(evaluations: Iterable[Evaluation]) -> list[Impact]:
     """Sum what shipped on each metric: the newest supported version of each hypothesis.
 
     All final effects tell how large effects are, and each is shrunken by that. A claim whose guardrail
-    is at risk did not ship.
+    is at risk did not ship, nor did one of any effect that found less.
     """
     final = [
         each
@@ -202,7 +202,7 @@ def impacts(evaluations: Iterable[Evaluation]) -> list[Impact]:
     newest = {
         each.hypothesis.name: place
         for place, each in sorted(enumerate(final), key=lambda one: one[1].hypothesis.version)
-        if each.success
+        if each.success and not _found_less(each)
     }
     metrics: dict[str, list[int]] = {}
     for place in newest.values():
@@ -217,6 +217,10 @@ def impacts(evaluations: Iterable[Evaluation]) -> list[Impact]:
         )
         for metric, places in metrics.items()
     ]
+
+
+def _found_less(found: Evaluation) -> bool:
+    return found.hypothesis.alternative == "two-sided" and found.comparison.estimate < 0
 
 
 @dataclass(frozen=True)
@@ -257,9 +261,13 @@ class StepTrend:
 
 
 def step_trends(spec: StudySpec, counts: Sequence[StepCounts]) -> list[StepTrend]:
-    """Test each metric for a trend over the iterations in which its window is over for somebody."""
+    """Test each metric for a trend over the iterations in which its window is over for somebody.
+
+    A metric of a flow without a window has no trend: later customers had less time.
+    """
     found, raw = [], []
-    for step in spec.metrics:
+    timed = [each for each in spec.metrics if spec.flow is None or spec.flow.window_of(each)]
+    for step in timed:
         rates = []
         for iteration in (each.name for each in spec.iterations):
             here = [each for each in counts if (each.iteration, each.step) == (iteration, step)]
@@ -440,11 +448,13 @@ def novelties(
     """Yield each valid claim's effect among the first and the last half of its entrants.
 
     Only an event log tells who came first, so there is none for other data. A claim before and after
-    has no halves in common.
+    has no halves in common, and without a window the last half had less time.
     """
     for each in evaluations:
         claim = each.hypothesis
         if data.journeys is None or claim.before_after or each.verdict is Verdict.INVALID:
+            continue
+        if each.window is None:
             continue
         sides = [(cohort, claim.iteration) for cohort in (claim.control, claim.treatment)]
         times = [data.entry_times(cohort, claim.iteration, at) for cohort, _ in sides]

@@ -53,10 +53,11 @@ def read_strategy(
         if column not in columns:
             raise DataError(f"{source.source}: {unknown_name('column', column, columns)}")
     table = named(table, [source.metric], source.source)
-    apart = [column for column in groupings if column in columns]
+    every = collect(table)
+    apart = _apart(every, groupings, columns)
     rows = [
         tuple(row[column] for column in source.columns)
-        for row in collect(table)
+        for row in every
         if _cohort(row, apart) == (cohort or {})
     ]
     series: dict[str, dict[Period, float]] = {name: {} for name in source.metrics}
@@ -76,6 +77,14 @@ def read_strategy(
                 raise DataError(f"{where} has two rows for {period.name}; keep one")
             series[str(name)][period] = _value(value, where, period.name, source.decimal)
     return {name: _in_sequence(name, each, source.source) for name, each in series.items()}
+
+
+def _apart(
+    rows: Sequence[Mapping[str, Any]], groupings: Iterable[str], columns: Sequence[str]
+) -> list[str]:
+    """Return the grouping columns that tell cohorts' rows from those of everybody, where they are empty."""
+    there = [column for column in groupings if column in columns]
+    return [column for column in there if not all(_cohort(row, [column]) for row in rows)]
 
 
 def _cohort(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, str]:
@@ -405,7 +414,8 @@ def assess_strategy(
     if source is None:
         raise StudyError("the study names no strategic metrics; add strategy with its metrics")
     table = data.tables.read(source)
-    known = [name for name in data.spec.groupings if name in table.collect_schema().names()]
+    columns = table.collect_schema().names()
+    known = _apart(collect(table), data.spec.groupings, columns) if cohort else []
     for column in cohort or {}:
         if column not in known:
             raise StudyError(f"{source.source}: {unknown_name('grouping', column, known)}")
@@ -447,18 +457,14 @@ def strategy_levels(data: StudyData, at: datetime | None) -> list[Level]:
     if source is None:
         return []
     table = data.tables.read(source)
-    columns = table.collect_schema().names()
-    apart = [column for column in data.spec.groupings if column in columns]
-    cohorts = [_cohort(row, apart) for row in collect(table)] if apart else []
+    rows = collect(table)
+    apart = _apart(rows, data.spec.groupings, table.collect_schema().names())
+    cohorts = [_cohort(row, apart) for row in rows] if apart else []
     levels = sorted({(*each.items(),)[0] for each in cohorts if len(each) == 1})
     whole = {each.name: each.points[-1].value for each in assess_strategy(data, at).standings}
     found = []
     for column, level in levels:
-        known = {
-            str(row[source.metric])
-            for row in collect(table)
-            if _cohort(row, apart) == {column: level}
-        }
+        known = {str(row[source.metric]) for row in rows if _cohort(row, apart) == {column: level}}
         kept = {name: each for name, each in source.metrics.items() if name in known}
         own = source.model_copy(update={"metrics": kept})
         series = read_strategy(table, own, data.spec.groupings, {column: level})

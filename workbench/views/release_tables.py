@@ -134,8 +134,9 @@ def next_step(found: NextStep) -> Table:
     note = (
         "`workbench next STUDY` drafts it, and with --write inserts the draft into the study file."
     )
-    caption = f"What to try next, and why: {found.advice.sentence}"
-    return Table(caption, columns, rows, note if found.draft else "", found.advice.sentence)
+    return Table(
+        found.advice.sentence, columns, rows, note if found.draft else "", found.advice.sentence
+    )
 
 
 def advice(found: Advice) -> AdviceCard:
