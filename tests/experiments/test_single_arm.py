@@ -9,7 +9,7 @@ import pytest
 from workbench import Study
 from workbench.errors import StudyError
 from workbench.reports import hypothesis_report, release_review
-from workbench.views import verdicts
+from workbench.views import figures, verdicts
 
 STUDY = """
 name: pilot
@@ -170,3 +170,10 @@ hypotheses:
         StudyError, match="only events tell which of the 12 they are; plan 12, or add"
     ):
         Study.load(tmp_path / "study.yaml").single_arm()
+
+
+def test_the_rate_is_drawn_beside_its_target(tmp_path):
+    found = write(tmp_path, [1, 0] * 6).single_arm()
+    (chart,) = figures.single_arm_figure(found)
+    assert chart.alt == "works 1: 50.0% (5/10) [22.2%, 77.8%]; the target is 40%."
+    assert not figures.single_arm_figure([]).sentences

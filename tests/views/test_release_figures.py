@@ -13,6 +13,7 @@ from support.results import DOLLARS, SCRIPT
 from workbench.display import Sentences
 from workbench.innovation.backlog import Advice
 from workbench.innovation.true_innovation import Innovation, Tally, assess
+from workbench.reports import release_review
 from workbench.schema.strategy import Targets
 from workbench.stats.proportions import Counts
 from workbench.views import release_figures, release_tables
@@ -179,3 +180,19 @@ def test_names_from_data_stay_text():
 def test_what_is_odd_about_the_data_is_said():
     assert len(release_tables.quality(results.quality()).sentences) == 2
     assert "Nothing odd" in repr(release_tables.quality(results.quality().head(1)))
+
+
+def test_what_changed_and_what_solutions_are_worth_are_drawn(bundled):
+    review = release_review.begin(study=bundled, iteration="2026.3")
+    (changed,) = release_figures.difference_figure(review.difference)
+    assert changed.alt.startswith(
+        "Change of each rate, 2026.3 minus 2026.2. previewed: 78.2% (290/3"
+    )
+    (worth,) = release_figures.problems_figure(review.problems)
+    assert review.problems[0].sentence in worth.alt
+    (forest,) = release_figures.evidence_figures(review.evidence)
+    assert review.evidence[0].sentence in forest.alt
+    first = release_review.begin(study=bundled, iteration="2026.1")
+    assert not release_figures.difference_figure(first.difference).sentences
+    assert not release_figures.evidence_figures(first.evidence).sentences
+    assert not release_figures.problems_figure([]).sentences

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import charts, display
 from workbench.charts import INK, LINE, QUIET, Chart, Charts, Estimate
 from workbench.data.metrics import LEARNING_COLUMNS, groupings_of
+from workbench.display import Sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.experiments.planning import Plan
+    from workbench.experiments.single_arm import SingleArmResult
 
 # Shades and hatches tell them apart in grey print too.
 PARTS: dict[str, dict[str, Any]] = {
@@ -85,6 +87,26 @@ def effects_figures(frame: pd.DataFrame) -> Charts:
         hypotheses.setdefault(str(record.get("hypothesis", "")), []).append(record)
     empty = "There is no grouping beside the compared cohorts, or no hypothesis to look at."
     return Charts(tuple(_effects(name, rows) for name, rows in hypotheses.items()), empty)
+
+
+@charts.styled
+def single_arm_figure(found: Sequence[SingleArmResult]) -> Charts | Sentences:
+    """Draw the rate of each claim with a target, with its exact interval; nothing where there are none."""
+    counted = [each for each in found if each.found.closed]
+    drawn = []
+    for each in counted:
+        one = each.found
+        rate = one.converted / one.closed
+        words = (
+            f"{display.rate(rate, one.converted, one.closed)} {display.interval(one.low, one.high)}"
+        )
+        name = f"{each.claim.name} {each.claim.version}"
+        estimate = Estimate(each.claim.label, words, rate, one.low, one.high)
+        figure, axes = charts.draw_estimates([estimate], title=name, lines=1.0)
+        charts.scale_shares(axes, "x", 1.0)
+        charts.mark_value(axes, one.target, f"target {100 * one.target:g}%")
+        drawn.append(Chart(figure, f"{name}: {words}; the target is {100 * one.target:g}%."))
+    return Charts(tuple(drawn)) if drawn else Sentences(())
 
 
 @charts.styled

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Transform
 
     from workbench.experiments.over_versions import OverVersions
+    from workbench.innovation.difference import Difference
+    from workbench.innovation.problems import ProblemReview
     from workbench.views.release_tables import Row
 
 NOBODY = "No customer met the trigger in these iterations."
@@ -98,6 +100,42 @@ def evidence_figures(found: Sequence[OverVersions]) -> Charts | Sentences:
         Forest plots in percentage points; nothing where no hypothesis has two versions.
     """
     return Charts(tuple(_forest(each) for each in found)) if found else NOTHING
+
+
+@charts.styled
+def difference_figure(found: Difference | Sentences) -> Charts | Sentences:
+    """Draw by how much each rate changed since the iteration before, with intervals."""
+    rates = [] if isinstance(found, Sentences) else [e for e in found.changes if e.part == "rate"]
+    known = [each for each in rates if is_known(each.low)]
+    if isinstance(found, Sentences) or not known:
+        return NOTHING
+    title = f"Change of each rate, {found.after} minus {found.before}"
+    estimates = [
+        _estimate(each.what, (each.estimate, each.low, each.high), SERIES[0], "") for each in known
+    ]
+    said = " ".join(f"{each.what}: {each.before} to {each.after}, {each.change}." for each in known)
+    return Charts((effects_chart(title, estimates, (), f"{title}. {said}"),))
+
+
+@charts.styled
+def problems_figure(found: Sequence[ProblemReview] | Sentences) -> Charts | Sentences:
+    """Draw what each solution of a problem is worth to customers, the best one first."""
+    tried = [] if isinstance(found, Sentences) else [each for each in found if each.solutions]
+    if not tried:
+        return NOTHING
+    estimates = [
+        _estimate(
+            f"{each.name} {each.version}, {each.metric}",
+            (each.worth.estimate, each.worth.low, each.worth.high),
+            SERIES[0],
+            problem.name,
+        )
+        for problem in tried
+        for each in problem.solutions
+    ]
+    title = "What each solution is worth"
+    said = " ".join(f"{each.name}: {each.sentence}" for each in tried)
+    return Charts((effects_chart(title, estimates, (), f"{title}. {said}"),))
 
 
 @charts.styled
