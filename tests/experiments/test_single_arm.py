@@ -9,7 +9,7 @@ import pytest
 from workbench import Study
 from workbench.errors import StudyError
 from workbench.reports import hypothesis_report, release_review
-from workbench.views import figures, verdicts
+from workbench.views import figures, tables, verdicts
 
 STUDY = """
 name: pilot
@@ -177,3 +177,11 @@ def test_the_rate_is_drawn_beside_its_target(tmp_path):
     (chart,) = figures.single_arm_figure(found)
     assert chart.alt == "works 1: 50.0% (5/10) [22.2%, 77.8%]; the target is 40%."
     assert not figures.single_arm_figure([]).sentences
+
+
+def test_a_report_of_nothing_else_begins_with_it(tmp_path):
+    found = write(tmp_path, [1] * 12).single_arm()
+    assert repr(verdicts.verdicts([], found)).startswith("works: supported. 10 of the first 10 c")
+    assert "No hypothesis" not in verdicts.verdicts([], found)._repr_html_()
+    assert not tables.verdicts([], found).sentences
+    assert "No hypothesis" in tables.verdicts([]).empty

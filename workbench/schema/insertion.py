@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def insert(path: Path, entries: Mapping[str, str]) -> None:
     Raises:
         StudyError: A list is written in brackets, or the file would break a rule.
     """
+    path = path.resolve()
     written = path.read_bytes().decode("utf-8")
     end = "\r\n" if "\r\n" in written else "\n"
     text = written
@@ -92,8 +94,12 @@ def insert(path: Path, entries: Mapping[str, str]) -> None:
     except StudyError as error:
         said = str(error).replace(str(half), str(path))
         raise StudyError(f"{said}; nothing was written") from None
+    except OSError as error:
+        said = f"{path} cannot be written ({error.strerror})"
+        raise StudyError(f"{said}; paste the draft into a file of your own") from None
     finally:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
 def _inserted(path: Path, text: str, part: str, new: str, end: str) -> str:

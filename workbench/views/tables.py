@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.data.partners import Partners
+    from workbench.experiments.single_arm import SingleArmResult
     from workbench.experiments.verdict import Evaluation
     from workbench.stats.proportions import Comparison, Counts
 
@@ -41,8 +42,13 @@ NOT_RANDOMIZED = (
 )
 
 
-def verdicts(evaluations: Iterable[Evaluation]) -> Table:
-    """Return a table of verdicts: each hypothesis with both rates, the effect and the p-value."""
+def verdicts(
+    evaluations: Iterable[Evaluation], single_arm: Iterable[SingleArmResult] = ()
+) -> Table | Sentences:
+    """Return a table of verdicts: each hypothesis with both rates, the effect and the p-value.
+
+    Nothing where there are only claims with a target, which have a table of their own.
+    """
     rows = [
         (
             each.name,
@@ -61,6 +67,8 @@ def verdicts(evaluations: Iterable[Evaluation]) -> Table:
         Column("effect (percentage points)", numeric=True),
         Column("p-value", numeric=True),
     )
+    if not rows and [*single_arm]:
+        return Sentences(())
     empty = "No hypothesis of the study is tested in this iteration."
     return Table("Verdict of each hypothesis", columns, tuple(rows), empty=empty)
 

@@ -65,23 +65,35 @@ class VerdictCards:
     """A card for each evaluation: the hypothesis, the verdict, its sentence and its numbers."""
 
     evaluations: tuple[Evaluation, ...]
+    single_arm: tuple[SingleArmResult, ...] = ()
 
     def __repr__(self) -> str:
         """Return a sentence per hypothesis."""
         lines = [f"{each.name}: {each.label}. {each.sentence}" for each in self.evaluations]
-        return "\n".join(lines) or NO_HYPOTHESIS
+        return "\n".join([*lines, *self._alone]) or NO_HYPOTHESIS
+
+    @property
+    def _alone(self) -> list[str]:
+        return [f"{each.claim.name}: {each.label}. {each.sentence}" for each in self.single_arm]
 
     def _repr_html_(self) -> str:
         if not self.evaluations:
-            return display.render("empty", sentence=NO_HYPOTHESIS)
+            return display.render("empty", sentence=" ".join(self._alone) or NO_HYPOTHESIS)
         unseen = any(each.look is None for each in self.evaluations)
         cards = [_card(each) for each in self.evaluations]
         return display.render("verdict_cards", cards=cards, note=NOT_RECORDED if unseen else "")
 
 
-def verdicts(evaluations: Iterable[Evaluation]) -> VerdictCards:
-    """Return a card per evaluation; in a notebook it is the verdict as a reader sees it."""
-    return VerdictCards(tuple(evaluations))
+def verdicts(
+    evaluations: Iterable[Evaluation], single_arm: Iterable[SingleArmResult] = ()
+) -> VerdictCards:
+    """Return a card per evaluation; in a notebook it is the verdict as a reader sees it.
+
+    Args:
+        evaluations: The evaluations.
+        single_arm: Claims with a target; where there is nothing else, their sentences stand alone.
+    """
+    return VerdictCards(tuple(evaluations), tuple(single_arm))
 
 
 def stylesheet() -> str:
