@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from workbench.terminal import Format, as_csv, as_text, show, working
+from workbench.terminal import Format, as_csv, as_text, show, tell, working
 
 ROWS = [
     {"step": "previewed", "closed": 1200, "rate": 0.123456789, "note": "a, b"},
@@ -67,3 +67,17 @@ def test_work_shows_a_bar_on_stderr_to_a_person(capsys, monkeypatch):
     said = capsys.readouterr()
     assert said.out == ""
     assert "Counting" in said.err
+
+
+def test_text_that_begins_a_formula_stays_text_for_a_spreadsheet():
+    rows = [{"name": each, "rate": -0.5} for each in ("=1+1", "+1", "-1", "@a", "a=1")]
+    read = list(csv.DictReader(io.StringIO(as_csv(rows, ["name", "rate"]))))
+    assert [each["name"] for each in read] == ["'=1+1", "'+1", "'-1", "'@a", "a=1"]
+    assert {each["rate"] for each in read} == {"-0.5"}
+
+
+def test_control_characters_of_data_command_no_terminal(capsys):
+    said = as_text([{"name": "\x1b]0;owned\x07a\u202eb"}], ["name"])
+    assert said == "name\n\\x1b]0;owned\\x07a\\u202eb"
+    tell("\x9b31mred\nnext")
+    assert capsys.readouterr().err == "\\x9b31mred\nnext\n"

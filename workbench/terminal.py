@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 VERDICT = ["hypothesis", "verdict", "sentence"]
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 FILES = ("html", "notebook", "result", "index")
 
 
@@ -53,7 +54,19 @@ def write(text: str) -> None:
 
 def tell(text: str) -> None:
     """Write a line to stderr."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(text)}\n")
+
+
+def visible(text: str) -> str:
+    r"""Write control characters of data as escapes, so that they command no terminal.
+
+    >>> visible("two\nlines, \x1b[31mred")
+    'two\nlines, \\x1b[31mred'
+    """
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def as_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
@@ -91,10 +104,17 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     for row in rows:
         values = [plain(row.get(name)) for name in columns]
         writer.writerow(
-            json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+            json.dumps(value, ensure_ascii=False)
+            if isinstance(value, dict | list)
+            else _as_text_cell(value)
             for value in values
         )
     return out.getvalue().rstrip("\n")
+
+
+def _as_text_cell(value: Any) -> Any:
+    """Return a value of which a spreadsheet makes no formula: text that would begin one gets a quote."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def as_json(value: object) -> str:
@@ -153,7 +173,7 @@ def _written(value: object, name: str) -> str:
         return ", ".join(f"{key}={_written(each, key)}" for key, each in value.items())
     if isinstance(value, list):
         return ", ".join(_written(each, name) for each in value)
-    return " ".join(str(value).split())
+    return visible(" ".join(str(value).split()))
 
 
 def write_verdicts(verdicts: Sequence[Mapping[str, Any]]) -> None:

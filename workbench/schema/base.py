@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -209,10 +209,24 @@ def _parse(path: Path) -> Any:
         problem = str(error.problem or error.context).splitlines()[0]
         msg = f"{where}: this is no YAML ({problem}); check the indent, colons and brackets there"
         raise StudyError(msg) from None
+    except ValueError:
+        msg = f"{_no_day(path)}; correct the date"
+        raise StudyError(msg) from None
     if not isinstance(content, CommentedMap):
         msg = f"{path} holds no keys; a study file starts with: name, title, events, flow"
         raise StudyError(msg)
     return content
+
+
+def _no_day(path: Path) -> str:
+    """Name the line of a study file, and the date in it, that no calendar has."""
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+        for written in re.findall(r"\b\d{4}-\d\d?-\d\d?\b", line.partition("#")[0]):
+            try:
+                date(*map(int, written.split("-")))
+            except ValueError:
+                return f"{path}, line {number}: {written} is no day"
+    return f"{path}: a date or time is none"
 
 
 class _AsWritten(RoundTripConstructor):
