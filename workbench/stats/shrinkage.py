@@ -94,7 +94,7 @@ def shrunken_sum(
     Example:
         >>> found = shrunken_sum([0.143, 0.08, 0.01], [0.06, 0.05, 0.06], [0, 1])
         >>> f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
-        '0.142 [0.019, 0.269]'
+        '0.125 [0.000, 0.265]'
     """
     check_between("confidence_level", confidence_level)
     weights, middles, widths = _posterior(estimates, errors, scale)

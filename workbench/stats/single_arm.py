@@ -157,7 +157,7 @@ def detectable_rate(
     """Return the smallest rate above the target that is shown with this power; NaN if none is.
 
     >>> round(detectable_rate(10, 0.4), 3)
-    0.857
+    0.842
     """
     least = critical_number(customers, target, alpha)
     if least is None:

@@ -143,7 +143,7 @@ def running_pvalue(
 
     >>> tried = ((Counts(9, 28), Counts(14, 29)), (Counts(11, 27), Counts(20, 29)))
     >>> round(running_pvalue(tried, "greater", None), 4)
-    0.0314
+    0.0342
     """
     stages = _stages(tried, alternative)
 
