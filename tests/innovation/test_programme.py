@@ -184,7 +184,7 @@ def review(values, days=60.0, **changes):
 
 
 def test_the_month_in_which_a_course_is_told_from_chance_has_the_power_promised():
-    random, hits, runs = np.random.default_rng(8), 0, 400
+    random, hits, runs = np.random.default_rng(8), 0, 200
     before = 24
     noise = 6.0
     told = []

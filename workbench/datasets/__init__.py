@@ -4,6 +4,7 @@ Begin with `indicators.simulate_series`, two series with a known lag, or `events
 log with known rates.
 
 - `events`: event logs and counts of customers who follow a flow, and the bundled study.
+- `versions`: a year of small cohorts, with four versions of one idea.
 - `indicators`: leading and lagging indicators, as series and as panels of customers.
 - `feedback`: remarks of simulated customers, and strategic metrics with known courses.
 

@@ -44,8 +44,7 @@ class OverVersions:
     @property
     def sentence(self) -> str:
         """The answer in words: the average, whether it is enough, the newest version, and the bias."""
-        found = self.found
-        alone = self.effects[-1][1] if self.effects else self.newest.comparison
+        found, alone = self.found, self.newest.comparison
         effect = display.effect(found.estimate, found.low, found.high)
         differ = found.differ.pvalue
         apart = "its versions do not clearly differ"

@@ -353,31 +353,24 @@ def _movable(spec: StudySpec, standing: Standing, days: dict[str, float]) -> Mov
     noise = _noise(values)
     target = abs(metric.target - metric.baseline)
     shares = _course(periods[0], len(values), moves, metric.by)
-    reached = [
-        period
-        for period, least in (
-            (each, _smallest(noise, shares[: place + 1], len(values)))
-            for place, (each, _) in enumerate(shares)
-        )
-        if least <= target
-    ]
+    places = range(1, len(shares) + 1)
+    found = (n for n in places if _smallest(noise, shares[:n], len(values)) <= target)
+    told = next((shares[n - 1][0] for n in found), None)
     within = [share for share in shares if share[0].middle <= metric.by]
     smallest = _smallest(noise, within, len(values))
     by = f"{metric.by:%Y-%m-%d}"
     end = (
-        f"a move to {amount(metric.target, metric.unit)} could be told from chance in {reached[0].name} "
+        f"a move to {amount(metric.target, metric.unit)} could be told from chance in {told.name} "
         "at the earliest (80% power)"
-        if reached
+        if told is not None
         else f"not even in {FARTHEST} periods could its course be told from chance"
     )
-    if not reached or reached[0].middle > metric.by:
+    if told is None or told.middle > metric.by:
         end += (
             f", not by its date, {by}: by then only a move of {amount(smallest, metric.unit)} could"
         )
     said = f"{lead}; its noise is {amount(noise, metric.unit)} a period, so that {end}."
-    return Movable(
-        standing.name, first.name, noise, reached[0].name if reached else "", smallest, said
-    )
+    return Movable(standing.name, first.name, noise, told.name if told else "", smallest, said)
 
 
 def _noise(values: Sequence[float]) -> float:
