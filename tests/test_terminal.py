@@ -70,13 +70,16 @@ def test_work_shows_a_bar_on_stderr_to_a_person(capsys, monkeypatch):
 
 
 def test_text_that_begins_a_formula_stays_text_for_a_spreadsheet():
-    rows = [{"name": each, "rate": -0.5} for each in ("=1+1", "+1", "-1", "@a", "a=1")]
+    names = ("=1+1", "+1", "-1+2", "@a", "a=1", "-", "-1.5")
+    rows = [{"name": each, "rate": -0.5} for each in names]
     read = list(csv.DictReader(io.StringIO(as_csv(rows, ["name", "rate"]))))
-    assert [each["name"] for each in read] == ["'=1+1", "'+1", "'-1", "'@a", "a=1"]
+    assert [each["name"] for each in read] == ["'=1+1", "'+1", "'-1+2", "'@a", "a=1", "-", "-1.5"]
     assert {each["rate"] for each in read} == {"-0.5"}
 
 
 def test_control_characters_of_data_command_no_terminal(capsys):
+    name = "Zo\u00eb, 10\u00a0000 \U0001f469\u200d\U0001f680"
+    assert as_text([{"name": name}], ["name"]).split("\n")[1].endswith(name[-3:])
     said = as_text([{"name": "\x1b]0;owned\x07a\u202eb"}], ["name"])
     assert said == "name\n\\x1b]0;owned\\x07a\\u202eb"
     tell("\x9b31mred\nnext")

@@ -26,6 +26,7 @@ from workbench.terminal import (
     as_json,
     show,
     tell,
+    visible,
     working,
     write,
     write_verdicts,
@@ -458,7 +459,7 @@ def learn(
     values: dict[str, Any] = {**required, **{name: more[name] for name in given if name in more}}
     if not loaded.learn(**values):
         tell("The same finding is on record already; another one needs its own --date or --note.")
-    write(loaded.learned().findings_sentence(str(hypothesis)))
+    write(visible(loaded.learned().findings_sentence(str(hypothesis))))
 
 
 def _files(what: str) -> Any:

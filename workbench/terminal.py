@@ -7,6 +7,7 @@ its longest cell, on a terminal it folds.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 VERDICT = ["hypothesis", "verdict", "sentence"]
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)  # and what turns the direction of text
+NUMBER = re.compile(r"-(\d+(\.\d+)?)?")  # no formula, though it begins like one
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 FILES = ("html", "notebook", "result", "index")
 
@@ -63,10 +68,7 @@ def visible(text: str) -> str:
     >>> visible("two\nlines, \x1b[31mred")
     'two\nlines, \\x1b[31mred'
     """
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
-        for each in text
-    )
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def as_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
@@ -114,7 +116,8 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 def _as_text_cell(value: Any) -> Any:
     """Return a value of which a spreadsheet makes no formula: text that would begin one gets a quote."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    begins = isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value)
+    return f"'{value}" if begins else value
 
 
 def as_json(value: object) -> str:
@@ -179,7 +182,7 @@ def _written(value: object, name: str) -> str:
 def write_verdicts(verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Write a sentence per verdict to stdout."""
     for row in verdicts:
-        write(f"{row['hypothesis']}: {row['verdict']}. {row['sentence']}")
+        write(visible(f"{row['hypothesis']}: {row['verdict']}. {row['sentence']}"))
 
 
 def announce(published: Published, form: Format) -> None:

@@ -54,6 +54,8 @@ def test_a_log_cut_to_its_last_month_still_has_its_learning_metrics(reported):
         assert now.comparison.control == then.comparison.control
         assert "The data no longer reach all of " in now.checks[0].sentence
     assert [each.sentence for each in study.evidence()] == [each.sentence for each in evidence]
+    (earlier,) = study.evaluate("2026.4", "2026-05-01")  # before the look on record
+    assert earlier.recorded is None
     assert study.programme().quarters == programme.quarters
     assert study.programme().impacts == programme.impacts
     assert study.programme().steps == programme.steps

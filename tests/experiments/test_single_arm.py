@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,6 +55,7 @@ def test_success_is_told_at_once_and_stays(tmp_path):
     assert "8 are needed to show more than 40%. 3 are undecided or to come." in early.sentence
     (at,) = study.single_arm(as_of="2026-01-08T15:00:00")
     assert (str(at.verdict), at.final, at.found.open) == ("supported", True, 2)
+    assert math.isnan(at.found.rate)  # those who convert are decided first
     (later,) = study.single_arm()
     assert (str(later.verdict), later.found.low) == ("supported", at.found.low)
 
@@ -175,7 +177,7 @@ hypotheses:
 def test_the_rate_is_drawn_beside_its_target(tmp_path):
     found = write(tmp_path, [1, 0] * 6).single_arm()
     (chart,) = figures.single_arm_figure(found)
-    assert chart.alt == "works 1: 50.0% (5/10) [22.2%, 77.8%]; the target is 40%."
+    assert chart.alt == "works 1: 5 of 10 [22.2%, 77.8%]; the target is 40%."
     assert not figures.single_arm_figure([]).sentences
 
 

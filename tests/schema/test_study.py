@@ -149,5 +149,5 @@ def test_durations_have_a_unit(written, seconds):
 def test_a_day_that_no_calendar_has_is_named_with_its_line(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text('name: s\niterations:\n  - {name: "1", start: 2026-02-01, end: 2026-02-30}\n')
-    with pytest.raises(StudyError, match=r"study\.yaml, line 3: 2026-02-30 is no day; correct the"):
+    with pytest.raises(StudyError, match=r"study\.yaml, line 3: 2026-02-30 is no day; correct it"):
         read_study(path)

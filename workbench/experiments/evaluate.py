@@ -297,6 +297,8 @@ class Evaluator:
         recorded = self.past.verdict(claim, (nobody, nobody), self.data.newest(at), always=True)
         if recorded is None or recorded.pair is None:
             return None
+        if at is not None and recorded.seen is not None and recorded.seen > at:
+            return None  # it was not there yet
         control, treatment = recorded.pair
         found = replace(
             claim.compare(control=control, treatment=treatment), pvalue=recorded.look_pvalue

@@ -437,6 +437,7 @@ class PastLooks:
             seen[-1].pvalue,
             before,
             _without_earlier(seen[-1]),
+            None if made is None else datetime.fromisoformat(made),
         )
 
 

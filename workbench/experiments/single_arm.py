@@ -87,8 +87,7 @@ class SingleArmResult:
     def ends(self) -> tuple[float, float, float]:
         """The rate's distance from the target and its interval, as fractions."""
         found = self.found
-        rate = found.converted / found.closed if found.closed else math.nan
-        return rate - found.target, found.low - found.target, found.high - found.target
+        return found.rate - found.target, found.low - found.target, found.high - found.target
 
     @property
     def sentence(self) -> str:
@@ -96,7 +95,7 @@ class SingleArmResult:
         claim, found = self.claim, self.found
         target = f"{100 * found.target:g}%"
         if not found.customers:
-            return f"Nobody of {claim.label} has entered yet."
+            return f"Nobody of {claim.label} entered in this iteration."
         who = _who(claim, found.customers)
         level = f"{100 * (1 - 2 * claim.alpha):g}% interval, exact"
         ends = f"{display.interval(found.low, found.high)} ({level})"

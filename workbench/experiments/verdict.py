@@ -41,7 +41,8 @@ class RecordedVerdict:
 
     It was recorded at `at`, on so many `customers`. `pvalue` is the verdict's own; `look_pvalue` is
     that of its look alone, before other tests and guardrails were counted in. `pair` has the look's
-    counts of control and treatment, and `apart` those without customers of earlier versions.
+    counts of control and treatment, `apart` those without customers of earlier versions, and `seen` is
+    the time as of which it read the data.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class RecordedVerdict:
     look_pvalue: float = math.nan
     pair: tuple[Counts, Counts] | None = None
     apart: tuple[tuple[Counts, Counts], int] | None = None
+    seen: datetime | None = None
 
     @property
     def label(self) -> str:

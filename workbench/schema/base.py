@@ -209,8 +209,8 @@ def _parse(path: Path) -> Any:
         problem = str(error.problem or error.context).splitlines()[0]
         msg = f"{where}: this is no YAML ({problem}); check the indent, colons and brackets there"
         raise StudyError(msg) from None
-    except ValueError:
-        msg = f"{_no_day(path)}; correct the date"
+    except ValueError as error:
+        msg = f"{_no_day(path) or f'{path}: a value cannot be read ({error})'}; correct it"
         raise StudyError(msg) from None
     if not isinstance(content, CommentedMap):
         msg = f"{path} holds no keys; a study file starts with: name, title, events, flow"
@@ -219,14 +219,14 @@ def _parse(path: Path) -> Any:
 
 
 def _no_day(path: Path) -> str:
-    """Name the line of a study file, and the date in it, that no calendar has."""
+    """Name the line of a study file, and the date in it, that no calendar has; empty without one."""
     for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
         for written in re.findall(r"\b\d{4}-\d\d?-\d\d?\b", line.partition("#")[0]):
             try:
                 date(*map(int, written.split("-")))
             except ValueError:
                 return f"{path}, line {number}: {written} is no day"
-    return f"{path}: a date or time is none"
+    return ""
 
 
 class _AsWritten(RoundTripConstructor):

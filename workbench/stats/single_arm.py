@@ -49,6 +49,11 @@ class SingleArm:
         return self.customers - self.closed
 
     @property
+    def rate(self) -> float:
+        """The rate; NaN while anybody is open, since those who convert are decided before the others."""
+        return self.converted / self.customers if self.customers and not self.open else math.nan
+
+    @property
     def shown(self) -> bool:
         """Whether enough have converted."""
         return self.critical is not None and self.converted >= self.critical

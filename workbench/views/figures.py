@@ -96,12 +96,9 @@ def single_arm_figure(found: Sequence[SingleArmResult]) -> Charts | Sentences:
     drawn = []
     for each in counted:
         one = each.found
-        rate = one.converted / one.closed
-        words = (
-            f"{display.rate(rate, one.converted, one.closed)} {display.interval(one.low, one.high)}"
-        )
+        words = f"{one.converted:,} of {one.customers:,} {display.interval(one.low, one.high)}"
         name = f"{each.claim.name} {each.claim.version}"
-        estimate = Estimate(each.claim.label, words, rate, one.low, one.high)
+        estimate = Estimate(each.claim.label, words, one.rate, one.low, one.high)
         figure, axes = charts.draw_estimates([estimate], title=name, lines=1.0)
         charts.scale_shares(axes, "x", 1.0)
         charts.mark_value(axes, one.target, f"target {100 * one.target:g}%")
